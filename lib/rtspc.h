@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The RTSP client's core (RFC 2326; Pipelined-Requests, PLAY_NOTIFY and feature tags as in
+ * RFC 7826): attaches to a channel at a service node or follows a redirection. Used by
+ * client-failover and by sn-agent toward its upstream. Bytes in, bytes and events out: the shell
+ * owns the TCP connection and the UDP sockets.
+ *
+ * One instance is one attachment at one node. Toward a nearcast node (known SDP, or one that
+ * answered "Supported: nearcast.failover") SETUP of all media and PLAY go out in one flight, so
+ * that attaching costs connect + 1 RTT (connect + 2 RTT when DESCRIBE is needed).
+ */
+#ifndef NEARCAST_RTSPC_H
+#define NEARCAST_RTSPC_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "lib/addr.h"
+#include "lib/clock.h"
+#include "lib/sdp.h"
+
+#define RTSPC_FEATURE "nearcast.failover"
+
+struct rtspc;
+
+struct rtspc_media_conf {
+	uint16_t client_port; /* even RTP port; 0: interleaved TCP, channels 2i and 2i+1 */
+	int64_t from;         /* first sequence number wanted (low 16 bits), -1: from now on */
+};
+
+enum rtspc_event_kind {
+	RTSPC_NONE,
+	RTSPC_SEND,      /* write ev.data to the connection */
+	RTSPC_REDIRECT,  /* ev.data: the Location; the attachment is over */
+	RTSPC_DESCRIBED, /* ev.sdp parsed (valid until rtspc_free); the shell opens its ports and
+	                  * calls rtspc_setup */
+	RTSPC_PLAYING,   /* ev.media[i]: server ports, SSRC, first sequence number where told */
+	RTSPC_FRAME,     /* interleaved: ev.channel, ev.data */
+	RTSPC_ENDED,  /* the source ended: ev.media[i].last is each medium's final number or -1 */
+	RTSPC_FAILED, /* ev.status (RTSP status, or 0: protocol error), ev.data says why,
+	               * ev.retry_after: seconds, or -1 */
+	RTSPC_CLOSED, /* our TEARDOWN was answered */
+};
+
+struct rtspc_media_info {
+	bool tcp;
+	struct addr rtp, rtcp; /* where the node sends from; port 0 when it did not say */
+	bool has_ssrc;
+	uint32_t ssrc;
+	int64_t first; /* RTP-Info seq, or -1 */
+	int64_t last;  /* PLAY_NOTIFY end-of-stream seq, or -1 */
+};
+
+struct rtspc_event {
+	enum rtspc_event_kind kind;
+	struct slice data; /* valid until the next call */
+	const struct sdp *sdp;
+	struct rtspc_media_info media[SDP_MAX_MEDIA];
+	int medias;
+	uint8_t channel;
+	int status, retry_after;
+};
+
+/*
+ * url: "rtsp://host[:port]/path". avoid: a node's host to name in Nearcast-Avoid (a client's report
+ * to the ARN that this node failed it), or NULL. user_agent: product token.
+ * sdp: when the presentation is known from another node, its SDP text (copied): DESCRIBE is then
+ * skipped. NULL without memory or with a bad URL.
+ */
+struct rtspc *rtspc_new(
+	const char *url, const char *avoid, const char *user_agent, struct slice sdp);
+void rtspc_free(struct rtspc *c);
+
+/* Only ask: the first request is DESCRIBE and any answer ends it (the anycast transaction). */
+void rtspc_start(struct rtspc *c, ns_t now); /* connected: the first request is due */
+/* After RTSPC_DESCRIBED (or at once when the SDP was given): set up and play these media. */
+int rtspc_setup(struct rtspc *c, const struct rtspc_media_conf *m, int medias, ns_t now);
+/* Bytes from the connection: returns how many were consumed; events then wait in rtspc_next. */
+size_t rtspc_input(struct rtspc *c, const uint8_t *p, size_t n, ns_t now);
+/* The next event, until RTSPC_NONE. */
+enum rtspc_event_kind rtspc_next(struct rtspc *c, struct rtspc_event *ev);
+/* Keep-alive (GET_PARAMETER) when due, before half the session's timeout. */
+ns_t rtspc_when(const struct rtspc *c);
+void rtspc_tick(struct rtspc *c, ns_t now);
+void rtspc_teardown(struct rtspc *c, ns_t now);
+struct slice rtspc_sdp_text(const struct rtspc *c); /* what DESCRIBE gave, for the next node */
+bool rtspc_peer_is_nearcast(const struct rtspc *c);
+
+#endif

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Buffered byte streams (TCP and Unix) over the loop, and listeners that accept them. One owner;
+ * stream_free() may be called from its own callbacks.
+ */
+#ifndef NEARCAST_STREAM_H
+#define NEARCAST_STREAM_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "lib/addr.h"
+#include "lib/loop.h"
+
+struct stream;
+struct listener;
+
+struct stream_ops {
+	/* Connected (outgoing only). May be NULL. */
+	void (*on_open)(void *arg);
+	/* All bytes not yet consumed. Returns how many it consumed (the rest comes again with
+	 * more). Called again at once while it consumes something and bytes are left. If the
+	 * callback frees the stream its return value is ignored. */
+	size_t (*on_data)(void *arg, const uint8_t *p, size_t n);
+	/* The peer closed (err 0) or it broke (err negative errno: -ECONNREFUSED, -ECONNRESET,
+	 * -EMSGSIZE: input buffer full with nothing consumed, …). Only stream_free is left to do.
+	 */
+	void (*on_close)(void *arg, int err);
+};
+
+/* Takes over fd (connected, non-blocking is set here). max_in bounds unconsumed input, max_out
+ * unsent output. NULL without memory (fd is then closed). */
+struct stream *stream_new(struct loop *l, int fd, const struct stream_ops *ops, void *arg,
+	size_t max_in, size_t max_out);
+
+/* Starts to connect; on_open or on_close follows, never from within. src may be NULL. *err says
+ * why it returned NULL. */
+struct stream *stream_connect(struct loop *l, const struct addr *dst, const struct addr *src,
+	const struct stream_ops *ops, void *arg, size_t max_in, size_t max_out, int *err);
+
+/* Queues (or sends at once) a copy. 0; -ENOBUFS when max_out would be passed (nothing queued);
+ * -EPIPE after an error. */
+int stream_write(struct stream *s, const void *p, size_t n);
+size_t stream_unsent(const struct stream *s);
+/* Sends what is queued, then FIN; on_close comes when the peer closes too, or after `linger`. */
+void stream_finish(struct stream *s, ns_t linger);
+const struct addr *stream_peer(const struct stream *s);
+const struct addr *stream_local(const struct stream *s);
+int stream_fd(const struct stream *s);
+void stream_free(struct stream *s); /* closes at once */
+
+typedef void listener_cb(void *arg, int fd, const struct addr *peer);
+/* Listens with SO_REUSEADDR, TCP_NODELAY on what it accepts. The callback owns fd. Out of
+ * descriptors: it pauses 100 ms rather than spin. *err says why it returned NULL. */
+struct listener *listener_new(
+	struct loop *l, const struct addr *at, int backlog, listener_cb *cb, void *arg, int *err);
+struct listener *listener_new_unix(struct loop *l, const char *path, listener_cb *cb, void *arg,
+	int *err); /* removes a stale socket that nobody answers at; mode 0660 */
+const struct addr *listener_addr(const struct listener *ls); /* with the port really bound */
+void listener_free(struct listener *ls);
+
+#endif
