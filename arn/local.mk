@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+
+noinst_LIBRARIES += arn/libarn.a
+arn_libarn_a_SOURCES =
+
+# With main.c:
+#sbin_PROGRAMS += arn/arn
+#arn_arn_SOURCES = arn/main.c
+#arn_arn_LDADD = arn/libarn.a $(nearcast_libs)

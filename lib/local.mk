@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+
+noinst_LIBRARIES += lib/libnearcast.a
+lib_libnearcast_a_SOURCES = \
+	lib/addr.h \
+	lib/clock.h \
+	lib/conf.h \
+	lib/ctl.h \
+	lib/cursor.h \
+	lib/event.h \
+	lib/gap.h \
+	lib/json.h \
+	lib/log.h \
+	lib/loop.h \
+	lib/metrics.h \
+	lib/netlink.h \
+	lib/rtp.h \
+	lib/rtspc.h \
+	lib/sbuf.h \
+	lib/sdp.h \
+	lib/slice.h \
+	lib/stream.h \
+	lib/text.h \
+	lib/udp.h \
+	lib/wire.h

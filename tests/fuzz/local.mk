@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# tests/fuzz/fuzz_NAME is made of tests/fuzz/fuzz_NAME.c and the libraries of LDADD (see
+# tests/unit/local.mk). A new target is one line in the list, and a folder corpus/NAME.
+
+fuzz_targets =
+
+# lib
+fuzz_targets +=
+
+# arn
+fuzz_targets +=
+
+# sn-agent
+fuzz_targets +=
+
+# client-failover
+fuzz_targets +=
+
+check_PROGRAMS += $(fuzz_targets)
+
+if FUZZING
+fuzz_driver = $(NC_FUZZ_LDFLAGS)
+else
+fuzz_driver = tests/fuzz/libreplay.a
+check_LIBRARIES += tests/fuzz/libreplay.a
+tests_fuzz_libreplay_a_SOURCES = tests/fuzz/driver/replay.c
+endif

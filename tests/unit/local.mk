@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# One program a file: tests/unit/check_NAME is made of tests/unit/check_NAME.c, the cores'
+# libraries, libnearcast and check. A new test is one line in the list of its area.
+
+unit_tests =
+
+# lib
+unit_tests +=
+
+# arn
+unit_tests +=
+
+# sn-agent
+unit_tests +=
+
+# client-failover
+unit_tests +=
+
+# What tests and fuzz targets link with (they have no *_LDADD of their own).
+LDADD = $(fuzz_driver) arn/libarn.a sn-agent/libsnagent.a client-failover/libclientfailover.a \
+	$(nearcast_libs) $(CHECK_LIBS)
+
+# libFuzzer brings a main() of its own into everything that LDADD is for.
+if !FUZZING
+check_PROGRAMS += $(unit_tests)
+endif

@@ -1,0 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+
+#topologiesdir = $(pkgdatadir)/topologies
+#dist_topologies_DATA = topologies/fig6.py
