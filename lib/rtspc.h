@@ -18,6 +18,10 @@
 #include "lib/addr.h"
 #include "lib/clock.h"
 #include "lib/sdp.h"
+#include "lib/text.h"
+
+/* What the connection's input buffer has to hold: the longest message or interleaved frame. */
+#define RTSPC_MAX_IN (TEXT_MAX_HEAD + TEXT_MAX_BODY)
 
 #define RTSPC_FEATURE "nearcast.failover"
 
@@ -44,7 +48,9 @@ enum rtspc_event_kind {
 
 struct rtspc_media_info {
 	bool tcp;
-	struct addr rtp, rtcp; /* where the node sends from; port 0 when it did not say */
+	struct addr rtp, rtcp; /* where the node sends from; port 0 when it did not say; family 0
+	                        * when the URL has a name and no source= was told: then it is the
+	                        * connection's peer, the port is in in.sin_port */
 	bool has_ssrc;
 	uint32_t ssrc;
 	int64_t first; /* RTP-Info seq, or -1 */
@@ -71,15 +77,25 @@ struct rtspc *rtspc_new(
 	const char *url, const char *avoid, const char *user_agent, struct slice sdp);
 void rtspc_free(struct rtspc *c);
 
+/* A header line for DESCRIBE and SETUP (Nearcast-Via). Before rtspc_start. 0, -EINVAL, -ENOSPC. */
+int rtspc_add_header(struct rtspc *c, const char *name, const char *value);
+
 /* Only ask: the first request is DESCRIBE and any answer ends it (the anycast transaction). */
 void rtspc_start(struct rtspc *c, ns_t now); /* connected: the first request is due */
-/* After RTSPC_DESCRIBED (or at once when the SDP was given): set up and play these media. */
+/* After RTSPC_DESCRIBED (or at once when the SDP was given): set up and play these media, the
+ * first `medias` of the SDP. 0, or -EINVAL: not the time for it, or too many media. */
 int rtspc_setup(struct rtspc *c, const struct rtspc_media_conf *m, int medias, ns_t now);
-/* Bytes from the connection: returns how many were consumed; events then wait in rtspc_next. */
+/*
+ * Bytes from the connection: returns how many were consumed, one message or frame at most; events
+ * then wait in rtspc_next and are to be fetched, all, before the next call (a frame's data points
+ * into p). Call again while it consumes something and bytes are left. After the attachment's end
+ * it swallows everything.
+ */
 size_t rtspc_input(struct rtspc *c, const uint8_t *p, size_t n, ns_t now);
 /* The next event, until RTSPC_NONE. */
 enum rtspc_event_kind rtspc_next(struct rtspc *c, struct rtspc_event *ev);
-/* Keep-alive (GET_PARAMETER) when due, before half the session's timeout. */
+/* When rtspc_tick has something to do: keep-alive (GET_PARAMETER, else OPTIONS), before half the
+ * session's timeout. */
 ns_t rtspc_when(const struct rtspc *c);
 void rtspc_tick(struct rtspc *c, ns_t now);
 void rtspc_teardown(struct rtspc *c, ns_t now);
