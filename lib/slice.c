@@ -49,7 +49,7 @@ int slice_u64(struct slice s, unsigned long long max, unsigned long long *out)
 	for (size_t i = 0; i < s.n; i++) {
 		unsigned d = (unsigned)(unsigned char)s.p[i] - '0';
 
-		if (d > 9 || v > max / 10 || v * 10 > max - d)
+		if (d > 9 || d > max || v > (max - d) / 10)
 			return -EINVAL;
 		v = v * 10 + d;
 	}

@@ -43,9 +43,12 @@ enum text_error {
 
 /*
  * Parses one whole message at the front of p[n]. `last` is how many bytes were there at the call
- * before for the same message (0 at first): so that a message in many pieces costs linear time.
- * Returns its length in bytes, 0 when more is needed, or an enum text_error. An early error is
- * found as soon as the bytes allow; *m is whole only when the result is > 0.
+ * before for the same message (0 at first): what was judged then is not judged again, so that a
+ * message in many pieces costs linear time. Returns its length in bytes (skipped empty lines before
+ * it included), 0 when more is needed, or an enum text_error. A byte that can occur nowhere is an
+ * error when it comes, a wrong line when it ends. *m is whole only when the result is > 0; after
+ * TEXT_UNSUPPORTED of a version, and after errors in the headers, proto and a request's method
+ * and uri are set.
  */
 ssize_t text_parse(struct text_msg *m, const char *p, size_t n, size_t last);
 
