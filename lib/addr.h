@@ -24,7 +24,7 @@ struct prefix {
 	uint8_t len;      /* bits */
 };
 
-#define ADDR_STRLEN (INET6_ADDRSTRLEN + 16) /* "[v6%scope]:port" */
+#define ADDR_STRLEN (INET6_ADDRSTRLEN + 32) /* "[v6%scope]:port" */
 
 socklen_t addr_len(const struct addr *a);
 uint16_t addr_port(const struct addr *a);

@@ -2,6 +2,7 @@
 
 noinst_LIBRARIES += lib/libnearcast.a
 lib_libnearcast_a_SOURCES = \
+	lib/addr.c \
 	lib/addr.h \
 	lib/clock.h \
 	lib/conf.h \
@@ -10,7 +11,9 @@ lib_libnearcast_a_SOURCES = \
 	lib/event.h \
 	lib/gap.h \
 	lib/json.h \
+	lib/log.c \
 	lib/log.h \
+	lib/loop.c \
 	lib/loop.h \
 	lib/metrics.h \
 	lib/netlink.h \
