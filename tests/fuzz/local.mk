@@ -18,6 +18,7 @@ fuzz_targets +=
 fuzz_targets +=
 
 check_PROGRAMS += $(fuzz_targets)
+EXTRA_DIST += tests/fuzz/corpus
 
 if FUZZING
 fuzz_driver = $(NC_FUZZ_LDFLAGS)
