@@ -11,12 +11,14 @@ lib_libnearcast_a_SOURCES = \
 	lib/event.h \
 	lib/gap.h \
 	lib/json.h \
+	lib/link.c \
 	lib/log.c \
 	lib/log.h \
 	lib/loop.c \
 	lib/loop.h \
 	lib/metrics.h \
 	lib/netlink.h \
+	lib/nlwatch.c \
 	lib/rtp.h \
 	lib/rtspc.h \
 	lib/sbuf.h \
@@ -24,5 +26,6 @@ lib_libnearcast_a_SOURCES = \
 	lib/slice.h \
 	lib/stream.h \
 	lib/text.h \
+	lib/tun.c \
 	lib/udp.h \
 	lib/wire.h
