@@ -20,6 +20,7 @@ lib_libnearcast_a_SOURCES = \
 	lib/netlink.h \
 	lib/nlwatch.c \
 	lib/rtp.h \
+	lib/rtspc.c \
 	lib/rtspc.h \
 	lib/sbuf.h \
 	lib/sdp.h \
