@@ -24,6 +24,8 @@ void js_put_int(struct js *o, const char *key, int64_t v);
 void js_put_real(struct js *o, const char *key, double v);
 void js_put_bool(struct js *o, const char *key, bool v);
 void js_put(struct js *o, const char *key, struct js *v);
+/* Moves the members of `from` (NULL: none) behind those of `o`; `from` is gone. */
+void js_merge(struct js *o, struct js *from);
 void js_push(struct js *array, struct js *v);
 void js_push_str(struct js *array, const char *v);
 
@@ -34,6 +36,7 @@ const struct js *js_get(const struct js *o, const char *key);
 const char *js_str(const struct js *v); /* NULL when it is no string */
 int64_t js_int(const struct js *v);     /* 0 when it is no number */
 double js_real(const struct js *v);
+bool js_bool(const struct js *v); /* false when it is no boolean */
 bool js_is_array(const struct js *v);
 bool js_is_object(const struct js *v);
 size_t js_len(const struct js *array);

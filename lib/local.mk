@@ -8,10 +8,13 @@ lib_libnearcast_a_SOURCES = \
 	lib/conf.h \
 	lib/ctl.h \
 	lib/cursor.h \
+	lib/event.c \
 	lib/event.h \
 	lib/gap.h \
+	lib/json.c \
 	lib/json.h \
 	lib/link.c \
+	lib/listener.c \
 	lib/log.c \
 	lib/log.h \
 	lib/loop.c \
@@ -25,8 +28,10 @@ lib_libnearcast_a_SOURCES = \
 	lib/sbuf.h \
 	lib/sdp.h \
 	lib/slice.h \
+	lib/stream.c \
 	lib/stream.h \
 	lib/text.h \
 	lib/tun.c \
+	lib/udp.c \
 	lib/udp.h \
 	lib/wire.h

@@ -34,8 +34,8 @@ struct stream_ops {
 struct stream *stream_new(struct loop *l, int fd, const struct stream_ops *ops, void *arg,
 	size_t max_in, size_t max_out);
 
-/* Starts to connect; on_open or on_close follows, never from within. src may be NULL. *err says
- * why it returned NULL. */
+/* Starts to connect; on_open or on_close follows, never from within (also when connect(2) fails at
+ * once). src may be NULL. *err says why it returned NULL: no socket, no such source, no memory. */
 struct stream *stream_connect(struct loop *l, const struct addr *dst, const struct addr *src,
 	const struct stream_ops *ops, void *arg, size_t max_in, size_t max_out, int *err);
 
@@ -43,7 +43,8 @@ struct stream *stream_connect(struct loop *l, const struct addr *dst, const stru
  * -EPIPE after an error. */
 int stream_write(struct stream *s, const void *p, size_t n);
 size_t stream_unsent(const struct stream *s);
-/* Sends what is queued, then FIN; on_close comes when the peer closes too, or after `linger`. */
+/* Sends what is queued, then FIN; on_close comes when the peer closes too (0), or after `linger`
+ * (-ETIMEDOUT). Input is thrown away from now on. */
 void stream_finish(struct stream *s, ns_t linger);
 const struct addr *stream_peer(const struct stream *s);
 const struct addr *stream_local(const struct stream *s);
