@@ -7,6 +7,7 @@ lib_libnearcast_a_SOURCES = \
 	lib/clock.h \
 	lib/conf.h \
 	lib/ctl.h \
+	lib/cursor.c \
 	lib/cursor.h \
 	lib/event.c \
 	lib/event.h \
@@ -22,16 +23,23 @@ lib_libnearcast_a_SOURCES = \
 	lib/metrics.h \
 	lib/netlink.h \
 	lib/nlwatch.c \
+	lib/rtp.c \
 	lib/rtp.h \
 	lib/rtspc.c \
 	lib/rtspc.h \
+	lib/sbuf.c \
 	lib/sbuf.h \
+	lib/sdp.c \
 	lib/sdp.h \
+	lib/slice.c \
 	lib/slice.h \
 	lib/stream.c \
 	lib/stream.h \
+	lib/text.c \
 	lib/text.h \
+	lib/transport.c \
 	lib/tun.c \
 	lib/udp.c \
 	lib/udp.h \
+	lib/url.c \
 	lib/wire.h
