@@ -4,6 +4,7 @@ noinst_LIBRARIES += lib/libnearcast.a
 lib_libnearcast_a_SOURCES = \
 	lib/addr.c \
 	lib/addr.h \
+	lib/announce.c \
 	lib/clock.h \
 	lib/conf.h \
 	lib/ctl.h \
@@ -11,6 +12,7 @@ lib_libnearcast_a_SOURCES = \
 	lib/cursor.h \
 	lib/event.c \
 	lib/event.h \
+	lib/gap.c \
 	lib/gap.h \
 	lib/json.c \
 	lib/json.h \
@@ -42,4 +44,5 @@ lib_libnearcast_a_SOURCES = \
 	lib/udp.c \
 	lib/udp.h \
 	lib/url.c \
+	lib/wire.c \
 	lib/wire.h

@@ -74,12 +74,13 @@ static size_t rtcp_min_len(uint8_t type, uint8_t count)
 
 int rtcp_next(struct rtcp *r, const uint8_t *p, size_t n, size_t *at)
 {
-	struct rcur c = rcur_init(p + *at, n - *at);
+	struct rcur c;
 	uint8_t flags;
 	size_t pad, least;
 
-	if (*at == n)
+	if (*at >= n)
 		return 0;
+	c = rcur_init(p + *at, n - *at);
 	flags = rcur_u8(&c);
 	r->count = flags & 0x1f;
 	r->type = rcur_u8(&c);

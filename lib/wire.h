@@ -1,16 +1,26 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The sealed datagram: what nodes say to each other on the group and port 7701/7702.
- * docs/protocol.md draws it byte by byte:
+ * The sealed datagram: what nodes say to each other on the group and port 7701/7702. All numbers
+ * are big-endian; docs/protocol.md is written from this drawing.
  *
- *   0      4    5    6      8               16              24              32
- *   | NCST |ver |type|key id| sender's epoch | counter       | wall time, ns | CBOR … | MAC 32 |
+ *   offset  size
+ *        0     4   "NCST"
+ *        4     1   version, 1
+ *        5     1   type (enum wire_type)
+ *        6     2   key id
+ *        8     8   sender's id: the first 8 bytes of BLAKE2b-128 of its node id
+ *       16     8   sender's epoch: its wall time in ns since 1970 when it started
+ *       24     8   counter: 1, 2, … in this epoch
+ *       32     8   wall time, ns since 1970, when this was sealed
+ *       40     n   payload (CBOR), 0 <= n <= 1328
+ *     40+n    32   MAC: BLAKE2b-256, keyed with the 32 bytes of the key, over the 40+n bytes before
  *
- * The MAC is keyed BLAKE2b-256 over all that precedes it. Epoch: the sender's wall time in ns when
- * it started; counter: 1, 2, … . A receiver accepts a sender's datagram only when its wall time is
- * within `skew` of its own and (epoch, counter) is above the last accepted from that sender (the
- * sender is named inside the authenticated payload's envelope by an 8-byte id, derived from its
- * node id). So a recording can neither be played again nor, after the skew, on a new receiver.
+ * A receiver accepts a datagram only if its MAC is right, its wall time is within `skew` of the
+ * receiver's own, and (epoch, counter) is above the last accepted from that sender. A sender is
+ * remembered for as long as anything accepted from it would pass the check of its time, which is
+ * 2 * skew after it at most. So a recording can be played again neither to a receiver that heard it
+ * nor, once the skew is over, to one that did not; and only who has a key takes a place in the
+ * table. A node whose clock was set back before it restarted is refused until it is forgotten.
  */
 #ifndef NEARCAST_WIRE_H
 #define NEARCAST_WIRE_H
@@ -32,35 +42,40 @@ struct wire_key {
 };
 
 /* Keys come from a file of lines "ID HEX64" (# comments); the first is used to seal, all to open.
- * Returns 0 or negative errno with a message for the operator in err[256]. */
+ */
+#define WIRE_MAX_KEYS 8
 struct wire_keys {
-	struct wire_key key[8];
+	struct wire_key key[WIRE_MAX_KEYS];
 	int n;
 };
+/* 0, or negative errno with a message for the operator in err ("FILE:LINE: …"); *k is then empty.
+ * With 0, err is "" or a warning: others than owner and group may read the file. */
 int wire_keys_load(struct wire_keys *k, const char *path, char err[256]);
 void wire_keys_wipe(struct wire_keys *k);
 
 struct wire_sender {
 	uint64_t sender; /* id */
-	uint64_t epoch, counter;
+	uint64_t epoch;
+	uint64_t counter;             /* of the last sealed */
 	const struct wire_keys *keys; /* borrowed */
 };
 uint64_t wire_sender_id(const char *node_id);
 void wire_sender_init(
 	struct wire_sender *s, const struct wire_keys *k, const char *node_id, int64_t wall);
-/* Length, or -EMSGSIZE. */
+/* Length; -EMSGSIZE, or -ENOKEY when there is no key. */
 int wire_seal(struct wire_sender *s, enum wire_type type, const void *payload, size_t n,
 	int64_t wall, uint8_t out[WIRE_MAX]);
 
 enum wire_error {
 	WIRE_OK,
-	WIRE_MALFORMED,
-	WIRE_VERSION,
-	WIRE_UNKNOWN_KEY,
-	WIRE_FORGED,
-	WIRE_STALE,
-	WIRE_REPLAYED,
-	WIRE_TABLE_FULL,
+	WIRE_MALFORMED,    /* too short, too long, not ours */
+	WIRE_VERSION,      /* another version of this format */
+	WIRE_UNKNOWN_KEY,  /* a key id that we have no key of */
+	WIRE_FORGED,       /* the MAC is wrong */
+	WIRE_STALE,        /* authentic, but its time is not ours: a recording, or a wrong clock */
+	WIRE_REPLAYED,     /* authentic, but not above the last one of this sender */
+	WIRE_TABLE_FULL,   /* authentic, of a sender more than we have room for */
+	WIRE_UNKNOWN_TYPE, /* authentic, of a newer node: to be ignored */
 	WIRE_ERRORS
 };
 const char *wire_error_str(enum wire_error e);
@@ -72,17 +87,42 @@ struct wire_view {
 	size_t len;
 };
 
-struct wire_receiver; /* remembers senders, at most `max`; forgets one after `skew` of silence */
+struct wire_receiver; /* remembers at most `max` senders */
+/* Keys are borrowed; skew in ns. NULL without memory. */
 struct wire_receiver *wire_receiver_new(const struct wire_keys *k, int64_t skew, int max);
 void wire_receiver_free(struct wire_receiver *r);
+/* *v is set only with WIRE_OK; the payload lies in p. A sender's id says nothing that its payload
+ * does not: compare it with wire_sender_id of the name there. */
 enum wire_error wire_open(
 	struct wire_receiver *r, const uint8_t *p, size_t n, int64_t wall, struct wire_view *v);
 
-/* The payload of an announcement (CBOR map with small integer keys; unknown keys are skipped). */
+/*
+ * The payload of WIRE_ANNOUNCE and WIRE_GOODBYE: one CBOR map of definite length (RFC 8949), its
+ * keys unsigned integers, each once, in any order; unknown keys are skipped whatever their value.
+ * Nothing may follow it.
+ *
+ *   key  name          type                 range                       when missing
+ *     1  role          unsigned             1 service node, 2 ARN       error
+ *     2  id            text                 1..47 of [A-Za-z0-9._-]     error
+ *     3  address       bytes                4 or 16, unicast            error
+ *     4  rtsp port     unsigned             0..65535, 0: not offered    0
+ *     5  http port     unsigned             0..65535, 0: not offered    0
+ *     6  draining      bool                                             false
+ *     7  healthy       bool                                             false
+ *     8  sessions      unsigned             0..2^32-1                   0
+ *     9  max sessions  unsigned             0..2^32-1, 0: unlimited     0
+ *    10  kbps          unsigned             0..10^12                    0
+ *    11  max kbps      unsigned             0..10^12, 0: unlimited      0
+ *    12  weight        unsigned             0..65535                    100
+ *    13  interval      unsigned, ms         10..3600000                 error
+ */
 enum announce_role { ROLE_SN = 1, ROLE_ARN = 2 };
-#define ANNOUNCE_ID_LEN 48
-#define SERVICE_RTSP    1u
-#define SERVICE_HTTP    2u
+#define ANNOUNCE_ID_LEN       48
+#define ANNOUNCE_MAX_KBPS     1000000000000ull
+#define ANNOUNCE_MIN_INTERVAL 10      /* ms */
+#define ANNOUNCE_MAX_INTERVAL 3600000 /* ms */
+#define SERVICE_RTSP          1u
+#define SERVICE_HTTP          2u
 
 struct announce {
 	enum announce_role role;
@@ -97,9 +137,9 @@ struct announce {
 	uint16_t weight;                 /* relative share, 100 is usual */
 	uint32_t interval_ms;            /* it will announce again within that */
 };
-/* Length or -EMSGSIZE / -EINVAL. */
+/* Length; -EMSGSIZE; -EINVAL when a value is out of its range. */
 int announce_encode(const struct announce *a, uint8_t *out, size_t cap);
-/* 0 or -EINVAL; on error `why` names the field. */
+/* 0, or -EINVAL; *why then names the field (or says what is wrong), a constant string. */
 int announce_decode(struct announce *a, const uint8_t *p, size_t n, const char **why);
 
 #endif
