@@ -8,6 +8,9 @@
  *	name = "sn806"
  *	announce { group = "239.255.77.1" interval = 200 }
  *	upstream "sn808" { address = "10.2.0.8" }
+ *
+ * A CONF_ADDR or CONF_PREFIX whose default is "" may be left out: it is then all zero (AF_UNSPEC).
+ * min and max both 0 mean no bounds (CONF_MS: not negative).
  */
 #ifndef NEARCAST_CONF_H
 #define NEARCAST_CONF_H
@@ -63,12 +66,16 @@ struct conf_errors {
 	char text[8192]; /* lines, the last one "…" when more did not fit */
 	int n;
 };
+/* Adds a line; for a daemon's checks across options. */
 void conf_error(struct conf_errors *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* Fills *out (zeroed first) from the file. 0, -EINVAL (see errors), or another negative errno when
- * the file cannot be read (also in errors). Call conf_free in either case. */
+/* Fills *out (the options' fields zeroed first) from the file. 0, -EINVAL (see errors), or another
+ * negative errno when the file cannot be read (also in errors). Call conf_free in either case. */
 int conf_load(
 	const char *path, const struct conf_option *options, void *out, struct conf_errors *e);
+/* The same with text from memory; `name` stands for the file in errors. 0 or -EINVAL. */
+int conf_parse(const char *name, struct slice text, const struct conf_option *options, void *out,
+	struct conf_errors *e);
 void conf_free(const struct conf_option *options, void *out);
 
 #endif

@@ -6,10 +6,16 @@ lib_libnearcast_a_SOURCES = \
 	lib/addr.h \
 	lib/announce.c \
 	lib/clock.h \
+	lib/conf.c \
 	lib/conf.h \
+	lib/conf_impl.h \
+	lib/conf_text.c \
+	lib/conf_value.c \
 	lib/ctl.h \
 	lib/cursor.c \
 	lib/cursor.h \
+	lib/daemon.c \
+	lib/daemon.h \
 	lib/event.c \
 	lib/event.h \
 	lib/gap.c \

@@ -6,6 +6,7 @@
 unit_tests =
 
 # lib
+unit_tests += tests/unit/check_conf
 unit_tests += tests/unit/check_netlink
 unit_tests +=
 
