@@ -1,6 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 
-# With the command and its package (every file is listed, so that it is in the tarball and installed):
-#dist_bin_SCRIPTS += lab/nearlab
-#nearlabdir = $(pkgdatadir)/lab/nearlab_lib
-#dist_nearlab_DATA = lab/nearlab_lib/__init__.py
+# The command and its package (every file is listed, so that it is in the tarball and installed).
+# configure links lab/nearlab into the build tree, where it finds the programs that were built.
+dist_bin_SCRIPTS += lab/nearlab
+nearlabdir = $(pkgdatadir)/lab/nearlab_lib
+dist_nearlab_DATA = \
+	lab/nearlab_lib/__init__.py \
+	lab/nearlab_lib/cli.py \
+	lab/nearlab_lib/daemons.py \
+	lab/nearlab_lib/faults.py \
+	lab/nearlab_lib/isolate.py \
+	lab/nearlab_lib/keeper.py \
+	lab/nearlab_lib/library.py \
+	lab/nearlab_lib/links.py \
+	lab/nearlab_lib/nodes.py \
+	lab/nearlab_lib/routing.py \
+	lab/nearlab_lib/state.py \
+	lab/nearlab_lib/topology.py

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 
-#topologiesdir = $(pkgdatadir)/topologies
-#dist_topologies_DATA = topologies/fig6.py
+topologiesdir = $(pkgdatadir)/topologies
+dist_topologies_DATA = \
+	topologies/fig6.py

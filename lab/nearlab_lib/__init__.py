@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+The lab: an internetwork of real BIRD routers and the real daemons, emulated with Mininet.
+
+A reader's map, from what a user touches down to the kernel:
+
+  cli.py        the `nearlab` command; what runs on the host (the outer process)
+  state.py      the folder of each running lab: its lock, its control socket
+  isolate.py    namespaces: how a lab is cut off from the host, and how to enter one
+  keeper.py     the process inside that holds the network and answers the control socket
+
+  topology.py   Internet: Mininet's Topo with routers, LANs, autonomous systems
+  routing.py    BIRD configurations, as a pure function of the topology
+  nodes.py      what a router, an ARN, a service node, a client, a publisher run
+  links.py      wires with delay and loss, LANs
+  daemons.py    a supervised process in a node
+  faults.py     what can be broken, and healed
+
+  scenario.py   what a scenario file can say
+  media.py      the video that is published
+  pcap.py rtpdump.py compare.py    what was sent, what came out, and whether it is the same
+  report.py timeline.py            what a run leaves behind
+  soak.py       many runs
+"""

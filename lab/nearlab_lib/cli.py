@@ -1,0 +1,497 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The nearlab command: what runs on the host."""
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+from . import daemons, isolate, state
+from .library import Library, LibraryError
+
+EX_USAGE = 64
+EX_UNAVAILABLE = 69
+
+
+def main(argv, script):
+    """Entry point. The exit code."""
+    os.environ["NEARLAB_SCRIPT"] = script
+    if argv[:1] == ["--inside"]:
+        from .keeper import inside  # pylint: disable=import-outside-toplevel
+        return inside(json.loads(argv[1]), int(argv[2]))
+    arguments = parse(argv)
+    if arguments.state:
+        os.environ["NEARLAB_STATE"] = os.path.abspath(arguments.state)
+    try:
+        return arguments.run(arguments)
+    except (state.StateError, isolate.IsolationError, LibraryError,
+            daemons.MissingProgram) as error:
+        print(f"nearlab: {error}", file=sys.stderr)
+        return EX_UNAVAILABLE if isinstance(error, daemons.MissingProgram) else 1
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 141
+
+
+class Parser(argparse.ArgumentParser):
+    """Bad usage ends with sysexits' code."""
+
+    def error(self, message):
+        self.print_usage(sys.stderr)
+        print(f"{self.prog}: {message}", file=sys.stderr)
+        sys.exit(EX_USAGE)
+
+
+def parse(argv):
+    """The command line."""
+    parser = Parser(prog="nearlab", description="An emulated internetwork in one command.",
+                    formatter_class=argparse.RawDescriptionHelpFormatter, epilog=textwrap.dedent("""
+        TOPOLOGY and SCENARIO are names that `nearlab list` prints, or files of your own.
+        A lab lives in namespaces of its own: it cannot reach the host's network, and all of it
+        is gone when it ends, however it ends."""))
+    parser.add_argument("--state", metavar="DIR", help="the folder of all labs "
+                        "[$NEARLAB_STATE, /run/nearlab or $XDG_RUNTIME_DIR/nearlab]")
+    parser.add_argument("--version", action="version", version="nearlab 0.1.0")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(name, run, text, lab=True):
+        sub = commands.add_parser(name, help=text, description=text)
+        sub.set_defaults(run=run)
+        if lab:
+            sub.add_argument("--name", help="which lab, when several run")
+        return sub
+
+    def parameters(sub):
+        sub.add_argument("--param", action="append", default=[], metavar="NAME=VALUE",
+                         help="of the topology or the scenario (nearlab list says which)")
+
+    sub = command("list", do_list, "topologies, their nodes and scenarios", lab=False)
+    sub.add_argument("--json", action="store_true")
+
+    sub = command("up", do_up, "bring a lab up")
+    sub.add_argument("topology")
+    sub.add_argument("--detach", action="store_true", help="leave it running in the background")
+    parameters(sub)
+
+    command("cli", do_cli, "Mininet's prompt in a running lab")
+
+    sub = command("exec", do_exec, "run a command in a node, and pass its exit code on")
+    sub.add_argument("node")
+    sub.add_argument("argv", nargs=argparse.REMAINDER, metavar="-- CMD...")
+
+    sub = command("status", do_status, "what runs")
+    sub.add_argument("--json", action="store_true")
+
+    sub = command("fault", do_fault, "break something: kill-sn, hang-sn, cut-sn, slow-sn (of the "
+                  "node that serves the client, if none is named), kill-arn, hang-arn, cut-arn; "
+                  "or kill, hang, slow, cont, restart DAEMON@NODE; cut, join NODE or NODE-NODE")
+    sub.add_argument("kind")
+    sub.add_argument("target", nargs="?")
+    sub.add_argument("--ms", type=int, default=80, help="how long `slow` lasts [80]")
+
+    command("heal", do_heal, "undo all faults")
+
+    sub = command("run", do_run, "run a scenario in a lab of its own (or in the running one that "
+                  "--name says); exits 0 only if every assertion held")
+    sub.add_argument("topology")
+    sub.add_argument("scenario")
+    sub.add_argument("--seed", type=int, default=None, help="of what is random [from the clock]")
+    sub.add_argument("--report", metavar="DIR", help="where the report goes "
+                     "[nearlab-report/TOPOLOGY-SCENARIO-TIME]")
+    sub.add_argument("--json", action="store_true", help="print report.json instead of words")
+    parameters(sub)
+
+    sub = command("demo", do_demo, "run a scenario, tell what happened, and then give the prompt "
+                  "when on a terminal (this is `make lab`)")
+    sub.add_argument("topology", nargs="?", default="fig6")
+    sub.add_argument("scenario", nargs="?", default=None)
+    sub.add_argument("--seed", type=int, default=None)
+    sub.add_argument("--report", metavar="DIR")
+    parameters(sub)
+
+    sub = command("soak", do_soak, "many runs of the failover scenarios, with a table of results",
+                  lab=False)
+    sub.add_argument("--runs", type=int, default=20, help="of each kind of failure [20]")
+    sub.add_argument("--seed", type=int, default=1, help="the first one [1]")
+    sub.add_argument("--jobs", type=int, default=1, help="labs side by side [1]")
+    sub.add_argument("--report", metavar="DIR", help="[nearlab-report/soak-TIME]")
+    sub.add_argument("--json", action="store_true")
+
+    sub = command("down", do_down, "end a running lab")
+    sub.add_argument("--all", action="store_true", help="all labs of this user")
+    return parser.parse_args(argv)
+
+
+def given_parameters(arguments):
+    """--param NAME=VALUE … as a dictionary; numbers become numbers."""
+    params = {}
+    for text in arguments.param:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise LibraryError(f"--param {text}: expected NAME=VALUE")
+        try:
+            params[name] = json.loads(value)
+        except ValueError:
+            params[name] = value
+    return params
+
+
+# Commands.
+
+def do_list(arguments):
+    """list"""
+    library = Library()
+    listing = library.listing()
+    if arguments.json:
+        print(json.dumps(listing, indent=2))
+        return 0
+    for name, entry in sorted(listing.items()):
+        print(f"{name}: {entry['title']}")
+        print(textwrap.fill(" ".join(entry["nodes"]), 96, initial_indent="    nodes      ",
+                            subsequent_indent=" " * 15))
+        print("    parameters", " ".join(f"{k}={v}" for k, v in entry["params"].items()) or "none")
+        for scenario in entry["scenarios"]:
+            print(f"    {scenario:<10} {library.scenario(scenario).title}")
+    return 0
+
+
+class Lab:
+    """A lab that this process started: its first process is our child."""
+
+    def __init__(self, topology, params, name=None, detach=False, keep=(), say=None):
+        self.say = say or (lambda text: print(f"nearlab: {text}", file=sys.stderr, flush=True))
+        self.name, self.path, self.lock = state.claim(name or topology.name, exact=bool(name))
+        reader, writer = os.pipe()
+        options = {"folder": self.path, "file": topology.file, "topology": topology.name,
+                   "topology_params": params,
+                   "keep": [*keep, *daemons.program_folders(), os.path.dirname(topology.file)]}
+        with open(os.path.join(self.path, "lab.log"), "ab") as log:
+            self.process = isolate.spawn(
+                [sys.executable, "-B", os.environ["NEARLAB_SCRIPT"], "--inside",
+                 json.dumps(options), str(writer)],
+                log, pass_fds=(writer, self.lock), detach=detach)
+        os.close(writer)
+        self.status = os.fdopen(reader, encoding="utf-8")
+        self.control = None
+
+    def wait_ready(self):
+        """Until the network is up and its routes have settled; StateError with the reason."""
+        for line in self.status:
+            message = json.loads(line)
+            if "say" in message:
+                self.say(message["say"])
+            elif "ready" in message:
+                self.control = state.Control(self.path)
+                return message["ready"]
+            else:
+                break
+        else:
+            message = {}
+        log = self.last_words()
+        self.end()
+        raise state.StateError(f"the lab did not come up: {message.get('failed', 'it was killed')}"
+                               + ("" if "failed" in message else f"\n{log}"))
+
+    def last_words(self):
+        """The end of the keeper's log."""
+        try:
+            with open(os.path.join(self.path, "lab.log"), encoding="utf-8",
+                      errors="replace") as file:
+                return "".join(file.readlines()[-12:]).strip()
+        except OSError:
+            return ""
+
+    def end(self):
+        """Ends the lab, if it has not, and removes its folder."""
+        if self.lock is None:
+            return
+        if self.process.poll() is None:
+            try:
+                if self.control:
+                    self.control.call({"do": "down"})
+                    self.process.wait(5)
+            except (state.StateError, OSError, subprocess.TimeoutExpired):
+                pass
+            if self.process.poll() is None:
+                self.process.kill()  # pid 1 dies with it, and all else with pid 1
+                self.process.wait()
+        state.remove(self.path)
+        os.close(self.lock)
+        self.lock = None
+
+    def detach(self):
+        """Lets it run without us."""
+        self.status.close()
+        self.control.close()
+        os.close(self.lock)
+        self.lock = None
+
+
+def do_up(arguments):
+    """up"""
+    topology = Library().topology(arguments.topology)
+    params = given_parameters(arguments)
+    topology.check(params)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    signal.signal(signal.SIGHUP, lambda *_: sys.exit(0))
+    lab = Lab(topology, params, arguments.name, detach=arguments.detach)
+    try:
+        lab.wait_ready()
+        lab.say(f"{topology.name} is up as '{lab.name}'")
+        if arguments.detach:
+            lab.detach()
+            print(lab.name)
+            return 0
+        if sys.stdin and sys.stdin.isatty() and sys.stdout.isatty():
+            return run_cli(lab.path)
+        lab.say("no terminal: it stays up until a signal, or `nearlab down`")
+        lab.process.wait()
+        return 0
+    finally:
+        lab.end()  # does nothing once it is detached
+
+
+def run_cli(path):
+    """Mininet's prompt of a lab, on our terminal."""
+    control = state.Control(path)
+    previous = signal.signal(signal.SIGINT, lambda *_: control.send({"do": "interrupt"}))
+    try:
+        control.send({"do": "cli"}, fds=(0, 1, 2))
+        answer = control.receive()
+        if "error" in answer:
+            raise state.StateError(answer["error"])
+        return answer["exit"]
+    finally:
+        signal.signal(signal.SIGINT, previous)
+        control.close()
+
+
+def do_cli(arguments):
+    """cli"""
+    return run_cli(state.find(arguments.name))
+
+
+def do_exec(arguments):
+    """exec"""
+    argv = arguments.argv[1:] if arguments.argv[:1] == ["--"] else arguments.argv
+    if not argv:
+        print("nearlab exec: which command? nearlab exec NODE -- CMD...", file=sys.stderr)
+        return EX_USAGE
+    control = state.Control(state.find(arguments.name))
+    node = control.call({"do": "node", "node": arguments.node})
+    keeper = control.peer_pid()
+    control.close()
+    env = daemons.node_environment()
+    env["PATH"] = node["path"]
+    return isolate.run_in_node(keeper, node["pid"], argv, env)
+
+
+def do_status(arguments):
+    """status"""
+    names = state.running()
+    if arguments.name or len(names) == 1:
+        control = state.Control(state.find(arguments.name))
+        status = control.call({"do": "status"})
+        status["pid"] = control.peer_pid()
+        control.close()
+        if arguments.json:
+            print(json.dumps({**status, "labs": names}, indent=2))
+        else:
+            print_status(status)
+        return 0
+    if arguments.json:
+        print(json.dumps({"labs": names}))
+    else:
+        print("running: " + ", ".join(names) + " (nearlab status --name N)" if names
+              else "no lab is running")
+    return 0 if names else 1
+
+
+def print_status(status):
+    """For people."""
+    print(f"{status['name']}: {status['topology']}, {status['state']}, "
+          f"up for {time.time() - status['since']:.0f} s, links by {status['emulation']}")
+    for name, node in status["nodes"].items():
+        running = ", ".join(f"{d} {e['state']}" for d, e in node["daemons"].items())
+        print(f"  {name:<10} {node['kind']:<13} AS {node['as']}  {node['address']:<15} {running}")
+    for link in status["links"]:
+        traits = [f"{link[k]:g} {unit}" for k, unit in
+                  (("delay", "ms"), ("loss", "% loss"), ("bw", "Mbit/s")) if link[k]]
+        if traits:
+            print(f"  {'-'.join(link['ends']):<24} {', '.join(traits)}")
+    if status["serving"]:
+        print(f"  serving clients: {', '.join(status['serving'])}")
+    for fault in status["faults"]:
+        print(f"  broken: {fault['kind']} {fault['target']}")
+
+
+def do_fault(arguments):
+    """fault"""
+    control = state.Control(state.find(arguments.name))
+    done = control.call({"do": "fault", "kind": arguments.kind, "target": arguments.target,
+                         "ms": arguments.ms})
+    print(f"{done['kind']} {done['target']}")
+    return 0
+
+
+def do_heal(arguments):
+    """heal"""
+    control = state.Control(state.find(arguments.name))
+    for fault in control.call({"do": "heal"})["healed"]:
+        print(f"healed: {fault['kind']} {fault['target']}")
+    return 0
+
+
+def do_down(arguments):
+    """down"""
+    if arguments.all:
+        paths = [os.path.join(state.root(), name) for name in state.running()]
+    else:
+        paths = [state.find(arguments.name)]
+    for path in paths:
+        end_other(path)
+    return 0
+
+
+def end_other(path):
+    """Ends a lab that another process started: asks, and after 5 s kills its keeper."""
+    name = os.path.basename(path)
+    control = state.Control(path)
+    keeper = os.pidfd_open(control.peer_pid())
+    try:
+        try:
+            control.sock.settimeout(5)
+            control.call({"do": "down"})
+        except (state.StateError, OSError):
+            signal.pidfd_send_signal(keeper, signal.SIGKILL)
+        control.close()
+        daemons.wait_until(lambda: name not in state.running(), 15, f"the end of lab {name}")
+    except TimeoutError as error:
+        raise state.StateError(str(error)) from error
+    finally:
+        os.close(keeper)
+
+
+def default_report(*words):
+    """A new folder's name for a report."""
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    return os.path.join("nearlab-report", "-".join([*words, stamp, str(os.getpid())]))
+
+
+def run_scenario(lab_path, scenario, params, seed, report, say):
+    """Runs a scenario in a running lab. Its report, as report.json has it."""
+    control = state.Control(lab_path)
+    try:
+        control.send({"do": "run", "file": scenario.file, "params": params, "seed": seed,
+                      "report": report, "cache": cache_folder()})
+        while True:
+            answer = control.receive()
+            if "say" in answer:
+                say(answer["say"])
+            elif "error" in answer:
+                raise state.StateError(f"the scenario could not run: {answer['error']}")
+            else:
+                return answer["result"]
+    finally:
+        control.close()
+
+
+def cache_folder():
+    """Where the encoded videos are kept between labs."""
+    path = os.environ.get("NEARLAB_CACHE")
+    if not path:
+        tree = os.path.dirname(os.path.dirname(os.environ["NEARLAB_SCRIPT"]))
+        if os.path.exists(os.path.join(tree, "config.status")):  # a build tree: there, beside all
+            path = os.path.join(tree, "lab", "cache")
+        else:
+            base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+            path = os.path.join(base, "nearlab")
+    path = os.path.abspath(path)
+    os.makedirs(path, exist_ok=True)
+    return path
+
+
+def prepare_run(arguments):
+    """What run and demo share: (topology, scenario, topology's and scenario's params, seed, dir)"""
+    library = Library()
+    topology = library.topology(arguments.topology)
+    name = arguments.scenario or topology.scenarios(library)[0]
+    scenario = library.scenario(name)
+    scenario.check_topology(topology)
+    params = given_parameters(arguments)
+    mine = {k: v for k, v in params.items() if k in topology.params}
+    rest = {k: v for k, v in params.items() if k not in topology.params}
+    scenario.check(rest, topology)
+    seed = arguments.seed if arguments.seed is not None else int(time.time()) % 1000000
+    report = os.path.abspath(arguments.report or default_report(topology.name, scenario.name))
+    os.makedirs(report, exist_ok=True)
+    return topology, scenario, mine, rest, seed, report
+
+
+def do_run(arguments):
+    """run"""
+    topology, scenario, mine, rest, seed, report = prepare_run(arguments)
+    quiet = arguments.json
+
+    def say(text):
+        print(f"nearlab: {text}", file=sys.stderr if quiet else sys.stdout, flush=True)
+
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    lab = None
+    if arguments.name and arguments.name in state.running():
+        path = state.find(arguments.name)
+    else:
+        lab = Lab(topology, mine, arguments.name, keep=[report, cache_folder()], say=say)
+        path = lab.path
+    try:
+        if lab:
+            lab.wait_ready()
+        result = run_scenario(path, scenario, {**rest, **mine}, seed, report, say)
+    finally:
+        if lab:
+            lab.end()
+    if quiet:
+        print(json.dumps(result, indent=2))
+    else:
+        for line in result["story"]:
+            print(line)
+        print(f"report: {report}")
+    return 0 if result["passed"] else 1
+
+
+def do_demo(arguments):
+    """demo"""
+    topology, scenario, mine, rest, seed, report = prepare_run(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+
+    def say(text):
+        print(f"nearlab: {text}", flush=True)
+
+    lab = Lab(topology, mine, arguments.name, keep=[report, cache_folder()], say=say)
+    try:
+        lab.wait_ready()
+        result = run_scenario(lab.path, scenario, {**rest, **mine}, seed, report, say)
+        print()
+        for line in result["story"]:
+            print(line)
+        print(f"The report, with a picture of the timeline, is in {report}")
+        if sys.stdin and sys.stdin.isatty() and sys.stdout.isatty():
+            print("\nThe lab is still up, and this is Mininet's prompt: try `nodes`, "
+                  "`c802 ping -c3 sn808`, `acc birdc show route`; ^D ends it.")
+            run_cli(lab.path)
+    finally:
+        lab.end()
+    return 0 if result["passed"] else 1
+
+
+def do_soak(arguments):
+    """soak"""
+    from . import soak  # pylint: disable=import-outside-toplevel
+    report = os.path.abspath(arguments.report or default_report("soak"))
+    return soak.run(arguments, report)

@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+What can be broken, and healed again.
+
+    kill DAEMON@NODE     SIGKILL of the daemon and all its processes
+    hang DAEMON@NODE     SIGSTOP of them
+    slow DAEMON@NODE     SIGSTOP, and SIGCONT after some milliseconds
+    cont DAEMON@NODE     SIGCONT
+    restart DAEMON@NODE  killed if it runs, and started
+    cut NODE             all of the node's links go down
+    cut NODE-NODE        the link between two nodes goes down
+    join NODE, NODE-NODE and up again
+
+A target NODE without a daemon means the node's own one (arn, sn-agent, bird of a router). The
+shorthands kill-sn, hang-sn, cut-sn, slow-sn and kill-arn, hang-arn, cut-arn take a node; without
+one they mean the service node that now serves a client, or the ARN that its block is routed to.
+"""
+
+import re
+import signal
+import threading
+
+from .nodes import Arn, Client, KeyedNode, LabNode, ServiceNode
+
+KINDS = ("kill", "hang", "slow", "cont", "restart", "cut", "join")
+SHORTHANDS = tuple(f"{k}-{n}" for n in ("sn", "arn") for k in ("kill", "hang", "cut", "slow"))
+
+
+class FaultError(Exception):
+    """No such fault or target; the text says what there is."""
+
+
+class Faults:
+    """The faults of one network; what is broken now is remembered, so that it can be healed."""
+
+    def __init__(self, net):
+        self.net = net
+        self.broken = []  # [(kind, target, undo)]
+
+    def nodes(self, cls):
+        """All nodes of a class."""
+        return [n for n in self.net.hosts if isinstance(n, cls)]
+
+    def serving(self, client=None):
+        """Names of the service nodes that clients have a control connection to now."""
+        names = {n.params["address"]: n.name for n in self.nodes(ServiceNode)}
+        found = []
+        for node in self.nodes(Client):
+            if client and node.name != client:
+                continue
+            out, _, _ = node.pexec(["ss", "-Htn", "state", "established", "dport", "=", ":554"])
+            for line in out.splitlines():
+                peer = line.split()[-1].rsplit(":", 1)[0].strip("[]")
+                if peer in names and names[peer] not in found:
+                    found.append(names[peer])
+        return found
+
+    def nearest_arn(self, client=None):
+        """Name of the ARN that the first client's packets to the service address reach."""
+        clients = [c for c in self.nodes(Client) if client in (None, c.name)]
+        address = self.net.topo.service
+        node = clients[0] if clients else None
+        seen = set()
+        while node is not None and node.name not in seen:
+            if isinstance(node, Arn):
+                return node.name
+            seen.add(node.name)
+            out, _, _ = node.pexec(["ip", "-o", "route", "get", address])
+            via = re.search(r" via (\S+)", out)
+            node = self._owner(via.group(1)) if via else None
+        return None
+
+    def _owner(self, address):
+        for node in self.net.hosts:
+            if any(i.ip == address for i in node.intfList()):
+                return node
+        return None
+
+    def daemon(self, target):
+        """The daemon of 'DAEMON@NODE' or 'NODE'."""
+        name, _, host = target.rpartition("@")
+        node = self._node(host)
+        if not name:
+            name = node.program if isinstance(node, KeyedNode) else "bird"
+        if name not in node.daemons:
+            raise FaultError(f"{host} runs no '{name}' (it runs: "
+                             f"{', '.join(node.daemons) or 'nothing'})")
+        return node.daemons[name]
+
+    def _node(self, name):
+        if name not in self.net or not isinstance(self.net[name], LabNode):
+            raise FaultError(f"no node '{name}' (there are: "
+                             f"{', '.join(n.name for n in self.net.hosts)})")
+        return self.net[name]
+
+    def _ends(self, target):
+        """[(node, interface)] that a cut of 'NODE' or 'NODE-NODE' takes down."""
+        if target in self.net and isinstance(self.net[target], LabNode):
+            node = self.net[target]
+            return [(node, i) for i in node.intfNames() if i != "lo"]
+        one, _, two = target.partition("-")
+        if one in self.net and two in self.net:
+            links = self.net.linksBetween(self.net[one], self.net[two])
+            if links:
+                return [(e.node, e.name) for k in links for e in (k.intf1, k.intf2)]
+        raise FaultError(f"'{target}' is neither a node nor a link (NODE-NODE)")
+
+    def inject(self, kind, target=None, ms=80):
+        """Breaks something. Returns {kind, target}, with the default target filled in."""
+        if kind in SHORTHANDS:
+            kind, _, what = kind.partition("-")
+            if target is None and what == "sn":
+                serving = self.serving()
+                if not serving:
+                    raise FaultError("no service node serves a client now: name one")
+                target = serving[0]
+            elif target is None:
+                target = self.nearest_arn()
+                if target is None:
+                    raise FaultError("no client's packets reach an ARN now: name one")
+        if kind not in KINDS:
+            raise FaultError(f"no fault '{kind}' (there are: {', '.join(KINDS + SHORTHANDS)})")
+        if not target:
+            raise FaultError(f"{kind} needs a target: DAEMON@NODE, NODE or NODE-NODE")
+        getattr(self, f"_{kind}")(target, ms)
+        return {"kind": kind, "target": target}
+
+    def _kill(self, target, _ms):
+        daemon = self.daemon(target)
+        daemon.signal(signal.SIGKILL, everyone=True)
+        self.broken.append(("kill", target, daemon.start))
+
+    def _hang(self, target, _ms):
+        daemon = self.daemon(target)
+        daemon.signal(signal.SIGSTOP, everyone=True)
+        self.broken.append(("hang", target, lambda: (daemon.signal(signal.SIGCONT, everyone=True),
+                                                      daemon.start())))
+
+    def _slow(self, target, ms):
+        daemon = self.daemon(target)
+        daemon.signal(signal.SIGSTOP, everyone=True)
+        timer = threading.Timer(ms / 1000, daemon.signal, (signal.SIGCONT, True))
+        timer.daemon = True
+        timer.start()
+
+    def _cont(self, target, _ms):
+        self.daemon(target).signal(signal.SIGCONT, everyone=True)
+        self._forget("hang", target)
+
+    def _restart(self, target, _ms):
+        self.daemon(target).restart()
+        self._forget("kill", target)
+        self._forget("hang", target)
+
+    def _cut(self, target, _ms):
+        ends = self._ends(target)
+        undo = [(node, f"ip link set {name} up") for node, name in ends]
+        for node, name in ends:
+            # The kernel forgets routes through an interface that goes down; we shall not.
+            out, _, _ = node.pexec(["ip", "-o", "route", "show", "dev", name, "proto", "boot"])
+            undo += [(node, f"ip route replace {line.strip()} dev {name}")
+                     for line in out.splitlines() if line.strip()]
+        for node, name in ends:
+            node.pexec(["ip", "link", "set", name, "down"])
+        self.broken.append(("cut", target, lambda: [n.pexec(c.split()) for n, c in undo]))
+
+    def _join(self, target, _ms):
+        self._ends(target)
+        if not self._forget("cut", target, undo=True):
+            raise FaultError(f"'{target}' is not cut")
+
+    def _forget(self, kind, target, undo=False):
+        for entry in list(self.broken):
+            if entry[:2] == (kind, target):
+                self.broken.remove(entry)
+                if undo:
+                    entry[2]()
+                return True
+        return False
+
+    def heal(self):
+        """Undoes all that is broken, last first. Returns what was healed."""
+        healed = []
+        while self.broken:
+            kind, target, undo = self.broken.pop()
+            undo()
+            healed.append({"kind": kind, "target": target})
+        return healed

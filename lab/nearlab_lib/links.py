@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+Wires and LANs.
+
+A Wire without properties is a veth pair. One with delay, loss or a rate is made with `tc netem`
+where the kernel has it; else by user-space: two TAP interfaces, each with a vde_plug in its node's
+namespace, and VDE's wirefilter between them:
+
+    node1 [tap] vde_plug = wirefilter -d 15 -l 1 = vde_plug [tap] node2
+
+The TAPs are made beforehand and stay when a plug dies, like a network card whose cable is pulled.
+Delay (ms), loss (%) and bw (Mbit/s) hold for each direction.
+"""
+
+import subprocess
+
+from mininet.link import Intf, Link
+from mininet.node import Switch
+
+_netem = None  # whether the kernel has netem; found out once
+
+
+def kernel_has_netem():
+    """Tries it on a throw-away interface of the present (the lab's own) network namespace."""
+    global _netem  # pylint: disable=global-statement
+    if _netem is None:
+        name = "netemtry"
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        subprocess.run(["ip", "link", "add", name, "type", "veth", "peer", "name", name + "2"],
+                       **quiet, check=False)
+        tried = subprocess.run(["tc", "qdisc", "add", "dev", name, "root", "netem", "delay", "1ms"],
+                               **quiet, check=False)
+        subprocess.run(["ip", "link", "del", name], **quiet, check=False)
+        _netem = tried.returncode == 0
+    return _netem
+
+
+class WireIntf(Intf):
+    """An end of a wire. No offloads that hide packets from captures or make them larger."""
+
+    def config(self, mac=None, ip=None, up=True, **_params):
+        # One command through the node's shell is much quicker than Mininet's one per property.
+        commands = []
+        if mac:
+            self.mac = mac
+            commands.append(f"ip link set {self.name} address {mac}")
+        if ip:
+            self.ip, self.prefixLen = ip.split("/")
+            commands.append(f"ip addr add {ip} brd + dev {self.name}")
+        if up:
+            commands.append(f"ip link set {self.name} up")
+        return {"config": self.cmd("; ".join(commands))} if commands else {}
+
+
+class Wire(Link):
+    """See the essay above."""
+
+    def __init__(self, node1, node2, delay=0, loss=0, bw=0, **params):
+        self.delay, self.loss, self.bw = float(delay or 0), float(loss or 0), float(bw or 0)
+        if not 0 <= self.loss < 100 or self.delay < 0 or self.bw < 0:
+            raise ValueError(f"link {node1}-{node2}: delay {delay} ms, loss {loss} %, "
+                             f"bw {bw} Mbit/s: out of range")
+        self.impaired = bool(self.delay or self.loss or self.bw)
+        self.by_vde = self.impaired and not kernel_has_netem()
+        self.process = None
+        params["cls1"] = params["cls2"] = WireIntf
+        params["fast"] = True
+        super().__init__(node1, node2, **params)
+        if self.by_vde:
+            self._plug()
+        elif self.impaired:
+            self._netem()
+
+    def makeIntfPair(self, intfname1, intfname2, *args, **kwargs):
+        if not self.by_vde:
+            return super().makeIntfPair(intfname1, intfname2, *args, **kwargs)
+        return None  # the TAPs are made by _tap(), in place of the move of a veth's end
+
+    def intfName(self, node, n):
+        name = super().intfName(node, n)
+        if self.by_vde:
+            node.cmd(f"ip tuntap add {name} mode tap")
+        return name
+
+    def _plug(self):
+        ends = []
+        for intf in (self.intf1, self.intf2):
+            ends.append(["mnexec", "-a", str(intf.node.pid), "vde_plug", f"tap://{intf.name}"])
+        wire = ["wirefilter"]
+        if self.delay:
+            wire += ["-d", f"{self.delay:g}"]
+        if self.loss:
+            wire += ["-l", f"{self.loss:g}"]
+        if self.bw:
+            wire += ["-b", f"{self.bw * 1e6 / 8:.0f}", "-c", f"{max(65536, self.bw * 12500):.0f}"]
+        self.process = subprocess.Popen(["dpipe", *ends[0], "=", *wire, "=", *ends[1]],
+                                        stdin=subprocess.DEVNULL)
+
+    def _netem(self):
+        for intf in (self.intf1, self.intf2):
+            spec = f"delay {self.delay:g}ms" if self.delay else ""
+            spec += f" loss {self.loss:g}%" if self.loss else ""
+            spec += f" rate {self.bw:g}mbit" if self.bw else ""
+            intf.cmd(f"tc qdisc add dev {intf.name} root netem limit 10000 {spec}")
+
+    def describe(self):
+        """In words, for status."""
+        words = []
+        if self.delay:
+            words.append(f"{self.delay:g} ms")
+        if self.loss:
+            words.append(f"{self.loss:g} % loss")
+        if self.bw:
+            words.append(f"{self.bw:g} Mbit/s")
+        return ", ".join(words)
+
+
+class Lan(Switch):
+    """A LAN: a Linux bridge without spanning tree, that floods multicast to all its ports."""
+
+    def __init__(self, name, **params):
+        params["inNamespace"] = True
+        params["dpid"] = "1"  # Mininet wants one of every switch
+        self.controlIntf = None
+        super().__init__(name, **params)
+
+    def defaultIntf(self):
+        return self.intfs[min(self.ports.values())] if self.ports else None
+
+    def start(self, _controllers):
+        commands = [f"ip link add {self.name} type bridge stp_state 0 forward_delay 0 "
+                    "mcast_snooping 0"]
+        commands += [f"ip link set {i} master {self.name} up"
+                     for i in self.intfNames() if i != "lo"]
+        commands.append(f"ip link set {self.name} up")
+        self.cmd("; ".join(commands))
+
+    def stop(self, deleteIntfs=True):
+        self.cmd(f"ip link del {self.name}")
+        super().stop(deleteIntfs)

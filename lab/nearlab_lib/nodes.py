@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+The kinds of nodes, as Mininet node classes.
+
+Every node has its own net and mount namespaces (Mininet's), its own /run, /etc/hosts and
+/etc/resolv.conf. `config` (called by Mininet when all links are there) sets addresses and routes;
+`boot` writes the configuration files and starts the daemons of the node's kind.
+"""
+
+import os
+import signal
+
+from mininet.node import Node
+
+from . import daemons, routing
+
+
+class LabNode(Node):
+    """What all nodes have in common."""
+
+    kind = "host"
+    speaks_ospf = False
+    boots_itself = True  # by Mininet's own `mn`; the lab's keeper boots nodes when all are there
+
+    def __init__(self, name, **params):
+        self.daemons = {}
+        folder = os.environ.get("NEARLAB_DIR")
+        self.folder = os.path.join(folder, "nodes", name) if folder else None
+        run = ("/run", os.path.join(self.folder, "run")) if folder else "/run"
+        self.topo = params.get("topo")
+        super().__init__(name, **{**params, "inNamespace": True, "privateDirs": [run]})
+
+    def file(self, path):
+        """Path, as the keeper sees it, of a file that the node sees as /PATH."""
+        return os.path.join(f"/proc/{self.pid}/root", path)
+
+    def write(self, *args):  # Mininet's write(data) to the shell
+        if len(args) == 1:
+            return super().write(args[0])
+        path, text = args
+        full = self.file(path)
+        os.makedirs(os.path.dirname(full), exist_ok=True)
+        with open(full, "w", encoding="utf-8") as file:
+            file.write(text)
+        return full
+
+    # pylint: disable=arguments-differ
+    def config(self, **_params):
+        commands = ["ip link set lo up", "mkdir -p /run/nearcast /run/tmp /run/cache",
+                    "sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0 "
+                    "net.ipv4.fib_multipath_hash_policy=1 net.ipv4.conf.all.accept_redirects=0 "
+                    "net.ipv4.conf.all.send_redirects=0 net.ipv4.conf.default.send_redirects=0"]
+        commands += [f"sysctl -qw net.ipv4.conf.{i}.rp_filter=0 net.ipv4.conf.{i}.send_redirects=0"
+                     for i in self.intfNames()]
+        commands += self.setup_commands()
+        self.cmd("; ".join(commands))
+        if self.topo:
+            self.write("run/hosts", self.topo.hosts_file())
+            self.write("run/resolv.conf", "# no name server in this topology: see /etc/hosts\n")
+            self.cmd("mount --bind /run/hosts /etc/hosts; "
+                     "test -e /etc/resolv.conf && mount --bind /run/resolv.conf /etc/resolv.conf")
+        if self.boots_itself:
+            self.boot()
+
+    def setup_commands(self):
+        """Shell commands of this kind of node."""
+        gateway = self.params.get("gateway")
+        return [f"ip route replace default via {gateway}"] if gateway else []
+
+    def boot(self):
+        """Starts this kind of node's daemons."""
+
+    def daemon(self, name, argv):
+        """Starts a process that the lab keeps track of."""
+        self.daemons[name] = daemons.Daemon(self, name, argv)
+        self.daemons[name].start()
+        return self.daemons[name]
+
+    def start_bird(self, configuration):
+        """BIRD, in the foreground, so that it is our child."""
+        self.write("run/bird/bird.conf", configuration)
+        self.daemon("bird", [daemons.find("bird"), "-f", "-c", "/run/bird/bird.conf",
+                             "-s", "/run/bird/bird.ctl", "-P", "/run/bird/bird.pid"])
+
+    def birdc(self, command):
+        """What BIRD says to a command."""
+        out, err, _ = self.pexec(["birdc", "-s", "/run/bird/bird.ctl", *command.split()])
+        return out + err
+
+    def terminate(self):
+        for daemon in self.daemons.values():
+            daemon.signal(signal.SIGKILL, everyone=True)
+        super().terminate()
+
+
+class Router(LabNode):
+    """BIRD: OSPF inside its AS, BGP with others, BFD on every link."""
+
+    kind = "router"
+    speaks_ospf = True
+
+    def setup_commands(self):
+        return ["sysctl -qw net.ipv4.ip_forward=1",
+                f"ip addr add {self.params['loopback']}/32 dev lo"]
+
+    def boot(self):
+        self.start_bird(routing.router(self.topo, self.name))
+
+
+class KeyedNode(LabNode):
+    """A node with a nearcast daemon that holds the lab's key."""
+
+    program = ""
+
+    def boot(self):
+        self.write("run/nearcast/keys", lab_key())
+        os.chmod(self.file("run/nearcast/keys"), 0o600)
+        conf = f"/run/nearcast/{self.program}.conf"
+        self.write(conf.lstrip("/"), self.configuration())
+        self.daemon(self.program, [daemons.find(self.program), "-c", conf])
+
+    def configuration(self):
+        """The daemon's configuration file."""
+        raise NotImplementedError
+
+    def common(self, socket):
+        """What arn.conf and sn-agent.conf share."""
+        return (f'name = "{self.name}"\n'
+                f'interface = "{self.defaultIntf().name}"\n'
+                f'key-file = "/run/nearcast/keys"\n'
+                f'control = "/run/nearcast/{socket}.sock"\n'
+                f'management = "127.0.0.1:7780"\n'
+                f'events = "/run/nearcast/events.json"\n'
+                f'log-level = "info"\n')
+
+
+class Arn(KeyedNode):
+    """An anycast referral node: arn holds the block, BIRD carries it into OSPF."""
+
+    kind = "arn"
+    speaks_ospf = True
+    program = "arn"
+
+    def boot(self):
+        self.start_bird(routing.arn(self.topo, self.name))
+        super().boot()
+
+    def configuration(self):
+        return self.common("arn") + (
+            f'anycast {{ block = "{self.topo.anycast}" interface = "anycast0" }}\n')
+
+
+class ServiceNode(KeyedNode):
+    """A service node: sn-agent, which is fed by its upstream nodes."""
+
+    kind = "service node"
+    program = "sn-agent"
+
+    def configuration(self):
+        http = self.params.get("http", 0)
+        text = self.common("sn") + f'address = "{self.params["address"]}"\n'
+        text += f"http {{ port = {http} }}\n" if http else ""
+        for name in self.params.get("upstream", ()):
+            text += f'upstream "{name}" {{ address = "{self.topo.address(name)}:554" }}\n'
+        return text
+
+
+class Client(LabNode):
+    """A host with a player, at the end of an access link."""
+
+    kind = "client"
+
+
+class Publisher(LabNode):
+    """A host that streams come from."""
+
+    kind = "publisher"
+
+
+def lab_key():
+    """The key file: one key for each lab, made when it starts."""
+    return f"1 {os.environ.get('NEARLAB_KEY') or os.urandom(32).hex()}\n"

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+BIRD's configuration for a node, as a pure function of the topology.
+
+A router speaks OSPF on the links inside its AS, and iBGP with the other routers of it (loopback to
+loopback, next hop self). A border router also originates the AS's prefix, speaks eBGP on the links
+to other ASes, and tells them that prefix and what it learnt from others, nothing smaller: an
+anycast block that an affiliate's node brought into OSPF stays inside. BFD watches every link
+between routers, so that a dead link is noticed in half a second and not in the four of OSPF's.
+
+An ARN speaks OSPF on its LAN, and exports one thing: the block of the interface that its daemon
+holds, as an external route of type 1, whose metric grows with distance, so that every router picks
+the nearest ARN. (External, not stub: routers then need no tick of BIRD's OSPF on the ARN itself to
+learn of the withdrawal.)
+"""
+
+BFD = """protocol bfd {
+	interface "*" {
+		min rx interval 100 ms;
+		min tx interval 100 ms;
+		idle tx interval 300 ms;
+		multiplier 5;
+	};
+}
+"""
+
+
+def _head(router_id, export, merge="yes"):
+    return f"""log "/run/bird.log" all;
+router id {router_id};
+protocol device {{ scan time 10; }}
+protocol direct connected {{ ipv4; }}
+protocol kernel {{
+	merge paths {merge};
+	ipv4 {{
+		import none;
+		export filter {{
+			if source = RTS_DEVICE then reject;
+{export}			accept;
+		}};
+	}};
+}}
+{BFD}"""
+
+
+def _ospf_interface(name, params):
+    role = params["role"]
+    cost = params.get("cost", 10)
+    if role == "stub":
+        return f'\t\tinterface "{name}" {{ stub yes; cost {cost}; }};\n'
+    kind = "ptp" if role == "internal" else "broadcast"
+    return (f'\t\tinterface "{name}" {{ type {kind}; cost {cost}; hello 1; dead 4; wait 2; '
+            f'rx buffer large; bfd yes; }};\n')
+
+
+def _lan_has_speakers(topo, router, params):
+    """Whether there is someone to speak OSPF with on that LAN of a router."""
+    for arn in topo.nodes():
+        info = topo.nodeInfo(arn)
+        if info.get("gateway") and info["gateway"] == params["ip"].split("/")[0] \
+                and getattr(info["cls"], "speaks_ospf", False):
+            return True
+    return False
+
+
+def router(topo, name):
+    """bird.conf of a router."""
+    info = topo.nodeInfo(name)
+    system = topo.systems[info["asn"]]
+    interfaces = topo.interfaces(name)
+    external = [(i, p) for i, p in interfaces if p.get("role") == "external"]
+    text = _head(info["loopback"], f"\t\t\tkrt_prefsrc = {info['loopback']};\n")
+
+    ospf = '\t\tinterface "lo" { stub yes; };\n'
+    for interface, params in interfaces:
+        if params.get("role") == "external":
+            continue
+        if params.get("role") == "lan" and not _lan_has_speakers(topo, name, params):
+            params = {**params, "role": "stub"}
+        ospf += _ospf_interface(interface, params)
+    text += f"""protocol ospf v2 interior {{
+	ecmp yes;
+	ipv4 {{ import all; export none; }};
+	area 0 {{
+{ospf}	}};
+}}
+"""
+    if external:
+        text += f"""protocol static own_prefix {{
+	ipv4;
+	route {system.prefix} unreachable;
+}}
+filter to_other_systems {{
+	if source = RTS_BGP || (source = RTS_STATIC && net = {system.prefix}) then accept;
+	reject;
+}}
+"""
+    for _, params in external:
+        peer = topo.nodeInfo(params["peer"])
+        text += f"""protocol bgp ebgp_{params['peer']} {{
+	local {params['ip'].split('/')[0]} as {info['asn']};
+	neighbor {params['peer_ip']} as {peer['asn']};
+	direct;
+	bfd on;
+	connect delay time 1; connect retry time 2; error wait time 1, 8;
+	hold time 30;
+	ipv4 {{ import all; export filter to_other_systems; }};
+}}
+"""
+    for peer in topo.routers(info["asn"]):
+        if peer != name:
+            text += f"""protocol bgp ibgp_{peer} {{
+	local {info['loopback']} as {info['asn']};
+	neighbor {topo.nodeInfo(peer)['loopback']} as {info['asn']};
+	multihop;
+	connect delay time 1; connect retry time 2; error wait time 1, 8;
+	hold time 30;
+	ipv4 {{
+		next hop self;
+		import all;
+		export where source = RTS_BGP || (source = RTS_STATIC && net = {system.prefix});
+	}};
+}}
+"""
+    return text
+
+
+def arn(topo, name, interface="anycast0"):
+    """bird.conf of an ARN."""
+    info = topo.nodeInfo(name)
+    ospf = "".join(_ospf_interface(i, p) for i, p in topo.interfaces(name))
+    return _head(info["address"], "") + f"""filter anycast_block {{
+	if source = RTS_DEVICE && ifname = "{interface}" then {{
+		ospf_metric1 = 10;
+		accept;
+	}}
+	reject;
+}}
+protocol ospf v2 interior {{
+	ecmp yes;
+	ipv4 {{ import all; export filter anycast_block; }};
+	area 0 {{
+{ospf}	}};
+}}
+"""

@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+Internet: Mininet's Topo with the words of an internetwork.
+
+A topology is a file with a class derived from Internet, and Mininet's usual `topos` dictionary:
+
+    class Small(Internet):
+        def build(self, loss=0):
+            self.addAS(64501, "10.5.0.0/16", "my ISP")
+            self.addRouter("R1", 64501)
+            self.addRouter("R2", 64501)
+            self.addLink("R1", "R2", delay=5)
+            self.addLan("lan5", "10.5.1.0/24", router="R2")
+            self.addArn("A1", "lan5", 4)
+            ...
+    topos = {"small": Small}
+
+Addresses follow from the order of the file, so they are the same every time: links between routers
+of one AS get /30s from the upper end of the AS's prefix (….254.0/24), routers get loopbacks
+….255.N, hosts of a LAN the number that is given. Nothing here starts anything: the result is a
+plain Mininet graph whose node and link options say all.
+"""
+
+import ipaddress
+
+from mininet.topo import Topo
+
+from .links import Lan, Wire
+from .nodes import Arn, Client, Publisher, Router, ServiceNode
+
+
+class AutonomousSystem:
+    """A number, a prefix, and what has been given out of it."""
+
+    def __init__(self, number, prefix, description):
+        self.number = number
+        self.prefix = ipaddress.ip_network(prefix)
+        self.description = description
+        base = self.prefix.network_address
+        self._links = ipaddress.ip_network(f"{base + 254 * 256}/24").subnets(new_prefix=30)
+        self._loopbacks = ipaddress.ip_network(f"{base + 255 * 256}/24").hosts()
+
+    def next_link(self):
+        """A /30: (prefix, this end, that end)."""
+        net = next(self._links)
+        one, two = net.hosts()
+        return net, one, two
+
+    def next_loopback(self):
+        """The address of one more router."""
+        return next(self._loopbacks)
+
+
+class Internet(Topo):
+    """See the essay above. `anycast` and `service` are the patent's examples."""
+
+    anycast = "10.1.18.0/24"
+    service = "10.1.18.27"  # acme.com
+    names = {"acme.com": "10.1.18.27"}
+
+    def __init__(self, *args, **params):
+        self.systems = {}
+        self._peerings = ipaddress.ip_network("172.31.0.0/16").subnets(new_prefix=30)
+        self._access = {}
+        super().__init__(*args, **params)
+
+    # Mininet's names are mixedCase; so are these, which stand beside them.
+    # pylint: disable=invalid-name
+
+    def addAS(self, number, prefix, description=""):
+        """An autonomous system. Its border routers announce its prefix by BGP."""
+        self.systems[number] = AutonomousSystem(number, prefix, description)
+
+    def addRouter(self, name, asn, **opts):
+        """A router of an AS: BIRD with OSPF on its internal links, BGP with other ASes."""
+        loopback = str(self.systems[asn].next_loopback())
+        return self.addNode(name, cls=Router, asn=asn, loopback=loopback, topo=self, **opts)
+
+    def addLan(self, name, prefix, router, **opts):
+        """A LAN (a bridge) whose gateway, with the first address, is `router`."""
+        net = ipaddress.ip_network(prefix)
+        asn = self.nodeInfo(router)["asn"]
+        self.addSwitch(name, cls=Lan, asn=asn, prefix=str(net), gateway=str(net[1]), **opts)
+        self._join(router, name, net, 1, cost=10)
+        return name
+
+    def _join(self, node, lan, net, number, **opts):
+        address = net[number]
+        end = {"ip": f"{address}/{net.prefixlen}", "role": "lan", **opts}
+        super().addLink(node, lan, cls=Wire, params1=end, params2={"ip": None})
+        return str(address)
+
+    def _addLanHost(self, name, cls, lan, number, opts):
+        info = self.nodeInfo(lan)
+        net = ipaddress.ip_network(info["prefix"])
+        self.addNode(name, cls=cls, asn=info["asn"], lan=lan, address=str(net[number]),
+                     gateway=info["gateway"], topo=self, **opts)
+        self._join(name, lan, net, number, cost=10)
+        return name
+
+    def addArn(self, name, lan, number, **opts):
+        """An anycast referral node on a LAN: arn, and BIRD that carries its block into OSPF."""
+        return self._addLanHost(name, Arn, lan, number, opts)
+
+    def addServiceNode(self, name, lan, number, upstream=(), **opts):
+        """A service node on a LAN: sn-agent. upstream: names of nodes it gets channels from."""
+        upstream = [upstream] if isinstance(upstream, str) else list(upstream)
+        return self._addLanHost(name, ServiceNode, lan, number, {"upstream": upstream, **opts})
+
+    def addPublisher(self, name, lan, number, **opts):
+        """A host on a LAN that streams come from."""
+        return self._addLanHost(name, Publisher, lan, number, opts)
+
+    def addClient(self, name, router, prefix, **link):
+        """A client with an access link of its own; link: delay (ms), loss (%), bw (Mbit/s)."""
+        net = ipaddress.ip_network(prefix)
+        gateway, address = net[1], net[2]
+        self.addNode(name, cls=Client, asn=self.nodeInfo(router)["asn"], address=str(address),
+                     gateway=str(gateway), topo=self)
+        super().addLink(router, name, cls=Wire,
+                        params1={"ip": f"{gateway}/{net.prefixlen}", "role": "stub", "cost": 10},
+                        params2={"ip": f"{address}/{net.prefixlen}", "role": "host"}, **link)
+        return name
+
+    def addLink(self, node1, node2, cost=10, **link):
+        """
+        A link of two routers: OSPF with BFD inside an AS, eBGP with BFD between two.
+        cost: OSPF's; link: delay (ms, one way), loss (%), bw (Mbit/s).
+        """
+        as1, as2 = (self.nodeInfo(n)["asn"] for n in (node1, node2))
+        if as1 == as2:
+            net, one, two = self.systems[as1].next_link()
+            role = "internal"
+        else:
+            net = next(self._peerings)
+            one, two = net.hosts()
+            role = "external"
+        end = {"role": role, "cost": cost}
+        return super().addLink(
+            node1, node2, cls=Wire,
+            params1={"ip": f"{one}/{net.prefixlen}", "peer": node2, "peer_ip": str(two), **end},
+            params2={"ip": f"{two}/{net.prefixlen}", "peer": node1, "peer_ip": str(one), **end},
+            **link)
+
+    # What others ask about a topology.
+
+    def interfaces(self, name):
+        """[(interface's name, its parameters)] of a node, in order."""
+        found = []
+        for node1, node2, info in self.links(sort=True, withInfo=True):
+            for node, port, params in ((node1, "port1", "params1"), (node2, "port2", "params2")):
+                if node == name:
+                    found.append((info[port], info.get(params) or {}))
+        return [(f"{name}-eth{port}", params) for port, params in sorted(found, key=lambda f: f[0])]
+
+    def of_class(self, cls):
+        """Names of all nodes of a class."""
+        return [n for n in self.nodes() if issubclass(self.nodeInfo(n).get("cls", object), cls)]
+
+    def routers(self, asn):
+        """Names of the routers of an AS."""
+        return [n for n in self.of_class(Router) if self.nodeInfo(n)["asn"] == asn]
+
+    def address(self, name):
+        """A node's own address."""
+        info = self.nodeInfo(name)
+        return info.get("address") or info.get("loopback")
+
+    def hosts_file(self):
+        """/etc/hosts of every node."""
+        lines = ["127.0.0.1 localhost", "::1 localhost ip6-localhost"]
+        lines += [f"{self.address(n)} {n}" for n in self.nodes() if self.address(n)]
+        lines += [f"{address} {name}" for name, address in sorted(self.names.items())]
+        return "\n".join(lines) + "\n"
