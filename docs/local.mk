@@ -1,3 +1,4 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 
-#dist_man_MANS += docs/man/arn.8
+dist_doc_DATA += README.md docs/architecture.md docs/nearcast.svg
+EXTRA_DIST += docs/decisions
