@@ -9,7 +9,7 @@ fuzz_targets =
 fuzz_targets +=
 
 # arn
-fuzz_targets +=
+fuzz_targets += tests/fuzz/fuzz_redirect
 
 # sn-agent
 fuzz_targets +=

@@ -11,7 +11,8 @@ unit_tests += tests/unit/check_netlink
 unit_tests +=
 
 # arn
-unit_tests +=
+unit_tests += tests/unit/check_directory tests/unit/check_fate tests/unit/check_redirect \
+	tests/unit/check_select
 
 # sn-agent
 unit_tests +=

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "arn/directory.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What a node may say of its own interval, so that a wrong one neither makes it flap with every
+ * breath of the network nor keeps it for a day after it died. */
+#define INTERVAL_MIN_MS 20
+#define INTERVAL_MAX_MS 30000
+
+struct entry {
+	struct announce now;   /* as the snapshot shows it */
+	struct announce fixed; /* as the configuration has it, when `configured` */
+	bool configured, heard, heard_ever;
+	ns_t heard_at, expires; /* expires: NS_NEVER unless heard */
+	uint64_t announcements;
+};
+
+struct directory {
+	struct directory_conf conf;
+	directory_cb *cb;
+	void *arg;
+	struct entry *entry; /* ordered by id */
+	int n, cap;
+	bool stale; /* the snapshot is older than the entries */
+	uint64_t version;
+	struct snapshot *snapshot;
+};
+
+struct directory *directory_new(const struct directory_conf *c, directory_cb *cb, void *arg)
+{
+	struct directory *d = calloc(1, sizeof(*d));
+
+	if (!d)
+		return NULL;
+	d->snapshot = calloc(1, sizeof(*d->snapshot));
+	if (!d->snapshot) {
+		free(d);
+		return NULL;
+	}
+	d->cb = cb;
+	d->arg = arg;
+	directory_set_conf(d, c);
+	return d;
+}
+
+void directory_free(struct directory *d)
+{
+	if (!d)
+		return;
+	free(d->entry);
+	free(d->snapshot);
+	free(d);
+}
+
+void directory_set_conf(struct directory *d, const struct directory_conf *c)
+{
+	d->conf = *c;
+	d->stale = true;
+}
+
+/* The place of this id: of its entry if *found, else where it belongs. */
+static int place(const struct directory *d, const char *id, bool *found)
+{
+	int lo = 0, hi = d->n;
+
+	*found = false;
+	while (lo < hi) {
+		int mid = (lo + hi) / 2, c = strcmp(d->entry[mid].now.id, id);
+
+		if (c == 0) {
+			*found = true;
+			return mid;
+		}
+		if (c < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+/* The entry of this id, a new one if need be. NULL: the table is full. */
+static struct entry *obtain(struct directory *d, const char *id)
+{
+	bool found;
+	int at = place(d, id, &found);
+
+	if (found)
+		return &d->entry[at];
+	if (d->n == DIRECTORY_MAX)
+		return NULL;
+	if (d->n == d->cap) {
+		int cap = d->cap ? 2 * d->cap : 16;
+		struct entry *more = realloc(d->entry, (size_t)cap * sizeof(*more));
+
+		if (!more)
+			return NULL;
+		d->entry = more;
+		d->cap = cap;
+	}
+	memmove(&d->entry[at + 1], &d->entry[at], (size_t)(d->n - at) * sizeof(*d->entry));
+	d->n++;
+	memset(&d->entry[at], 0, sizeof(*d->entry));
+	d->entry[at].expires = NS_NEVER;
+	return &d->entry[at];
+}
+
+static void forget(struct directory *d, struct entry *e)
+{
+	int at = (int)(e - d->entry);
+
+	d->n--;
+	memmove(e, e + 1, (size_t)(d->n - at) * sizeof(*d->entry));
+}
+
+static bool usable(const struct entry *e)
+{
+	return e->now.healthy && !e->now.draining;
+}
+
+static void tell(struct directory *d, const struct entry *e, bool was_usable, const char *reason)
+{
+	struct directory_change c = {&e->now, usable(e), reason};
+
+	d->stale = true;
+	if (c.up != was_usable && d->cb)
+		d->cb(d->arg, &c);
+}
+
+static const char *refused(const struct directory *d, const struct announce *a)
+{
+	if (addr_is_any(&a->addr) || addr_is_multicast(&a->addr))
+		return "address is not a host's";
+	if (a->addr.sa.sa_family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&a->addr.in6.sin6_addr))
+		return "address means something on its own link only";
+	/* A client sent there would only be sent on, for ever. */
+	if (prefix_has(&d->conf.block, &a->addr))
+		return "address is inside the anycast block";
+	return NULL;
+}
+
+int directory_announce(struct directory *d, const struct announce *a, ns_t now, const char **why)
+{
+	uint32_t ms = a->interval_ms;
+	struct entry *e;
+	bool was;
+
+	*why = refused(d, a);
+	if (*why)
+		return -EINVAL;
+	e = obtain(d, a->id);
+	if (!e) {
+		*why = "table is full";
+		return -ENOSPC;
+	}
+	if (ms < INTERVAL_MIN_MS)
+		ms = INTERVAL_MIN_MS;
+	if (ms > INTERVAL_MAX_MS)
+		ms = INTERVAL_MAX_MS;
+	was = usable(e);
+	e->now = *a;
+	e->heard = e->heard_ever = true;
+	e->heard_at = now;
+	e->expires = now + d->conf.misses * (ns_t)ms * NS_MS;
+	e->announcements++;
+	tell(d, e, was, !a->healthy ? "unhealthy" : a->draining ? "draining" : "announced");
+	return 0;
+}
+
+/* A node is not there any more: its entry goes, or falls back to what the configuration says. True
+ * when it went (the next entry is now at its place). */
+static bool lose(struct directory *d, struct entry *e, const char *reason)
+{
+	bool was = usable(e);
+
+	e->heard = false;
+	e->expires = NS_NEVER;
+	if (e->configured)
+		e->now = e->fixed;
+	e->now.healthy = false;
+	tell(d, e, was, reason);
+	if (e->configured)
+		return false;
+	forget(d, e);
+	return true;
+}
+
+bool directory_goodbye(struct directory *d, const char *id, ns_t now)
+{
+	bool found;
+	int at = place(d, id, &found);
+
+	(void)now;
+	if (!found || !d->entry[at].heard)
+		return false;
+	lose(d, &d->entry[at], "goodbye");
+	return true;
+}
+
+void directory_configure(struct directory *d, const struct announce *list, int n, ns_t now)
+{
+	(void)now;
+	for (int i = 0; i < d->n; i++)
+		d->entry[i].configured = false;
+	for (int i = 0; i < n; i++) {
+		struct entry *e = obtain(d, list[i].id);
+		bool was;
+
+		if (!e)
+			break; /* more than DIRECTORY_MAX */
+		was = usable(e);
+		e->configured = true;
+		e->fixed = list[i];
+		if (!e->heard) {
+			e->now = list[i];
+			e->now.healthy = !e->heard_ever;
+		}
+		tell(d, e, was, "configured");
+	}
+	for (int i = 0; i < d->n;)
+		if (d->entry[i].configured || d->entry[i].heard ||
+			!lose(d, &d->entry[i], "removed"))
+			i++;
+}
+
+void directory_expire(struct directory *d, ns_t now)
+{
+	for (int i = 0; i < d->n;)
+		if (now < d->entry[i].expires || !lose(d, &d->entry[i], "timeout"))
+			i++;
+}
+
+ns_t directory_when(const struct directory *d)
+{
+	ns_t when = NS_NEVER;
+
+	for (int i = 0; i < d->n; i++)
+		if (d->entry[i].expires < when)
+			when = d->entry[i].expires;
+	return when;
+}
+
+const struct snapshot *directory_snapshot(struct directory *d)
+{
+	size_t n = (size_t)d->n;
+	struct snapshot *s;
+
+	if (!d->stale)
+		return d->snapshot;
+	s = malloc(sizeof(*s) + n * sizeof(s->node[0]));
+	if (!s)
+		return d->snapshot; /* the last one is the best that can be had */
+	s->version = ++d->version;
+	s->retry_after = d->conf.retry_after;
+	s->nodes = d->n;
+	for (size_t i = 0; i < n; i++)
+		s->node[i] = d->entry[i].now;
+	free(d->snapshot);
+	d->snapshot = s;
+	d->stale = false;
+	return s;
+}
+
+int directory_count(const struct directory *d)
+{
+	return d->n;
+}
+
+bool directory_view(const struct directory *d, int i, struct directory_view *v)
+{
+	const struct entry *e;
+
+	if (i < 0 || i >= d->n)
+		return false;
+	e = &d->entry[i];
+	*v = (struct directory_view){.node = &e->now,
+		.configured = e->configured,
+		.heard = e->heard,
+		.heard_at = e->heard_at,
+		.heard_ever = e->heard_ever,
+		.announcements = e->announcements};
+	return true;
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The database of service nodes: who can be sent clients, learnt from announcements and from the
+ * configuration. A core: announcements and `now` in, snapshots and changes out.
+ *
+ * All that is learnt expires: a node that has not announced itself for `misses` of its own
+ * intervals is gone. A goodbye only makes that faster. A node that the configuration names is never
+ * gone: while it does not announce itself it is taken for healthy, as nothing else is known; but
+ * once it was heard and then fell silent, that is known, and it is taken for broken until it
+ * speaks again (arn/select.h sends clients there only when nothing better is left).
+ */
+#ifndef ARN_DIRECTORY_H
+#define ARN_DIRECTORY_H
+
+#include <stdbool.h>
+
+#include "arn/snapshot.h"
+#include "lib/addr.h"
+#include "lib/clock.h"
+#include "lib/wire.h"
+
+#define DIRECTORY_MAX 1024 /* nodes */
+
+struct directory_conf {
+	int misses;           /* of a node's own intervals, until it is gone */
+	uint32_t retry_after; /* for the snapshots */
+	struct prefix block;  /* the anycast block: no node can be inside it */
+};
+
+/* A node became usable for new clients (up), or ceased to be. */
+struct directory_change {
+	const struct announce *node;
+	bool up;
+	const char *reason; /* "announced", "configured"; "timeout", "goodbye", "draining",
+	                     * "unhealthy", "removed": a constant string */
+};
+typedef void directory_cb(void *arg, const struct directory_change *c);
+
+struct directory;
+/* cb is called from within the functions below, for each change; it must not call back. NULL
+ * without memory. */
+struct directory *directory_new(const struct directory_conf *c, directory_cb *cb, void *arg);
+void directory_free(struct directory *d);
+void directory_set_conf(struct directory *d, const struct directory_conf *c);
+
+/* An authenticated announcement. 0; -EINVAL with the field in *why: not an address that a client
+ * can be sent to; -ENOSPC: the table is full. */
+int directory_announce(struct directory *d, const struct announce *a, ns_t now, const char **why);
+/* An authenticated goodbye of the node with this id. False when it is not known. */
+bool directory_goodbye(struct directory *d, const char *id, ns_t now);
+/* The nodes of the configuration, all of them; those of before that are not among them go. */
+void directory_configure(struct directory *d, const struct announce *list, int n, ns_t now);
+
+/* Forgets who is due; when that has something to do next, or NS_NEVER. */
+void directory_expire(struct directory *d, ns_t now);
+ns_t directory_when(const struct directory *d);
+
+/* The nodes as they are now. Valid until the next call of a function that takes `d` alone as
+ * non-const: use it up at once. */
+const struct snapshot *directory_snapshot(struct directory *d);
+
+/* For an operator: node i of the snapshot's order, or false behind the last. */
+struct directory_view {
+	const struct announce *node;
+	bool configured, heard; /* heard: it announces itself */
+	ns_t heard_at;          /* when last; valid if heard_ever */
+	bool heard_ever;
+	uint64_t announcements;
+};
+bool directory_view(const struct directory *d, int i, struct directory_view *v);
+int directory_count(const struct directory *d);
+
+#endif

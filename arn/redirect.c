@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The redirection transaction (WO 01/18641, figure 2): a client asks the anycast address for a URL
+ * and is told the same URL at a service node:
+ *
+ *	DESCRIBE rtsp://10.1.18.27/news RTSP/1.0      RTSP/1.0 302 Moved Temporarily
+ *	CSeq: 2                                 -->   CSeq: 2
+ *	                                              Location: rtsp://10.2.0.6/news
+ *
+ * The answer is a pure function of one request, the client's address and a snapshot of the nodes.
+ * There is no clock, no socket, no memory of earlier requests, and nothing that names this ARN: so
+ * whichever ARN of the anycast group a packet reaches, the answer is the same, byte for byte, and
+ * a route that moves in the middle of a transaction costs at most a repetition. It is also what
+ * lets tests, the fuzzer and any kind of socket call the very same function.
+ *
+ * What a player or a browser does with the answer decided the rest:
+ *  - The host that a request names is irrelevant: GStreamer asks for the *new* URL once over the
+ *    old connection, and gets the same answer again.
+ *  - RTSP's OPTIONS is redirected like DESCRIBE, and the connection stays open, since players send
+ *    the next request on it. HTTP ends after one answer: nothing long-lived runs over anycast.
+ *  - Requests that belong to a session cannot belong to one of ours: 454.
+ *  - HTTP's GET and HEAD get 302; all else 307, which alone forbids turning POST into GET.
+ *
+ * Location is put together from the node's address and from path and query, which url_parse()
+ * has searched for controls and blanks. Nothing else of a request is ever echoed but CSeq, as a
+ * number: so no request can put a line of its own into an answer.
+ */
+#include "arn/redirect.h"
+
+#include <string.h>
+
+#include "arn/select.h"
+#include "lib/sbuf.h"
+
+#define RTSP_REDIRECTED "OPTIONS, DESCRIBE, ANNOUNCE, SETUP"
+
+/* One request while it is being answered. */
+struct transaction {
+	struct text_msg m;
+	const struct snapshot *snapshot;
+	const struct addr *client;
+	struct redirect_response *rs;
+	bool has_cseq;
+	unsigned long long cseq;
+};
+
+static const char *reason_of(enum text_proto proto, int status)
+{
+	switch (status) {
+	case 200: return "OK";
+	case 204: return "No Content";
+	case 302: return proto == TEXT_HTTP ? "Found" : "Moved Temporarily";
+	case 307: return "Temporary Redirect";
+	case 400: return "Bad Request";
+	case 405: return "Method Not Allowed";
+	case 411: return "Length Required";
+	case 413: return proto == TEXT_HTTP ? "Content Too Large" : "Request Entity Too Large";
+	case 414: return proto == TEXT_HTTP ? "URI Too Long" : "Request-URI Too Long";
+	case 431: return "Request Header Fields Too Large";
+	case 454: return "Session Not Found";
+	case 503: return "Service Unavailable";
+	case 505:
+		return proto == TEXT_HTTP ? "HTTP Version Not Supported"
+		                          : "RTSP Version Not Supported";
+	}
+	return "Unknown";
+}
+
+/* Every answer is made here: `line` is one header line with its CRLF, or "". */
+static void answer(struct transaction *t, int status, const char *line)
+{
+	struct redirect_response *rs = t->rs;
+	struct sbuf b;
+
+	rs->status = status;
+	if (rs->proto == TEXT_HTTP)
+		rs->close = true;
+	sbuf_init(&b, rs->text, sizeof(rs->text));
+	sbuf_printf(&b, "%s %d %s\r\n", rs->proto == TEXT_HTTP ? "HTTP/1.1" : "RTSP/1.0", status,
+		reason_of(rs->proto, status));
+	if (t->has_cseq)
+		sbuf_printf(&b, "CSeq: %llu\r\n", t->cseq);
+	sbuf_printf(&b, "%s", line);
+	if (rs->proto == TEXT_HTTP)
+		sbuf_printf(&b, "Cache-Control: no-store\r\n");
+	if (status != 204)
+		sbuf_printf(&b, "Content-Length: 0\r\n");
+	if (rs->close)
+		sbuf_printf(&b, "Connection: close\r\n");
+	sbuf_printf(&b, "\r\n");
+	rs->len = b.n;
+}
+
+static void refuse(struct transaction *t, int status, const char *why)
+{
+	t->rs->why = why;
+	answer(t, status, "");
+}
+
+/* "Location: rtsp://10.2.0.6:8554/path?query". The port is left out when it is the usual one. */
+static void send_to(struct transaction *t, const struct announce *node, const struct url *u)
+{
+	char mem[REDIRECT_MAX_TARGET + 128], host[ADDR_STRLEN];
+	bool http = t->m.proto == TEXT_HTTP;
+	struct slice scheme = http ? SLICE("http") : SLICE("rtsp");
+	uint16_t port = http ? node->http_port : node->rtsp_port;
+	bool keep_method = !text_method_is(&t->m, "GET") && !text_method_is(&t->m, "HEAD");
+	struct sbuf b;
+
+	sbuf_init(&b, mem, sizeof(mem));
+	sbuf_printf(&b, "Location: %s://%s", scheme.p, addr_urlhost(&node->addr, host));
+	if (port != url_default_port(scheme))
+		sbuf_printf(&b, ":%u", port);
+	sbuf_slice(&b, u->path);
+	if (u->query.p) {
+		sbuf_printf(&b, "?");
+		sbuf_slice(&b, u->query);
+	}
+	sbuf_printf(&b, "\r\n");
+	t->rs->node = node;
+	answer(t, http && keep_method ? 307 : 302, mem);
+}
+
+void redirect_parse_avoid(struct slice value, struct select_query *q)
+{
+	while (value.n && q->avoids < SELECT_MAX_AVOID) {
+		struct slice host = slice_trim(slice_cut(&value, ','));
+
+		if (host.n)
+			q->avoid[q->avoids++] = host;
+	}
+}
+
+static void redirect(struct transaction *t)
+{
+	bool http = t->m.proto == TEXT_HTTP;
+	struct select_query q = {
+		.service = http ? SERVICE_HTTP : SERVICE_RTSP, .client = *t->client};
+	const struct announce *node;
+	struct url u;
+
+	if (url_parse(&u, t->m.uri) < 0)
+		return refuse(t, 400, "not a URL");
+	if (u.scheme.n && !slice_ieq(u.scheme, http ? SLICE("http") : SLICE("rtsp")))
+		return refuse(t, 400, "URL of another scheme");
+	if (slice_eq(u.path, SLICE("*")))
+		return refuse(t, 400, "no resource is named");
+	if (u.path.n + u.query.n >= REDIRECT_MAX_TARGET)
+		return refuse(t, 414, "URL too long");
+	redirect_parse_avoid(text_header(&t->m, REDIRECT_AVOID), &q);
+	node = select_node(t->snapshot, &q);
+	if (node) {
+		send_to(t, node, &u);
+	} else {
+		char line[48];
+		struct sbuf b;
+
+		sbuf_init(&b, line, sizeof(line));
+		sbuf_printf(&b, "Retry-After: %u\r\n", t->snapshot->retry_after);
+		t->rs->why = "no service node";
+		answer(t, 503, line);
+	}
+}
+
+static void answer_http(struct transaction *t)
+{
+	int hosts = 0;
+
+	for (int i = 0; i < t->m.headers; i++)
+		hosts += slice_ieq(t->m.header[i].name, SLICE("Host"));
+	if (hosts > 1 || (hosts == 0 && t->m.minor >= 1))
+		return refuse(t, 400, "not one Host header"); /* RFC 9112, 3.2 */
+	if (text_method_is(&t->m, "CONNECT") || text_method_is(&t->m, "TRACE")) {
+		t->rs->why = "method";
+		return answer(t, 405, "Allow: GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS\r\n");
+	}
+	if (text_method_is(&t->m, "OPTIONS") && slice_eq(t->m.uri, SLICE("*")))
+		return answer(t, 204, "Allow: GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS\r\n");
+	redirect(t);
+}
+
+static bool method_is_one_of(const struct text_msg *m, const char *const *list)
+{
+	while (*list && !text_method_is(m, *list))
+		list++;
+	return *list;
+}
+
+static void answer_rtsp(struct transaction *t)
+{
+	static const char *const redirected[] = {"OPTIONS", "DESCRIBE", "ANNOUNCE", "SETUP", NULL};
+	static const char *const of_a_session[] = {
+		"PLAY", "PAUSE", "RECORD", "TEARDOWN", "GET_PARAMETER", "SET_PARAMETER", NULL};
+
+	/* RFC 2326, 12.17: every request has it, and every answer repeats it. */
+	t->has_cseq = slice_u64(text_header(&t->m, "CSeq"), UINT32_MAX, &t->cseq) == 0;
+	if (!t->has_cseq)
+		return refuse(t, 400, "no CSeq");
+	t->rs->close = slice_ieq(text_header(&t->m, "Connection"), SLICE("close"));
+	if (method_is_one_of(&t->m, of_a_session))
+		return refuse(t, 454, "no session runs here");
+	if (!method_is_one_of(&t->m, redirected)) {
+		t->rs->why = "method";
+		return answer(t, 405, "Allow: " RTSP_REDIRECTED "\r\n");
+	}
+	if (text_method_is(&t->m, "OPTIONS") && slice_eq(t->m.uri, SLICE("*")))
+		return answer(t, 200, "Public: " RTSP_REDIRECTED "\r\n");
+	redirect(t);
+}
+
+/* Bytes that are no request: the answer says why, in what the port speaks, and the connection
+ * ends, because where the next request would begin is unknown. */
+static void answer_error(struct transaction *t, const struct redirect_request *rq, ssize_t error)
+{
+	struct redirect_response *rs = t->rs;
+	struct slice head = rq->bytes;
+	bool http = rq->port == TEXT_HTTP;
+	int status = 400;
+
+	if (error == TEXT_TOO_LONG) {
+		if (head.n > TEXT_MAX_HEAD)
+			head.n = TEXT_MAX_HEAD;
+		if (!memchr(head.p, '\n', head.n))
+			status = 414;
+		else if (memmem(head.p, head.n, "\r\n\r\n", 4))
+			status = 413;
+		else
+			status = http ? 431 : 400;
+	} else if (error == TEXT_UNSUPPORTED) {
+		bool version = t->m.major == 1 && t->m.minor <= (t->m.proto == TEXT_HTTP);
+
+		status = !version ? 505 : http ? 411 : 400;
+	}
+	rs->proto = rq->port;
+	rs->consumed = rq->bytes.n;
+	rs->close = true;
+	refuse(t, status, text_error_str((enum text_error)error));
+}
+
+void redirect_answer(const struct redirect_request *rq, const struct snapshot *snapshot,
+	struct redirect_response *rs)
+{
+	struct transaction t = {.snapshot = snapshot, .client = &rq->client, .rs = rs};
+	ssize_t n = text_parse(&t.m, rq->bytes.p, rq->bytes.n, rq->seen);
+
+	rs->consumed = 0;
+	rs->close = false;
+	rs->node = NULL;
+	rs->why = NULL;
+	if (n == 0)
+		return;
+	if (n < 0)
+		return answer_error(&t, rq, n);
+	rs->consumed = (size_t)n;
+	rs->proto = t.m.proto;
+	if (t.m.response || t.m.proto != rq->port) {
+		rs->close = true;
+		return refuse(&t, 400, t.m.response ? "not a request" : "protocol of another port");
+	}
+	if (t.m.proto == TEXT_HTTP)
+		answer_http(&t);
+	else
+		answer_rtsp(&t);
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The redirection transaction: what the anycast address answers. See redirect.c.
+ */
+#ifndef ARN_REDIRECT_H
+#define ARN_REDIRECT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "arn/snapshot.h"
+#include "lib/addr.h"
+#include "lib/slice.h"
+#include "lib/text.h"
+
+#define REDIRECT_MAX_TARGET 4096 /* path and query of a request, bytes */
+#define REDIRECT_MAX        4608 /* bytes of an answer */
+
+struct redirect_request {
+	struct slice bytes;   /* all that came on the connection and was not answered yet */
+	size_t seen;          /* how many of them an earlier call has seen (so that a request in
+	                       * many pieces costs linear time); 0 is always right */
+	enum text_proto port; /* what is spoken at the port it came to */
+	struct addr client;
+};
+
+struct redirect_response {
+	size_t consumed; /* bytes of the request; 0: not whole yet, and nothing else is set */
+	enum text_proto proto;
+	int status;
+	bool close;                  /* the connection ends after this answer */
+	const struct announce *node; /* where the client was sent: in the snapshot, or NULL */
+	const char *why;             /* of a refusal (status 400 and above); NULL otherwise */
+	size_t len;
+	char text[REDIRECT_MAX];
+};
+
+void redirect_answer(const struct redirect_request *rq, const struct snapshot *snapshot,
+	struct redirect_response *rs);
+
+/* The header in which a client names nodes that failed it, as hosts or names. */
+#define REDIRECT_AVOID "Nearcast-Avoid"
+/* Reads its value, a list with commas, into the query; entries past SELECT_MAX_AVOID are left. */
+struct select_query;
+void redirect_parse_avoid(struct slice value, struct select_query *q);
+
+#endif

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Any bytes at the anycast address: the first byte of the input chooses the port, the second how
+ * the rest is cut in two. Whatever comes, the answer is one whole, well-formed message that goes
+ * to a node's address with no header but ours, and it is the same in pieces as at once.
+ */
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "arn/redirect.h"
+
+static struct snapshot *nodes;
+
+static void must(bool ok, const char *what)
+{
+	if (ok)
+		return;
+	fprintf(stderr, "not so: %s\n", what);
+	abort();
+}
+
+static void make_nodes(void)
+{
+	static const char *const address[] = {"10.2.0.6", "10.2.0.10", "2001:db8::6"};
+
+	nodes = calloc(1, sizeof(*nodes) + 3 * sizeof(nodes->node[0]));
+	must(nodes, "memory");
+	nodes->nodes = 3;
+	nodes->retry_after = 1;
+	for (int i = 0; i < 3; i++) {
+		struct announce *n = &nodes->node[i];
+
+		n->role = ROLE_SN;
+		n->rtsp_port = i ? 8554 : 554;
+		n->http_port = i ? 8080 : 80;
+		n->healthy = true;
+		n->weight = 100;
+		snprintf(n->id, sizeof(n->id), "sn%d", i);
+		must(addr_parse(&n->addr, slice_of(address[i]), 0) == 0, "address");
+	}
+}
+
+static void check_answer(const struct redirect_response *rs)
+{
+	static const char *const ours[] = {"CSeq", "Location", "Retry-After", "Allow", "Public",
+		"Cache-Control", "Content-Length", "Connection"};
+	struct text_msg m;
+	struct url u;
+
+	must(rs->len < sizeof(rs->text), "length");
+	must(text_parse(&m, rs->text, rs->len, 0) == (ssize_t)rs->len, "one whole message");
+	must(m.response && m.status == rs->status && m.proto == rs->proto, "its status");
+	for (int i = 0; i < m.headers; i++) {
+		size_t k = 0;
+
+		while (k < sizeof(ours) / sizeof(ours[0]) &&
+			!slice_eq(m.header[i].name, slice_of(ours[k])))
+			k++;
+		must(k < sizeof(ours) / sizeof(ours[0]), "header is one of ours");
+	}
+	must((rs->node != NULL) == (text_header(&m, "Location").p != NULL), "node and Location");
+	must((rs->why != NULL) == (rs->status >= 400), "reason of a refusal");
+	if (rs->node) {
+		struct addr a;
+
+		must(url_parse(&u, text_header(&m, "Location")) == 0, "Location is a URL");
+		must(addr_parse(&a, u.host, 0) == 0 && addr_same_host(&a, &rs->node->addr),
+			"Location names the node");
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static struct redirect_response rs, again;
+	struct redirect_request rq = {.port = TEXT_HTTP};
+	size_t cut;
+
+	if (size < 2)
+		return 0;
+	if (!nodes)
+		make_nodes();
+	if (data[0] & 1)
+		rq.port = TEXT_RTSP;
+	must(addr_parse(&rq.client, slice_of(data[0] & 2 ? "2001:db8::1" : "192.0.2.1"), 0) == 0,
+		"client");
+	rq.bytes = (struct slice){(const char *)data + 2, size - 2};
+	redirect_answer(&rq, nodes, &rs);
+	if (rs.consumed) {
+		must(rs.consumed <= rq.bytes.n, "consumed what is there");
+		check_answer(&rs);
+	}
+
+	cut = (size_t)data[1] * rq.bytes.n / 256;
+	rq.bytes.n = cut;
+	redirect_answer(&rq, nodes, &again);
+	if (again.consumed) {
+		check_answer(&again);
+		return 0;
+	}
+	rq.bytes.n = size - 2;
+	rq.seen = cut;
+	redirect_answer(&rq, nodes, &again);
+	must(again.consumed == rs.consumed, "in pieces as at once");
+	if (rs.consumed)
+		must(again.len == rs.len && !memcmp(again.text, rs.text, rs.len), "same bytes");
+	return 0;
+}

@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The database of service nodes under virtual time. */
+#include "arn/directory.h"
+
+#include <check.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static struct directory *d;
+static ns_t now;
+static char changes[512]; /* "+sn806:announced -sn806:timeout " */
+
+static struct addr literal(const char *s)
+{
+	struct addr a;
+
+	ck_assert_int_eq(addr_parse(&a, slice_of(s), 0), 0);
+	return a;
+}
+
+static void on_change(void *arg, const struct directory_change *c)
+{
+	size_t n = strlen(changes);
+
+	(void)arg;
+	snprintf(changes + n, sizeof(changes) - n, "%c%s:%s ", c->up ? '+' : '-', c->node->id,
+		c->reason);
+}
+
+/* What changed since the last call. */
+static const char *changed(void)
+{
+	static char last[sizeof(changes)];
+
+	memcpy(last, changes, sizeof(last));
+	changes[0] = '\0';
+	return last;
+}
+
+static void setup(void)
+{
+	struct directory_conf c = {.misses = 3, .retry_after = 1};
+
+	ck_assert_int_eq(prefix_parse(&c.block, SLICE("10.1.18.0/24")), 0);
+	d = directory_new(&c, on_change, NULL);
+	ck_assert_ptr_nonnull(d);
+	now = 500 * NS_S;
+	changes[0] = '\0';
+}
+
+static void teardown(void)
+{
+	directory_free(d);
+}
+
+static struct announce node(const char *id, const char *address)
+{
+	struct announce a = {.role = ROLE_SN,
+		.addr = literal(address),
+		.rtsp_port = 554,
+		.healthy = true,
+		.weight = 100,
+		.interval_ms = 200};
+
+	snprintf(a.id, sizeof(a.id), "%s", id);
+	return a;
+}
+
+static void hear(const struct announce *a)
+{
+	const char *why;
+
+	ck_assert_int_eq(directory_announce(d, a, now, &why), 0);
+}
+
+static int nodes(void)
+{
+	return directory_snapshot(d)->nodes;
+}
+
+START_TEST(test_announced_node_is_there_at_once)
+{
+	struct announce a = node("sn806", "10.2.0.6");
+
+	hear(&a);
+	ck_assert_str_eq(changed(), "+sn806:announced ");
+	ck_assert_int_eq(nodes(), 1);
+	ck_assert(addr_same_host(&directory_snapshot(d)->node[0].addr, &a.addr));
+}
+END_TEST
+
+START_TEST(test_node_is_forgotten_after_three_of_its_own_intervals)
+{
+	struct announce quick = node("quick", "10.2.0.6"), slow = node("slow", "10.2.0.7");
+
+	slow.interval_ms = 1000;
+	hear(&quick);
+	hear(&slow);
+	changed();
+	ck_assert_int_eq(directory_when(d), now + 600 * NS_MS);
+	now += 600 * NS_MS - 1;
+	directory_expire(d, now);
+	ck_assert_int_eq(nodes(), 2);
+	now += 1;
+	directory_expire(d, now);
+	ck_assert_str_eq(changed(), "-quick:timeout ");
+	ck_assert_int_eq(nodes(), 1);
+	ck_assert_int_eq(directory_when(d), now + 2400 * NS_MS);
+	now += 2400 * NS_MS;
+	directory_expire(d, now);
+	ck_assert_str_eq(changed(), "-slow:timeout ");
+	ck_assert_int_eq(nodes(), 0);
+	ck_assert_int_eq(directory_when(d), NS_NEVER);
+}
+END_TEST
+
+START_TEST(test_refreshed_node_stays_and_is_told_once)
+{
+	struct announce a = node("sn806", "10.2.0.6");
+
+	for (int i = 0; i < 20; i++) {
+		a.sessions = (uint32_t)i;
+		hear(&a);
+		directory_expire(d, now);
+		now += 200 * NS_MS;
+	}
+	ck_assert_str_eq(changed(), "+sn806:announced ");
+	ck_assert_uint_eq(directory_snapshot(d)->node[0].sessions, 19);
+}
+END_TEST
+
+START_TEST(test_interval_that_a_node_claims_is_bounded)
+{
+	struct announce a = node("sn806", "10.2.0.6");
+
+	a.interval_ms = 0;
+	hear(&a);
+	ck_assert_int_eq(directory_when(d), now + 60 * NS_MS);
+	a.interval_ms = UINT32_MAX;
+	hear(&a);
+	ck_assert_int_eq(directory_when(d), now + 90 * NS_S);
+}
+END_TEST
+
+START_TEST(test_goodbye_takes_the_node_away_at_once)
+{
+	struct announce a = node("sn806", "10.2.0.6");
+
+	hear(&a);
+	changed();
+	ck_assert(!directory_goodbye(d, "sn807", now));
+	ck_assert_int_eq(nodes(), 1);
+	ck_assert(directory_goodbye(d, "sn806", now));
+	ck_assert_str_eq(changed(), "-sn806:goodbye ");
+	ck_assert_int_eq(nodes(), 0);
+	ck_assert(!directory_goodbye(d, "sn806", now));
+}
+END_TEST
+
+START_TEST(test_draining_and_ill_nodes_stay_known_but_are_told_as_down)
+{
+	struct announce a = node("sn806", "10.2.0.6");
+
+	hear(&a);
+	changed();
+	a.draining = true;
+	hear(&a);
+	ck_assert_str_eq(changed(), "-sn806:draining ");
+	a.draining = false;
+	hear(&a);
+	ck_assert_str_eq(changed(), "+sn806:announced ");
+	a.healthy = false;
+	hear(&a);
+	ck_assert_str_eq(changed(), "-sn806:unhealthy ");
+	ck_assert_int_eq(nodes(), 1);
+	now += NS_S;
+	directory_expire(d, now);
+	ck_assert_str_eq(changed(), ""); /* it was down already */
+}
+END_TEST
+
+START_TEST(test_address_that_no_client_can_be_sent_to_is_refused)
+{
+	static const char *const bad[] = {
+		"0.0.0.0", "::", "239.255.77.1", "ff02::1", "fe80::1", "10.1.18.27"};
+	const char *why;
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct announce a = node("x", bad[i]);
+
+		why = NULL;
+		ck_assert_int_eq(directory_announce(d, &a, now, &why), -EINVAL);
+		ck_assert_ptr_nonnull(why);
+	}
+	ck_assert_int_eq(nodes(), 0);
+	ck_assert_str_eq(changed(), "");
+}
+END_TEST
+
+START_TEST(test_table_is_bounded_and_those_who_are_in_it_are_unharmed)
+{
+	struct announce first = node("a-first", "10.2.0.6");
+	const char *why;
+
+	hear(&first);
+	for (int i = 1; i < DIRECTORY_MAX; i++) {
+		char id[16];
+		struct announce a;
+
+		snprintf(id, sizeof(id), "n%d", i);
+		a = node(id, "10.2.0.7");
+		hear(&a);
+	}
+	first.interval_ms = 300;
+	ck_assert_int_eq(directory_announce(d, &first, now, &why), 0);
+	first = node("one-more", "10.2.0.8");
+	ck_assert_int_eq(directory_announce(d, &first, now, &why), -ENOSPC);
+	ck_assert_int_eq(nodes(), DIRECTORY_MAX);
+}
+END_TEST
+
+START_TEST(test_snapshot_is_ordered_by_name_and_never_changes)
+{
+	static const char *const ids[] = {"m", "z", "a", "k", "b"};
+	const struct snapshot *s;
+	uint64_t version;
+
+	for (size_t i = 0; i < 5; i++) {
+		struct announce a = node(ids[i], "10.2.0.6");
+
+		hear(&a);
+	}
+	s = directory_snapshot(d);
+	for (int i = 1; i < s->nodes; i++)
+		ck_assert_int_lt(strcmp(s->node[i - 1].id, s->node[i].id), 0);
+	version = s->version;
+	ck_assert_ptr_eq(directory_snapshot(d), s);
+	ck_assert(directory_goodbye(d, "k", now));
+	ck_assert_int_eq(s->nodes, 5); /* until the next one is asked for */
+	ck_assert_uint_eq(directory_snapshot(d)->version, version + 1);
+	ck_assert_int_eq(nodes(), 4);
+}
+END_TEST
+
+START_TEST(test_configured_node_is_there_without_announcing_itself)
+{
+	struct announce fixed = node("sn9", "10.2.0.9");
+
+	directory_configure(d, &fixed, 1, now);
+	ck_assert_str_eq(changed(), "+sn9:configured ");
+	now += 3600 * NS_S;
+	directory_expire(d, now);
+	ck_assert_int_eq(nodes(), 1);
+	ck_assert(directory_snapshot(d)->node[0].healthy);
+}
+END_TEST
+
+START_TEST(test_configured_node_that_falls_silent_is_kept_as_broken)
+{
+	struct announce fixed = node("sn9", "10.2.0.9"), says = fixed;
+
+	directory_configure(d, &fixed, 1, now);
+	says.sessions = 17;
+	hear(&says);
+	ck_assert_uint_eq(directory_snapshot(d)->node[0].sessions, 17);
+	changed();
+	now += NS_S;
+	directory_expire(d, now);
+	ck_assert_str_eq(changed(), "-sn9:timeout ");
+	ck_assert_int_eq(nodes(), 1);
+	ck_assert(!directory_snapshot(d)->node[0].healthy);
+	/* Reading the same configuration again is no news of its health. */
+	directory_configure(d, &fixed, 1, now);
+	ck_assert(!directory_snapshot(d)->node[0].healthy);
+	hear(&says);
+	ck_assert_str_eq(changed(), "+sn9:announced ");
+}
+END_TEST
+
+START_TEST(test_reload_replaces_configured_nodes_and_leaves_heard_ones)
+{
+	struct announce list[2] = {node("sn1", "10.2.0.1"), node("sn2", "10.2.0.2")};
+	struct announce heard = node("sn3", "10.2.0.3");
+
+	directory_configure(d, list, 2, now);
+	hear(&heard);
+	hear(&list[1]);
+	changed();
+	directory_configure(d, NULL, 0, now);
+	ck_assert_str_eq(changed(), "-sn1:removed ");
+	ck_assert_int_eq(nodes(), 2);
+	now += NS_S;
+	directory_expire(d, now);
+	ck_assert_int_eq(nodes(), 0);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("directory");
+	TCase *t = tcase_create("directory");
+	SRunner *r;
+	int failed;
+
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_test(t, test_announced_node_is_there_at_once);
+	tcase_add_test(t, test_node_is_forgotten_after_three_of_its_own_intervals);
+	tcase_add_test(t, test_refreshed_node_stays_and_is_told_once);
+	tcase_add_test(t, test_interval_that_a_node_claims_is_bounded);
+	tcase_add_test(t, test_goodbye_takes_the_node_away_at_once);
+	tcase_add_test(t, test_draining_and_ill_nodes_stay_known_but_are_told_as_down);
+	tcase_add_test(t, test_address_that_no_client_can_be_sent_to_is_refused);
+	tcase_add_test(t, test_table_is_bounded_and_those_who_are_in_it_are_unharmed);
+	tcase_add_test(t, test_snapshot_is_ordered_by_name_and_never_changes);
+	tcase_add_test(t, test_configured_node_is_there_without_announcing_itself);
+	tcase_add_test(t, test_configured_node_that_falls_silent_is_kept_as_broken);
+	tcase_add_test(t, test_reload_replaces_configured_nodes_and_leaves_heard_ones);
+	suite_add_tcase(s, t);
+	r = srunner_create(s);
+	srunner_run_all(r, CK_ENV);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,417 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The guardian's judgement under virtual time. */
+#include "arn/fate.h"
+
+#include <check.h>
+#include <stdlib.h>
+
+static const struct fate_conf conf = {
+	.hang_bound = 300 * NS_MS,
+	.start_bound = 5 * NS_S,
+	.hold = 3 * NS_S,
+	.settle = 1 * NS_S,
+	.drain_time = 5 * NS_S,
+	.backoff_min = 100 * NS_MS,
+	.backoff_max = 10 * NS_S,
+};
+
+static struct fate f;
+static ns_t now;
+
+static void setup(void)
+{
+	now = 1000 * NS_S;
+	fate_init(&f, &conf, now);
+}
+
+/* The next action, and after it the two things that must hold at every step. */
+static enum fate_action next(void)
+{
+	enum fate_block before = f.block;
+	enum fate_action a = fate_next(&f, now);
+
+	if (a == FATE_SPAWN)
+		ck_assert_int_eq(before, FATE_DOWN);
+	if (a == FATE_NOTHING && f.block != FATE_DOWN)
+		ck_assert_int_lt(now - f.vouched, conf.hang_bound);
+	if (a == FATE_NOTHING)
+		ck_assert_int_gt(fate_when(&f), now);
+	return a;
+}
+
+static void expect(enum fate_action a)
+{
+	ck_assert_int_eq(next(), a);
+}
+
+static void beat(bool serving, bool draining, uint32_t busy)
+{
+	struct fate_beat b = {now, serving, draining, busy};
+
+	fate_beat(&f, &b, now);
+}
+
+/* The worker serves, and says so every 50 ms, for `span`; nothing else is to happen. */
+static void serve_quietly(ns_t span)
+{
+	for (ns_t end = now + span; now < end; now += 50 * NS_MS) {
+		beat(true, f.draining, f.busy);
+		expect(FATE_NOTHING);
+	}
+}
+
+static void reach_up(void)
+{
+	expect(FATE_SPAWN);
+	serve_quietly(conf.hold);
+	beat(true, false, 0);
+	expect(FATE_RAISE);
+	expect(FATE_NOTHING);
+	ck_assert_int_eq(f.block, FATE_UP);
+}
+
+START_TEST(test_block_comes_up_only_after_the_hold)
+{
+	expect(FATE_SPAWN);
+	expect(FATE_NOTHING);
+	beat(true, false, 0);
+	expect(FATE_NOTHING);
+	ck_assert_int_le(fate_when(&f), now + conf.hang_bound);
+	serve_quietly(conf.hold - 50 * NS_MS);
+	beat(true, false, 0);
+	expect(FATE_NOTHING);
+	now += 50 * NS_MS;
+	beat(true, false, 0);
+	expect(FATE_RAISE);
+}
+END_TEST
+
+START_TEST(test_hold_starts_anew_when_the_worker_stops_serving)
+{
+	expect(FATE_SPAWN);
+	serve_quietly(conf.hold - 50 * NS_MS);
+	beat(false, false, 0);
+	expect(FATE_NOTHING);
+	serve_quietly(conf.hold);
+	beat(true, false, 0);
+	expect(FATE_RAISE);
+}
+END_TEST
+
+START_TEST(test_silent_worker_loses_the_block_first_and_then_its_life)
+{
+	reach_up();
+	ck_assert_int_eq(fate_when(&f), now + conf.hang_bound);
+	now += conf.hang_bound - 1;
+	expect(FATE_NOTHING);
+	now += 1;
+	expect(FATE_DROP);
+	expect(FATE_KILL);
+	expect(FATE_NOTHING);
+	ck_assert_str_eq(f.reason, "worker silent");
+	/* It is not dead yet: no second one beside it. */
+	now += 60 * NS_S;
+	expect(FATE_NOTHING);
+	fate_gone(&f, now);
+	expect(FATE_NOTHING);
+	now += conf.backoff_min;
+	expect(FATE_SPAWN);
+}
+END_TEST
+
+START_TEST(test_beat_that_lay_in_the_queue_does_not_prolong_the_bound)
+{
+	struct fate_beat old;
+
+	reach_up();
+	old = (struct fate_beat){now, true, false, 0};
+	now += 200 * NS_MS;
+	fate_beat(&f, &old, now);
+	expect(FATE_NOTHING);
+	now += 100 * NS_MS;
+	expect(FATE_DROP);
+}
+END_TEST
+
+START_TEST(test_last_words_of_a_doomed_worker_do_not_save_it)
+{
+	reach_up();
+	now += conf.hang_bound;
+	expect(FATE_DROP);
+	beat(true, false, 0);
+	expect(FATE_KILL);
+	serve_quietly(2 * conf.hold);
+	ck_assert_int_eq(f.block, FATE_DOWN);
+}
+END_TEST
+
+START_TEST(test_dead_worker_loses_the_block_at_once)
+{
+	reach_up();
+	fate_gone(&f, now);
+	expect(FATE_DROP);
+	expect(FATE_NOTHING);
+	ck_assert_str_eq(f.reason, "worker ended");
+}
+END_TEST
+
+START_TEST(test_closed_line_counts_as_death_before_the_worker_is_reaped)
+{
+	reach_up();
+	fate_closed(&f, now);
+	expect(FATE_DROP);
+	expect(FATE_KILL);
+	fate_gone(&f, now);
+	now += conf.backoff_min;
+	expect(FATE_SPAWN);
+}
+END_TEST
+
+START_TEST(test_worker_that_does_not_serve_keeps_its_life_but_not_the_block)
+{
+	reach_up();
+	beat(false, false, 0);
+	expect(FATE_DROP);
+	expect(FATE_NOTHING);
+	ck_assert_str_eq(f.reason, "not serving");
+	ck_assert_int_eq(f.worker, FATE_ALIVE);
+	serve_quietly(conf.hold);
+	beat(true, false, 0);
+	expect(FATE_RAISE);
+}
+END_TEST
+
+START_TEST(test_worker_that_never_speaks_is_replaced)
+{
+	expect(FATE_SPAWN);
+	now += conf.start_bound - 1;
+	expect(FATE_NOTHING);
+	now += 1;
+	expect(FATE_KILL);
+	ck_assert_str_eq(f.reason, "worker did not start");
+	fate_gone(&f, now);
+	now += conf.backoff_min;
+	expect(FATE_SPAWN);
+}
+END_TEST
+
+START_TEST(test_backoff_doubles_to_its_bound_and_recovers)
+{
+	ns_t want = conf.backoff_min;
+
+	expect(FATE_SPAWN);
+	for (int i = 0; i < 12; i++) {
+		fate_gone(&f, now);
+		expect(FATE_NOTHING);
+		ck_assert_int_eq(fate_when(&f), now + want);
+		now += want;
+		expect(FATE_SPAWN);
+		want = 2 * want < conf.backoff_max ? 2 * want : conf.backoff_max;
+	}
+	serve_quietly(conf.hold);
+	expect(FATE_RAISE);
+	serve_quietly(60 * NS_S);
+	fate_gone(&f, now);
+	expect(FATE_DROP);
+	ck_assert_int_eq(fate_when(&f), now + conf.backoff_min);
+}
+END_TEST
+
+START_TEST(test_drain_withdraws_then_settles_then_lets_go)
+{
+	reach_up();
+	beat(true, true, 0);
+	expect(FATE_WITHDRAW);
+	serve_quietly(conf.settle);
+	beat(true, true, 0);
+	expect(FATE_DROP);
+	ck_assert_str_eq(f.reason, "drained");
+	serve_quietly(100 * NS_S);
+}
+END_TEST
+
+START_TEST(test_drain_waits_for_transactions_but_not_for_ever)
+{
+	reach_up();
+	beat(true, true, 2);
+	expect(FATE_WITHDRAW);
+	serve_quietly(2 * conf.settle);
+	beat(true, true, 0);
+	expect(FATE_DROP);
+
+	beat(true, false, 0);
+	expect(FATE_RAISE);
+	beat(true, true, 1);
+	expect(FATE_WITHDRAW);
+	serve_quietly(conf.drain_time);
+	beat(true, true, 1);
+	expect(FATE_DROP);
+}
+END_TEST
+
+START_TEST(test_undrain_of_a_healthy_worker_needs_no_second_hold)
+{
+	reach_up();
+	beat(true, true, 0);
+	expect(FATE_WITHDRAW);
+	beat(true, false, 0);
+	expect(FATE_RAISE);
+	expect(FATE_NOTHING);
+}
+END_TEST
+
+START_TEST(test_drain_outlives_the_worker)
+{
+	reach_up();
+	beat(true, true, 0);
+	expect(FATE_WITHDRAW);
+	fate_gone(&f, now);
+	expect(FATE_DROP);
+	now += conf.backoff_min;
+	expect(FATE_SPAWN);
+	ck_assert(f.draining);
+}
+END_TEST
+
+START_TEST(test_stop_takes_the_route_first_and_ends_the_worker_last)
+{
+	reach_up();
+	fate_stop(&f, now);
+	expect(FATE_WITHDRAW);
+	serve_quietly(conf.settle);
+	beat(true, false, 0);
+	expect(FATE_DROP);
+	expect(FATE_FINISH);
+	expect(FATE_NOTHING);
+	fate_gone(&f, now);
+	expect(FATE_EXIT);
+}
+END_TEST
+
+START_TEST(test_stop_does_not_wait_for_a_worker_that_will_not_end)
+{
+	reach_up();
+	fate_stop(&f, now);
+	expect(FATE_WITHDRAW);
+	serve_quietly(conf.settle);
+	beat(true, false, 0);
+	expect(FATE_DROP);
+	expect(FATE_FINISH);
+	serve_quietly(conf.drain_time);
+	beat(true, false, 0);
+	expect(FATE_KILL);
+	expect(FATE_NOTHING);
+	fate_gone(&f, now);
+	expect(FATE_EXIT);
+}
+END_TEST
+
+START_TEST(test_stop_during_backoff_exits_at_once)
+{
+	expect(FATE_SPAWN);
+	fate_gone(&f, now);
+	expect(FATE_NOTHING);
+	fate_stop(&f, now);
+	expect(FATE_EXIT);
+}
+END_TEST
+
+START_TEST(test_worker_that_hangs_while_stopping_loses_the_block_within_the_bound)
+{
+	reach_up();
+	fate_stop(&f, now);
+	expect(FATE_WITHDRAW);
+	now += conf.hang_bound;
+	expect(FATE_DROP);
+	expect(FATE_KILL);
+	fate_gone(&f, now);
+	expect(FATE_EXIT);
+}
+END_TEST
+
+START_TEST(test_interface_that_cannot_be_made_is_tried_again_later)
+{
+	reach_up();
+	fate_raise_failed(&f, now);
+	expect(FATE_NOTHING);
+	serve_quietly(NS_S);
+	beat(true, false, 0);
+	expect(FATE_RAISE);
+}
+END_TEST
+
+START_TEST(test_interface_removed_by_someone_is_made_again_after_the_hold)
+{
+	reach_up();
+	fate_block_lost(&f, now);
+	ck_assert_int_eq(f.block, FATE_DOWN);
+	serve_quietly(conf.hold);
+	beat(true, false, 0);
+	expect(FATE_RAISE);
+}
+END_TEST
+
+/* Any sequence of events keeps what next() asserts: the seed is the loop's index. */
+START_TEST(test_no_sequence_of_events_breaks_the_two_promises)
+{
+	srandom((unsigned)_i);
+	for (int step = 0; step < 5000; step++) {
+		enum fate_action a;
+
+		now += random() % (120 * NS_MS);
+		switch (random() % 400) {
+		case 0: fate_gone(&f, now); break;
+		case 1: fate_closed(&f, now); break;
+		case 2: fate_block_lost(&f, now); break;
+		case 3: beat(false, false, 0); break;
+		case 4: now += random() % (8 * NS_S); break;
+		case 5: beat(true, true, (uint32_t)random() % 2); break;
+		default: beat(true, random() % 50 == 0, (uint32_t)random() % 3); break;
+		}
+		for (int n = 0; (a = next()) != FATE_NOTHING; n++) {
+			ck_assert_int_lt(n, 5);
+			if (a == FATE_RAISE && random() % 10 == 0)
+				fate_raise_failed(&f, now);
+			if (a == FATE_KILL && random() % 2)
+				fate_gone(&f, now);
+		}
+	}
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("fate");
+	TCase *t = tcase_create("fate");
+	SRunner *r;
+	int failed;
+
+	tcase_add_checked_fixture(t, setup, NULL);
+	tcase_add_test(t, test_block_comes_up_only_after_the_hold);
+	tcase_add_test(t, test_hold_starts_anew_when_the_worker_stops_serving);
+	tcase_add_test(t, test_silent_worker_loses_the_block_first_and_then_its_life);
+	tcase_add_test(t, test_beat_that_lay_in_the_queue_does_not_prolong_the_bound);
+	tcase_add_test(t, test_last_words_of_a_doomed_worker_do_not_save_it);
+	tcase_add_test(t, test_dead_worker_loses_the_block_at_once);
+	tcase_add_test(t, test_closed_line_counts_as_death_before_the_worker_is_reaped);
+	tcase_add_test(t, test_worker_that_does_not_serve_keeps_its_life_but_not_the_block);
+	tcase_add_test(t, test_worker_that_never_speaks_is_replaced);
+	tcase_add_test(t, test_backoff_doubles_to_its_bound_and_recovers);
+	tcase_add_test(t, test_drain_withdraws_then_settles_then_lets_go);
+	tcase_add_test(t, test_drain_waits_for_transactions_but_not_for_ever);
+	tcase_add_test(t, test_undrain_of_a_healthy_worker_needs_no_second_hold);
+	tcase_add_test(t, test_drain_outlives_the_worker);
+	tcase_add_test(t, test_stop_takes_the_route_first_and_ends_the_worker_last);
+	tcase_add_test(t, test_stop_does_not_wait_for_a_worker_that_will_not_end);
+	tcase_add_test(t, test_stop_during_backoff_exits_at_once);
+	tcase_add_test(t, test_worker_that_hangs_while_stopping_loses_the_block_within_the_bound);
+	tcase_add_test(t, test_interface_that_cannot_be_made_is_tried_again_later);
+	tcase_add_test(t, test_interface_removed_by_someone_is_made_again_after_the_hold);
+	tcase_add_loop_test(t, test_no_sequence_of_events_breaks_the_two_promises, 0, 40);
+	suite_add_tcase(s, t);
+	r = srunner_create(s);
+	srunner_run_all(r, CK_ENV);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
