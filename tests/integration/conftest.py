@@ -62,7 +62,7 @@ def wait_until(condition, what, timeout=10.0, interval=0.02):
 @pytest.fixture(scope="session")
 def program():
     """program(NAME) is the path of a program of this build: arn, sn-agent, client-failover…"""
-    folders = {"nearlab": SOURCE / "lab"}
+    folders = {"nearlab": BUILD / "lab"}
 
     def find(name):
         path = folders.get(name, BUILD / name) / name
