@@ -2,7 +2,9 @@
 /*
  * The control socket. A request is a line ("show nodes"); the reply is one line: a numeric code,
  * a blank, a JSON body: "200 {…}". Codes: 200 done; 400 not understood; 404 no such thing;
- * 409 not in this state; 500 failed. A daemon gives a table of commands.
+ * 409 not in this state; 500 failed. A daemon gives a table of commands. The body of an error has
+ * a member "error" that says in words what is wrong; ctl puts a general one when the command did
+ * not.
  */
 #ifndef NEARCAST_CTL_H
 #define NEARCAST_CTL_H

@@ -11,7 +11,9 @@ lib_libnearcast_a_SOURCES = \
 	lib/conf_impl.h \
 	lib/conf_text.c \
 	lib/conf_value.c \
+	lib/ctl.c \
 	lib/ctl.h \
+	lib/ctl_client.c \
 	lib/cursor.c \
 	lib/cursor.h \
 	lib/daemon.c \
@@ -28,6 +30,7 @@ lib_libnearcast_a_SOURCES = \
 	lib/log.h \
 	lib/loop.c \
 	lib/loop.h \
+	lib/metrics.c \
 	lib/metrics.h \
 	lib/netlink.h \
 	lib/nlwatch.c \

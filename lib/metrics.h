@@ -29,8 +29,9 @@ struct metrics;
 struct metrics *metrics_new(void);
 void metrics_add(struct metrics *m, const struct metric *table, int n); /* table is borrowed */
 void metrics_write(const struct metrics *m, struct sbuf *out);
-/* Serves GET /metrics. 0 or negative errno. */
+/* Serves GET /metrics. 0 or negative errno (then still to be freed, before the loop). */
 int metrics_serve(struct metrics *m, struct loop *l, const struct addr *at);
+uint16_t metrics_port(const struct metrics *m); /* really bound, when `at` had port 0 */
 void metrics_free(struct metrics *m);
 
 #endif
