@@ -8,6 +8,8 @@ unit_tests =
 # lib
 unit_tests += tests/unit/check_conf
 unit_tests += tests/unit/check_netlink
+unit_tests += tests/unit/check_slice tests/unit/check_sbuf tests/unit/check_cursor \
+	tests/unit/check_text tests/unit/check_url tests/unit/check_transport
 unit_tests +=
 
 # arn

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* URLs and request targets. */
+#include "lib/text.h"
+
+#include <check.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#define NO_QUERY NULL
+
+static const struct {
+	const char *text, *scheme, *host;
+	int port;
+	const char *path, *query;
+} good[] = {
+	{"rtsp://10.1.18.27/live/x", "rtsp", "10.1.18.27", 0, "/live/x", NO_QUERY},
+	{"rtsp://10.1.18.27:8554/live/x?a=1&b=2", "rtsp", "10.1.18.27", 8554, "/live/x", "a=1&b=2"},
+	{"RTSP://HOST/", "RTSP", "HOST", 0, "/", NO_QUERY},
+	{"http://acme.com", "http", "acme.com", 0, "/", NO_QUERY},
+	{"http://acme.com?x", "http", "acme.com", 0, "/", "x"},
+	{"http://acme.com?x/y:z", "http", "acme.com", 0, "/", "x/y:z"},
+	{"http://acme.com:", "http", "acme.com", 0, "/", NO_QUERY},
+	{"http://acme.com:1/", "http", "acme.com", 1, "/", NO_QUERY},
+	{"http://acme.com:65535/", "http", "acme.com", 65535, "/", NO_QUERY},
+	{"http://a_b-c~d.e/", "http", "a_b-c~d.e", 0, "/", NO_QUERY},
+	{"rtsp://[::1]/x", "rtsp", "::1", 0, "/x", NO_QUERY},
+	{"rtsp://[2001:db8::7]:554/x", "rtsp", "2001:db8::7", 554, "/x", NO_QUERY},
+	{"rtsp://[fe80::1%25eth0]:554", "rtsp", "fe80::1%25eth0", 554, "/", NO_QUERY},
+	{"rtsp://[::ffff:10.0.0.1]:/", "rtsp", "::ffff:10.0.0.1", 0, "/", NO_QUERY},
+	{"/", "", "", 0, "/", NO_QUERY},
+	{"/a/b?", "", "", 0, "/a/b", ""},
+	{"/a?b?c", "", "", 0, "/a", "b?c"},
+	{"//a", "", "", 0, "//a", NO_QUERY},
+	{"/a:b@c", "", "", 0, "/a:b@c", NO_QUERY},
+	{"/\xc3\xa4", "", "", 0, "/\xc3\xa4", NO_QUERY},
+	{"*", "", "", 0, "*", NO_QUERY},
+};
+
+START_TEST(test_url_is_taken_apart)
+{
+	struct url u;
+
+	ck_assert_int_eq(url_parse(&u, slice_of(good[_i].text)), 0);
+	ck_assert(slice_eq(u.scheme, slice_of(good[_i].scheme)));
+	ck_assert(slice_eq(u.host, slice_of(good[_i].host)));
+	ck_assert_int_eq(u.port, good[_i].port);
+	ck_assert(slice_eq(u.path, slice_of(good[_i].path)));
+	ck_assert(slice_eq(u.query, slice_of(good[_i].query)));
+	ck_assert_int_eq(u.query.p == NULL, good[_i].query == NULL);
+}
+END_TEST
+
+static const char *const bad[] = {
+	"",
+	"a",
+	"**",
+	"*x",
+	"#",
+	"/a#b",
+	"/a b",
+	"/a\tb",
+	"/a\r\nX: y",
+	"/a\x7f",
+	"/a\x01",
+	" /a",
+	"rtsp:",
+	"rtsp:/x",
+	"rtsp:x",
+	"rtsp://",
+	"rtsp:///x",
+	"rtsp://:554/x",
+	"rtsp://?q",
+	"rtsp://host:0/",
+	"rtsp://host:65536/",
+	"rtsp://host:5a/",
+	"rtsp://host:-5/",
+	"rtsp://host:5:5/",
+	"rtsp://user@host/",
+	"rtsp://user:pw@host/",
+	"rtsp://ho%73t/",
+	"rtsp://h\xc3\xb6st/",
+	"rtsp://ho\"st/",
+	"rtsp://[::1/x",
+	"rtsp://[]/x",
+	"rtsp://[host]/x",
+	"rtsp://[::1]x/",
+	"rtsp://[::1]x:5/",
+	"rtsp://[::1]5/",
+	"rtsp://[::1@]/",
+	"rtsp://::1/",
+	"rtsp://host[::1]/",
+	"rtsps://host/",
+	"https://host/",
+	"ftp://host/",
+	"://host/",
+	"host:554",
+	"host/path",
+};
+
+START_TEST(test_url_that_could_mislead_is_refused)
+{
+	struct url u;
+
+	ck_assert_int_eq(url_parse(&u, slice_of(bad[_i])), -EINVAL);
+}
+END_TEST
+
+START_TEST(test_nul_in_a_url_is_refused)
+{
+	struct url u;
+
+	ck_assert_int_eq(url_parse(&u, SLICE("/a\0b")), -EINVAL);
+	ck_assert_int_eq(url_parse(&u, SLICE("rtsp://a\0b/")), -EINVAL);
+}
+END_TEST
+
+START_TEST(test_every_beginning_of_a_url_is_read_within_its_bounds)
+{
+	struct slice s = slice_of(good[_i].text);
+
+	for (size_t n = 0; n <= s.n; n++) {
+		char *p = malloc(n ? n : 1);
+		struct url u;
+
+		memcpy(p, s.p, n);
+		if (!url_parse(&u, (struct slice){p, n}) && u.host.n)
+			ck_assert(u.host.p >= p && u.host.p + u.host.n <= p + n);
+		free(p);
+	}
+}
+END_TEST
+
+START_TEST(test_default_ports)
+{
+	ck_assert_uint_eq(url_default_port(SLICE("rtsp")), 554);
+	ck_assert_uint_eq(url_default_port(SLICE("RtSp")), 554);
+	ck_assert_uint_eq(url_default_port(SLICE("http")), 80);
+	ck_assert_uint_eq(url_default_port(SLICE("https")), 0);
+	ck_assert_uint_eq(url_default_port(SLICE("")), 0);
+}
+END_TEST
+
+int main(void)
+{
+	TCase *t = tcase_create("url");
+	Suite *s = suite_create("url");
+	SRunner *r = srunner_create(s);
+	int failed;
+
+	suite_add_tcase(s, t);
+	tcase_add_loop_test(t, test_url_is_taken_apart, 0, sizeof(good) / sizeof(good[0]));
+	tcase_add_loop_test(
+		t, test_url_that_could_mislead_is_refused, 0, sizeof(bad) / sizeof(bad[0]));
+	tcase_add_test(t, test_nul_in_a_url_is_refused);
+	tcase_add_loop_test(t, test_every_beginning_of_a_url_is_read_within_its_bounds, 0,
+		sizeof(good) / sizeof(good[0]));
+	tcase_add_test(t, test_default_ports);
+	srunner_run_all(r, CK_ENV);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
