@@ -1,9 +1,24 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 
 noinst_LIBRARIES += client-failover/libclientfailover.a
-client_failover_libclientfailover_a_SOURCES =
+client_failover_libclientfailover_a_SOURCES = \
+	client-failover/attach.c \
+	client-failover/attach.h \
+	client-failover/client.c \
+	client-failover/client.h \
+	client-failover/detect.c \
+	client-failover/detect.h \
+	client-failover/failover.c \
+	client-failover/failover.h \
+	client-failover/options.c \
+	client-failover/options.h \
+	client-failover/output.c \
+	client-failover/output.h \
+	client-failover/playout.c \
+	client-failover/playout.h \
+	client-failover/report.c \
+	client-failover/report.h
 
-# With main.c:
-#bin_PROGRAMS += client-failover/client-failover
-#client_failover_client_failover_SOURCES = client-failover/main.c
-#client_failover_client_failover_LDADD = client-failover/libclientfailover.a $(nearcast_libs)
+bin_PROGRAMS += client-failover/client-failover
+client_failover_client_failover_SOURCES = client-failover/main.c
+client_failover_client_failover_LDADD = client-failover/libclientfailover.a $(nearcast_libs)

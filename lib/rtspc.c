@@ -140,6 +140,15 @@ static bool request_open(const struct rtspc *c, enum kind kind)
 	return false;
 }
 
+static int requests_open(const struct rtspc *c)
+{
+	int n = 0;
+
+	for (int i = 0; i < REQS_MAX; i++)
+		n += c->req[i].kind != REQ_NONE;
+	return n;
+}
+
 /* Start line and the headers that all requests share; `session` may be "". */
 static struct sbuf *request(struct rtspc *c, enum kind kind, const char *method, const char *url,
 	const char *session, int media)
@@ -753,18 +762,30 @@ ns_t rtspc_when(const struct rtspc *c)
 	return c->alive_at;
 }
 
-void rtspc_tick(struct rtspc *c, ns_t now)
+static void send_alive(struct rtspc *c)
 {
 	char url[URL_MAX];
 
-	if (c->state != ST_PLAYING || now < c->alive_at)
-		return;
-	c->alive_at = alive_next(c, now);
-	if (request_open(c, REQ_ALIVE))
-		return; /* one unanswered is enough; the media tell whether the node lives */
 	aggregate_url(c, url);
 	request(c, REQ_ALIVE, c->no_parameter ? "OPTIONS" : "GET_PARAMETER", url, c->session, -1);
 	request_end(c);
+}
+
+void rtspc_tick(struct rtspc *c, ns_t now)
+{
+	if (c->state != ST_PLAYING || now < c->alive_at)
+		return;
+	c->alive_at = alive_next(c, now);
+	/* One unanswered is enough; the media tell whether the node lives. */
+	if (!request_open(c, REQ_ALIVE))
+		send_alive(c);
+}
+
+void rtspc_probe(struct rtspc *c, ns_t now)
+{
+	(void)now;
+	if (c->state == ST_PLAYING && requests_open(c) < REQS_MAX / 2)
+		send_alive(c);
 }
 
 void rtspc_teardown(struct rtspc *c, ns_t now)

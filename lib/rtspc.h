@@ -98,6 +98,9 @@ enum rtspc_event_kind rtspc_next(struct rtspc *c, struct rtspc_event *ev);
  * session's timeout. */
 ns_t rtspc_when(const struct rtspc *c);
 void rtspc_tick(struct rtspc *c, ns_t now);
+/* A keep-alive at once, even if one is unanswered: on a connection whose other end has been
+ * restarted it is answered with a reset. */
+void rtspc_probe(struct rtspc *c, ns_t now);
 void rtspc_teardown(struct rtspc *c, ns_t now);
 struct slice rtspc_sdp_text(const struct rtspc *c); /* what DESCRIBE gave, for the next node */
 bool rtspc_peer_is_nearcast(const struct rtspc *c);

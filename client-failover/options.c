@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "client-failover/options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/text.h"
+
+#define BUFFER_MIN 50
+#define BUFFER_MAX 10000
+
+void options_help(FILE *to)
+{
+	fputs("Usage: client-failover [OPTIONS] rtsp://ADDRESS[:PORT]/PATH\n"
+	      "Plays a live stream and keeps it whole when the node that serves it dies.\n"
+	      "\n"
+	      "  -o, --output FILE    write the MPEG-TS payload to FILE (-: standard output)\n"
+	      "      --rtpdump FILE   record the RTP packets of all media, any payload\n"
+	      "      --json           one event a line on standard output (on standard error\n"
+	      "                       when standard output is taken by the media)\n"
+	      "      --buffer MS      playout buffer, 50 to 10000 ms (1000)\n"
+	      "      --duration S     stop after S seconds of media, else at the source's end\n"
+	      "  -v, --verbose        log more\n"
+	      "      --help, --version\n"
+	      "\n"
+	      "Exit status: 0 the end was reached, 64 usage, 65 the stream cannot be written as\n"
+	      "asked for, 69 no node can be had, 74 an output failed.\n",
+		to);
+}
+
+static int number(const char *s, double min, double max, double *out)
+{
+	char *end;
+
+	errno = 0;
+	*out = strtod(s, &end);
+	return errno || end == s || *end || !(*out >= min) || !(*out <= max) ? -EINVAL : 0;
+}
+
+static int check(struct options *o, char err[256])
+{
+	struct url u;
+
+	if (url_parse(&u, slice_of(o->url)) < 0 || !slice_ieq(u.scheme, SLICE("rtsp"))) {
+		snprintf(err, 256, "%.180s: not a URL of the form rtsp://host/path", o->url);
+		return -EINVAL;
+	}
+	if (!o->ts && !o->rtpdump && !o->json) {
+		snprintf(err, 256, "nothing to do with the media: give -o, --rtpdump or --json");
+		return -EINVAL;
+	}
+	if (o->ts && o->rtpdump && strcmp(o->ts, o->rtpdump) == 0) {
+		snprintf(err, 256, "-o and --rtpdump cannot write to the same file");
+		return -EINVAL;
+	}
+	return 0;
+}
+
+int options_parse(struct options *o, int argc, char **argv, char err[256])
+{
+	enum { RTPDUMP = 256, JSON, BUFFER, DURATION, HELP, VERSION };
+	static const struct option longs[] = {{"output", required_argument, NULL, 'o'},
+		{"rtpdump", required_argument, NULL, RTPDUMP}, {"json", no_argument, NULL, JSON},
+		{"buffer", required_argument, NULL, BUFFER},
+		{"duration", required_argument, NULL, DURATION},
+		{"verbose", no_argument, NULL, 'v'}, {"help", no_argument, NULL, HELP},
+		{"version", no_argument, NULL, VERSION}, {NULL, 0, NULL, 0}};
+	double v;
+	int c;
+
+	*o = (struct options){.buffer = NS_S, .duration = NS_NEVER};
+	optind = 0;
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, ":o:v", longs, NULL)) != -1) {
+		switch (c) {
+		case 'o': o->ts = optarg; break;
+		case RTPDUMP: o->rtpdump = optarg; break;
+		case JSON: o->json = true; break;
+		case 'v': o->verbose = true; break;
+		case HELP: o->help = true; return 0;
+		case VERSION: o->version = true; return 0;
+		case BUFFER:
+			if (number(optarg, BUFFER_MIN, BUFFER_MAX, &v) < 0) {
+				snprintf(err, 256, "--buffer %.100s: not a number of %d to %d ms",
+					optarg, BUFFER_MIN, BUFFER_MAX);
+				return -EINVAL;
+			}
+			o->buffer = (ns_t)(v * NS_MS);
+			break;
+		case DURATION:
+			if (number(optarg, 0.001, 1e9, &v) < 0) {
+				snprintf(err, 256, "--duration %.100s: not a number of seconds",
+					optarg);
+				return -EINVAL;
+			}
+			o->duration = (ns_t)(v * NS_S);
+			break;
+		case ':':
+			snprintf(err, 256, "%.200s: a value is missing", argv[optind - 1]);
+			return -EINVAL;
+		default:
+			snprintf(err, 256, "%.200s: no such option", argv[optind - 1]);
+			return -EINVAL;
+		}
+	}
+	if (argc - optind != 1) {
+		snprintf(err, 256, optind < argc ? "one URL only" : "which URL?");
+		return -EINVAL;
+	}
+	o->url = argv[optind];
+	return check(o, err);
+}

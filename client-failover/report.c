@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "client-failover/report.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "lib/event.h"
+#include "lib/log.h"
+
+static double ms(ns_t t)
+{
+	return round((double)t / 1e4) / 100; /* to 10 µs */
+}
+
+static void put_ms(struct js *o, const char *key, ns_t t)
+{
+	js_put_real(o, key, ms(t));
+}
+
+/* Words for a person: with --json the events say it all. */
+#define SAY(...)                                                                                   \
+	do {                                                                                       \
+		if (!event_wanted())                                                               \
+			log_msg(NLOG_INFO, __VA_ARGS__);                                           \
+	} while (0)
+
+void report_init(struct report *r)
+{
+	*r = (struct report){.failovers = js_array()};
+}
+
+void report_free(struct report *r)
+{
+	js_free(r->failovers);
+	r->failovers = NULL;
+}
+
+void report_start(const char *url, ns_t now)
+{
+	struct js *o = js_object();
+
+	js_put_str(o, "url", url);
+	event_emit("start", now, o);
+}
+
+void report_transaction(const char *server, ns_t took, struct slice location, ns_t now)
+{
+	struct js *o = js_object();
+
+	SAY("%s sends us to " SLICE_FMT " (%.1f ms)", server, SLICE_ARG(location), ms(took));
+	js_put_str(o, "server", server);
+	put_ms(o, "ms", took);
+	js_put_slice(o, "location", location);
+	event_emit("transaction", now, o);
+}
+
+void report_refused(const char *who, int status, const char *why, ns_t now)
+{
+	struct js *o = js_object();
+
+	if (status)
+		log_msg(NLOG_REMOTE, "%s: refused with %d %s", who, status, why);
+	else
+		log_msg(NLOG_REMOTE, "%s: %s", who, why);
+	js_put_str(o, "server", who);
+	js_put_int(o, "status", status);
+	js_put_str(o, "why", why);
+	event_emit("refused", now, o);
+}
+
+static void node_event(const char *event, const char *node, ns_t took, ns_t now)
+{
+	struct js *o = js_object();
+
+	js_put_str(o, "node", node);
+	put_ms(o, "ms", took);
+	event_emit(event, now, o);
+}
+
+void report_attached(const char *node, ns_t took, ns_t now)
+{
+	node_event("attached", node, took, now);
+}
+
+void report_playing(const char *node, ns_t took, ns_t now)
+{
+	SAY("playing from %s (%.1f ms)", node, ms(took));
+	node_event("playing", node, took, now);
+}
+
+void report_suspect(const struct failover_action *a, ns_t now)
+{
+	struct js *o = js_object();
+
+	SAY("%s is suspected: %s, silent for %.1f ms", a->node, failover_reason_str(a->reason),
+		ms(a->silence));
+	js_put_str(o, "node", a->node);
+	js_put_str(o, "reason", failover_reason_str(a->reason));
+	put_ms(o, "silence_ms", a->silence);
+	event_emit("suspect", now, o);
+}
+
+void report_failover(const struct failover_action *a, ns_t now)
+{
+	struct js *o = js_object();
+
+	js_put_str(o, "from", a->from);
+	js_put_str(o, "to", a->node);
+	event_emit("failover", now, o);
+}
+
+static struct js *resumed(const struct failover_action *a, int64_t missing)
+{
+	struct js *o = js_object();
+
+	js_put_str(o, "from", a->from);
+	js_put_str(o, "to", a->node);
+	js_put_str(o, "reason", failover_reason_str(a->reason));
+	put_ms(o, "detection_ms", a->times.detection);
+	put_ms(o, "transaction_ms", a->times.transaction);
+	put_ms(o, "attach_ms", a->times.attach);
+	put_ms(o, "interruption_ms", a->times.interruption);
+	js_put_int(o, "missing", missing);
+	return o;
+}
+
+void report_resumed(struct report *r, const struct failover_action *a, int64_t missing, ns_t now)
+{
+	struct js *o = resumed(a, missing);
+
+	SAY("%s took over from %s after %.1f ms", a->node, a->from, ms(a->times.interruption));
+	js_put_real(o, "t", (double)now / NS_S);
+	js_push(r->failovers, o);
+	r->failover_count++;
+	event_emit("resumed", now, resumed(a, missing));
+}
+
+void report_false_alarm(struct report *r, const struct failover_action *a, ns_t now)
+{
+	SAY("false alarm: %s was only slow (%.1f ms)", a->node, ms(a->silence));
+	r->false_alarms++;
+	node_event("false_alarm", a->node, a->silence, now);
+}
+
+void report_stalled(ns_t now)
+{
+	struct js *o = js_object();
+
+	SAY("stalled: the buffer is empty");
+	put_ms(o, "ms", 0);
+	event_emit("stalled", now, o);
+}
+
+void report_unstalled(ns_t stood, ns_t now)
+{
+	struct js *o = js_object();
+
+	SAY("it goes on after %.1f ms", ms(stood));
+	put_ms(o, "ms", stood);
+	event_emit("unstalled", now, o);
+}
+
+void report_gap(int media, int64_t first, int64_t count, ns_t now)
+{
+	struct js *o = js_object();
+
+	SAY("%lld packets of medium %d from %lld on are lost", (long long)count, media,
+		(long long)(first & 0xffff));
+	js_put_int(o, "media", media);
+	js_put_int(o, "first", first & 0xffff);
+	js_put_int(o, "count", count);
+	event_emit("gap", now, o);
+}
+
+void report_restarted(int media, ns_t now)
+{
+	struct js *o = js_object();
+
+	SAY("the source of medium %d has begun anew", media);
+	js_put_int(o, "media", media);
+	event_emit("restarted", now, o);
+}
+
+static void put_stats(struct js *o, const struct playout_stats *s)
+{
+	js_put_int(o, "received", (int64_t)s->received);
+	js_put_int(o, "duplicates", (int64_t)s->duplicates);
+	js_put_int(o, "nacked", (int64_t)s->nacked);
+	js_put_int(o, "recovered", (int64_t)s->recovered);
+}
+
+void report_level(const char *node, ns_t level, const struct playout_stats *s, ns_t now)
+{
+	struct js *o = js_object();
+
+	put_ms(o, "buffer_ms", level);
+	put_stats(o, s);
+	js_put_int(o, "missing", s->missing);
+	js_put_str(o, "node", node);
+	event_emit("level", now, o);
+}
+
+void report_ended(
+	struct report *r, const char *reason, const struct playout_stats *s, ns_t lowest, ns_t now)
+{
+	struct js *o = js_object();
+
+	SAY("ended: %s; %llu packets written, %llu lost, %d failovers, lowest buffer %.0f ms",
+		reason, (unsigned long long)s->written, (unsigned long long)s->lost,
+		r->failover_count, ms(lowest));
+	js_put_str(o, "reason", reason);
+	put_stats(o, s);
+	js_put_int(o, "written", (int64_t)s->written);
+	js_put_int(o, "lost", (int64_t)s->lost);
+	js_put_int(o, "failover_count", r->failover_count);
+	js_put_int(o, "false_alarms", r->false_alarms);
+	put_ms(o, "min_buffer_ms", lowest);
+	js_put(o, "failovers", r->failovers);
+	r->failovers = NULL;
+	event_emit("ended", now, o);
+}

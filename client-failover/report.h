@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the client tells its user: JSON events (docs: client-failover(1)) or, without --json, a few
+ * lines of log. Times are ns_t here and milliseconds in the events.
+ */
+#ifndef NEARCAST_CLIENT_REPORT_H
+#define NEARCAST_CLIENT_REPORT_H
+
+#include "client-failover/failover.h"
+#include "client-failover/playout.h"
+#include "lib/clock.h"
+#include "lib/json.h"
+#include "lib/slice.h"
+
+struct report {
+	struct js *failovers; /* what `ended` repeats */
+	int failover_count, false_alarms;
+};
+
+void report_init(struct report *r);
+void report_free(struct report *r);
+
+void report_start(const char *url, ns_t now);
+void report_transaction(const char *server, ns_t took, struct slice location, ns_t now);
+void report_refused(const char *who, int status, const char *why, ns_t now);
+void report_attached(const char *node, ns_t took, ns_t now);
+void report_playing(const char *node, ns_t took, ns_t now);
+void report_suspect(const struct failover_action *a, ns_t now);
+void report_failover(const struct failover_action *a, ns_t now);
+void report_resumed(struct report *r, const struct failover_action *a, int64_t missing, ns_t now);
+void report_false_alarm(struct report *r, const struct failover_action *a, ns_t now);
+void report_stalled(ns_t now);
+void report_unstalled(ns_t stood, ns_t now);
+void report_gap(int media, int64_t first, int64_t count, ns_t now);
+void report_restarted(int media, ns_t now);
+void report_level(const char *node, ns_t level, const struct playout_stats *s, ns_t now);
+void report_ended(
+	struct report *r, const char *reason, const struct playout_stats *s, ns_t lowest, ns_t now);
+
+#endif
