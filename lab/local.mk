@@ -6,14 +6,34 @@ dist_bin_SCRIPTS += lab/nearlab
 nearlabdir = $(pkgdatadir)/lab/nearlab_lib
 dist_nearlab_DATA = \
 	lab/nearlab_lib/__init__.py \
+	lab/nearlab_lib/catchment.py \
 	lab/nearlab_lib/cli.py \
+	lab/nearlab_lib/compare.py \
 	lab/nearlab_lib/daemons.py \
+	lab/nearlab_lib/failover.py \
 	lab/nearlab_lib/faults.py \
 	lab/nearlab_lib/isolate.py \
 	lab/nearlab_lib/keeper.py \
 	lab/nearlab_lib/library.py \
 	lab/nearlab_lib/links.py \
+	lab/nearlab_lib/media.py \
 	lab/nearlab_lib/nodes.py \
+	lab/nearlab_lib/pcap.py \
+	lab/nearlab_lib/probe.py \
+	lab/nearlab_lib/report.py \
 	lab/nearlab_lib/routing.py \
+	lab/nearlab_lib/rtp.py \
+	lab/nearlab_lib/rtpdump.py \
+	lab/nearlab_lib/scenario.py \
 	lab/nearlab_lib/state.py \
+	lab/nearlab_lib/timeline.py \
 	lab/nearlab_lib/topology.py
+
+scenariosdir = $(pkgdatadir)/lab/scenarios
+dist_scenarios_DATA = \
+	lab/scenarios/cut-sn.py \
+	lab/scenarios/hang-arn.py \
+	lab/scenarios/hang-sn.py \
+	lab/scenarios/kill-arn.py \
+	lab/scenarios/kill-sn.py \
+	lab/scenarios/slow-sn.py

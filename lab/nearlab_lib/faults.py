@@ -16,9 +16,11 @@ shorthands kill-sn, hang-sn, cut-sn, slow-sn and kill-arn, hang-arn, cut-arn tak
 one they mean the service node that now serves a client, or the ARN that its block is routed to.
 """
 
+import os
 import re
 import signal
 import threading
+import time
 
 from .nodes import Arn, Client, KeyedNode, LabNode, ServiceNode
 
@@ -36,6 +38,7 @@ class Faults:
     def __init__(self, net):
         self.net = net
         self.broken = []  # [(kind, target, undo)]
+        self.at = 0.0  # when the last fault came, by the monotonic clock
 
     def nodes(self, cls):
         """All nodes of a class."""
@@ -125,29 +128,39 @@ class Faults:
         getattr(self, f"_{kind}")(target, ms)
         return {"kind": kind, "target": target}
 
+    def _send(self, daemon, sig):
+        pids = daemon.processes()
+        self.at = time.monotonic()
+        for pid in pids:
+            try:
+                os.kill(pid, sig)
+            except ProcessLookupError:
+                pass
+
     def _kill(self, target, _ms):
         daemon = self.daemon(target)
-        daemon.signal(signal.SIGKILL, everyone=True)
+        self._send(daemon, signal.SIGKILL)
         self.broken.append(("kill", target, daemon.start))
 
     def _hang(self, target, _ms):
         daemon = self.daemon(target)
-        daemon.signal(signal.SIGSTOP, everyone=True)
+        self._send(daemon, signal.SIGSTOP)
         self.broken.append(("hang", target, lambda: (daemon.signal(signal.SIGCONT, everyone=True),
                                                       daemon.start())))
 
     def _slow(self, target, ms):
         daemon = self.daemon(target)
-        daemon.signal(signal.SIGSTOP, everyone=True)
+        self._send(daemon, signal.SIGSTOP)
         timer = threading.Timer(ms / 1000, daemon.signal, (signal.SIGCONT, True))
         timer.daemon = True
         timer.start()
 
     def _cont(self, target, _ms):
-        self.daemon(target).signal(signal.SIGCONT, everyone=True)
+        self._send(self.daemon(target), signal.SIGCONT)
         self._forget("hang", target)
 
     def _restart(self, target, _ms):
+        self.at = time.monotonic()
         self.daemon(target).restart()
         self._forget("kill", target)
         self._forget("hang", target)
@@ -160,12 +173,14 @@ class Faults:
             out, _, _ = node.pexec(["ip", "-o", "route", "show", "dev", name, "proto", "boot"])
             undo += [(node, f"ip route replace {line.strip()} dev {name}")
                      for line in out.splitlines() if line.strip()]
+        self.at = time.monotonic()
         for node, name in ends:
             node.pexec(["ip", "link", "set", name, "down"])
         self.broken.append(("cut", target, lambda: [n.pexec(c.split()) for n, c in undo]))
 
     def _join(self, target, _ms):
         self._ends(target)
+        self.at = time.monotonic()
         if not self._forget("cut", target, undo=True):
             raise FaultError(f"'{target}' is not cut")
 

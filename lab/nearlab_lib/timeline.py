@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The picture of a run: packets at the client, the buffer's level, and what happened when."""
+
+import json
+import os
+
+COLOURS = ["#4c72b0", "#dd8452", "#55a868", "#8172b3", "#937860", "#64b5cd"]
+
+
+def draw(folder, cache):
+    """timeline.png of the report in a folder. `cache`: where matplotlib may keep its fonts."""
+    os.environ.setdefault("MPLCONFIGDIR", os.path.join(cache, "matplotlib"))
+    os.makedirs(os.environ["MPLCONFIGDIR"], exist_ok=True)
+    import matplotlib  # pylint: disable=import-outside-toplevel
+    matplotlib.use("Agg")
+    from matplotlib import pyplot  # pylint: disable=import-outside-toplevel
+
+    with open(os.path.join(folder, "report.json"), encoding="utf-8") as file:
+        report = json.load(file)
+    events = report["events"]
+    faults = [e for e in events if e.get("fault")]
+    end = max([e["t"] for e in events] or [1])
+    middle = faults[0]["t"] if faults else end / 2
+    zoom = (max(0, middle - 0.5), middle + (1.5 if "arn" not in report["scenario"] else 6))
+
+    figure, axes = pyplot.subplots(4, 1, figsize=(12, 11), constrained_layout=True,
+                                   gridspec_kw={"height_ratios": [2, 2, 2, 3]})
+    outcome = "passed" if report["passed"] else "FAILED"
+    figure.suptitle(f"{report['topology']} {report['scenario']}, seed {report['seed']}: {outcome}")
+    _packets(axes[0], report, (0, end), "the whole run")
+    _packets(axes[1], report, zoom, "around the fault")
+    _levels(axes[2], report, (0, end))
+    _events(axes[3], [e for e in events if zoom[0] <= e["t"] <= zoom[1]], zoom)
+    for axis in axes[:3]:
+        for fault in faults:
+            axis.axvline(fault["t"], color="#c44e52", linewidth=1.2)
+    figure.savefig(os.path.join(folder, "timeline.png"), dpi=100)
+    pyplot.close(figure)
+
+
+def _packets(axis, report, span, what):
+    number = 0
+    for client in report["clients"]:
+        for node, series in sorted(client["packets"].items()):
+            shown = [(t, n) for t, n in series if span[0] <= t <= span[1]]
+            axis.bar([t for t, _ in shown], [n for _, n in shown], width=0.01, align="edge",
+                     color=COLOURS[number % len(COLOURS)], label=f"from {node}")
+            number += 1
+    axis.set_xlim(*span)
+    axis.set_ylabel(f"RTP packets\nin 10 ms, {what}")
+    if number:
+        axis.legend(loc="upper right")
+
+
+def _levels(axis, report, span):
+    for client in report["clients"]:
+        axis.plot([t for t, _ in client["levels"]], [v for _, v in client["levels"]],
+                  label=client["node"], color="#333333", linewidth=1)
+    axis.set_xlim(*span)
+    axis.set_ylim(bottom=0)
+    axis.set_ylabel("buffer, ms")
+    axis.set_xlabel("seconds")
+
+
+def _events(axis, events, span):
+    events = events[:30]
+    axis.set_xlim(*span)
+    axis.set_ylim(-len(events) - 1, 1)
+    axis.set_yticks([])
+    axis.set_ylabel("events")
+    axis.set_xlabel("seconds")
+    for number, event in enumerate(events):
+        colour = ("#c44e52" if event.get("fault") else
+                  "#8172b3" if event["what"].startswith("route") else "#333333")
+        axis.plot([event["t"]], [-number], "o", markersize=4, color=colour)
+        left = event["t"] < sum(span) / 2
+        axis.annotate(f"{event['t']:.3f}  {event['where']}: {event['what'][:70]}",
+                      (event["t"], -number), xytext=(6 if left else -6, 0),
+                      textcoords="offset points", fontsize=8, color=colour, va="center",
+                      ha="left" if left else "right")
