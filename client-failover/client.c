@@ -229,7 +229,7 @@ static void attach_to(struct client *c, const struct failover_action *a, ns_t no
 	}
 	if (p->io)
 		return;
-	report_refused(a->node, 0, strerror(-err), now);
+	report_error(a->node, 0, strerror(-err), now);
 	p->id = 0;
 	failover_lost(c->fo, a->id, FO_CLOSED, now);
 }
@@ -349,7 +349,7 @@ static bool on_described(void *ctx, int id, struct slice text, const struct sdp 
 	if (!c->po && prepare(c, sdp) < 0)
 		return false;
 	if (sdp->medias != c->medias) {
-		report_refused(
+		report_error(
 			node_name(c, id), 0, "it has another presentation", loop_now(c->loop));
 		failover_lost(c->fo, id, FO_REFUSED, loop_now(c->loop));
 		return false;
@@ -439,11 +439,11 @@ static void on_failed(void *ctx, int id, int status, int retry_after, const char
 	struct peer *p = peer_find(c, id);
 
 	if (id == c->asking.id) {
-		report_refused(c->host, status, why, now);
+		report_error(c->host, status, why, now);
 		failover_not_located(c->fo, id, retry_after, now);
 		c->asking.id = 0;
 	} else if (p) {
-		report_refused(p->node, status, why, now);
+		report_error(p->node, status, why, now);
 		c->distrust |= status != 0;
 		failover_lost(c->fo, id, status ? FO_REFUSED : FO_CLOSED, now);
 	}

@@ -54,7 +54,7 @@ void report_transaction(const char *server, ns_t took, struct slice location, ns
 	event_emit("transaction", now, o);
 }
 
-void report_refused(const char *who, int status, const char *why, ns_t now)
+void report_error(const char *who, int status, const char *why, ns_t now)
 {
 	struct js *o = js_object();
 
@@ -65,7 +65,7 @@ void report_refused(const char *who, int status, const char *why, ns_t now)
 	js_put_str(o, "server", who);
 	js_put_int(o, "status", status);
 	js_put_str(o, "why", why);
-	event_emit("refused", now, o);
+	event_emit("error", now, o);
 }
 
 static void node_event(const char *event, const char *node, ns_t took, ns_t now)

@@ -22,7 +22,7 @@ void report_free(struct report *r);
 
 void report_start(const char *url, ns_t now);
 void report_transaction(const char *server, ns_t took, struct slice location, ns_t now);
-void report_refused(const char *who, int status, const char *why, ns_t now);
+void report_error(const char *who, int status, const char *why, ns_t now);
 void report_attached(const char *node, ns_t took, ns_t now);
 void report_playing(const char *node, ns_t took, ns_t now);
 void report_suspect(const struct failover_action *a, ns_t now);
