@@ -86,15 +86,23 @@ static void leave(struct attach *a)
 	free(a);
 }
 
+/* Ends all it does; its memory goes with the last leave(). */
+static void retire(struct attach *a)
+{
+	if (a->dead)
+		return;
+	a->dead = true;
+	ports_close(a);
+	stream_free(a->stream);
+	a->stream = NULL;
+}
+
 void attach_free(struct attach *a)
 {
 	if (!a || a->dead)
 		return;
 	enter(a);
-	a->dead = true;
-	ports_close(a);
-	stream_free(a->stream);
-	a->stream = NULL;
+	retire(a);
 	leave(a);
 }
 
@@ -398,7 +406,7 @@ static void on_close(void *arg, int err)
 	a->stream = NULL;
 	if (a->leaving) {
 		a->conf.ops->on_gone(a->conf.ctx, a);
-		attach_free(a);
+		retire(a);
 	} else {
 		for (int i = 0; i < a->medias; i++)
 			byes |= a->ch[i].bye;
