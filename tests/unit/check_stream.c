@@ -1,0 +1,540 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Streams and listeners over loopback: delivery, bounds, ends, and freeing from callbacks. */
+#include "lib/stream.h"
+
+#include <check.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define BIG (1 << 20)
+
+static struct loop *loop;
+static struct loop_timer *guard;
+static struct listener *listener;
+
+/* What one end saw. */
+struct end {
+	struct stream *s;
+	char got[2 * BIG];
+	size_t n;       /* bytes */
+	size_t take;    /* consumes this many a call, 0: all */
+	size_t minimum; /* consumes nothing with less */
+	size_t stop_at; /* stops the loop with that many bytes */
+	int opened, closed, err, calls;
+	enum { KEEP, FREE_ON_DATA, FREE_ON_OPEN } when;
+};
+static struct end client, server;
+
+static void on_guard(void *arg)
+{
+	(void)arg;
+	ck_abort_msg("the test did not end");
+}
+
+static void on_open(void *arg)
+{
+	struct end *e = arg;
+
+	e->opened++;
+	if (e->when == FREE_ON_OPEN) {
+		stream_free(e->s);
+		e->s = NULL;
+		loop_stop(loop);
+	}
+}
+
+static size_t on_data(void *arg, const uint8_t *p, size_t n)
+{
+	struct end *e = arg;
+
+	e->calls++;
+	if (n < e->minimum)
+		return 0;
+	if (e->take && n > e->take)
+		n = e->take;
+	ck_assert_uint_le(e->n + n, sizeof(e->got));
+	memcpy(e->got + e->n, p, n);
+	e->n += n;
+	if (e->when == FREE_ON_DATA) {
+		stream_free(e->s);
+		e->s = NULL;
+		loop_stop(loop);
+	}
+	if (e->stop_at && e->n >= e->stop_at)
+		loop_stop(loop);
+	return n;
+}
+
+static void on_close(void *arg, int err)
+{
+	struct end *e = arg;
+
+	ck_assert_int_eq(e->closed, 0);
+	e->closed = 1;
+	e->err = err;
+	loop_stop(loop);
+}
+
+static const struct stream_ops ops = {on_open, on_data, on_close};
+
+static void on_accept(void *arg, int fd, const struct addr *peer)
+{
+	(void)arg;
+	ck_assert_ptr_null(server.s);
+	ck_assert_int_ne(peer->sa.sa_family, AF_UNSPEC);
+	server.s = stream_new(loop, fd, &ops, &server, 65536, 4 * BIG);
+	ck_assert_ptr_nonnull(server.s);
+}
+
+static struct addr literal(const char *s)
+{
+	struct addr a;
+
+	ck_assert_int_eq(addr_parse(&a, slice_of(s), 0), 0);
+	return a;
+}
+
+static void setup(void)
+{
+	struct addr at = literal("127.0.0.1");
+	int err;
+
+	memset(&client, 0, sizeof(client));
+	memset(&server, 0, sizeof(server));
+	loop = loop_new();
+	guard = loop_timer_new(loop, on_guard, NULL);
+	loop_timer_at(guard, clock_now() + 20 * NS_S);
+	listener = listener_new(loop, &at, 16, on_accept, NULL, &err);
+	ck_assert_ptr_nonnull(listener);
+}
+
+static void teardown(void)
+{
+	stream_free(client.s);
+	stream_free(server.s);
+	listener_free(listener);
+	loop_timer_free(guard);
+	loop_free(loop);
+}
+
+static void dial(size_t max_in, size_t max_out)
+{
+	int err;
+
+	client.s = stream_connect(
+		loop, listener_addr(listener), NULL, &ops, &client, max_in, max_out, &err);
+	ck_assert_ptr_nonnull(client.s);
+	ck_assert_int_eq(client.opened, 0);
+}
+
+/* Runs the loop for a while: for what must not happen. */
+static void idle(ns_t time)
+{
+	struct loop_timer *t = loop_timer_new(loop, (loop_timer_cb *)loop_stop, loop);
+
+	loop_timer_at(t, clock_now() + time);
+	loop_run(loop);
+	loop_timer_free(t);
+}
+
+START_TEST(test_connects_and_both_ends_know_each_other)
+{
+	dial(4096, 4096);
+	server.stop_at = 4;
+	ck_assert_int_eq(stream_write(client.s, "ping", 4), 0); /* queued until it is open */
+	ck_assert_uint_eq(stream_unsent(client.s), 4);
+	loop_run(loop);
+	ck_assert_int_eq(client.opened, 1);
+	ck_assert_int_eq(server.opened, 0);
+	ck_assert_mem_eq(server.got, "ping", 4);
+	ck_assert_uint_eq(stream_unsent(client.s), 0);
+	ck_assert_int_eq(addr_cmp(stream_peer(client.s), listener_addr(listener)), 0);
+	ck_assert_int_eq(addr_cmp(stream_local(client.s), stream_peer(server.s)), 0);
+	ck_assert_int_eq(addr_cmp(stream_local(server.s), stream_peer(client.s)), 0);
+}
+END_TEST
+
+START_TEST(test_binds_to_the_source_asked_for)
+{
+	struct addr src = literal("127.0.0.9");
+	int err;
+
+	client.s = stream_connect(
+		loop, listener_addr(listener), &src, &ops, &client, 4096, 4096, &err);
+	server.stop_at = 1;
+	stream_write(client.s, "x", 1);
+	loop_run(loop);
+	ck_assert(addr_same_host(stream_peer(server.s), &src));
+	src = literal("192.0.2.1"); /* not ours */
+	ck_assert_ptr_null(stream_connect(
+		loop, listener_addr(listener), &src, &ops, &client, 4096, 4096, &err));
+	ck_assert_int_eq(err, -EADDRNOTAVAIL);
+}
+END_TEST
+
+START_TEST(test_refused_connection_is_told_later)
+{
+	struct addr at = *listener_addr(listener);
+	int err;
+
+	listener_free(listener);
+	listener = NULL;
+	client.s = stream_connect(loop, &at, NULL, &ops, &client, 4096, 4096, &err);
+	ck_assert_ptr_nonnull(client.s);
+	ck_assert_int_eq(client.closed, 0);
+	loop_run(loop);
+	ck_assert_int_eq(client.err, -ECONNREFUSED);
+	ck_assert_int_eq(client.opened, 0);
+	ck_assert_int_eq(stream_write(client.s, "x", 1), -EPIPE);
+}
+END_TEST
+
+START_TEST(test_connect_that_fails_at_once_is_told_later)
+{
+	struct addr at = literal("224.0.0.1:9"); /* no TCP to a group */
+	int err;
+
+	client.s = stream_connect(loop, &at, NULL, &ops, &client, 4096, 4096, &err);
+	ck_assert_ptr_nonnull(client.s);
+	ck_assert_int_eq(client.closed, 0);
+	loop_run(loop);
+	ck_assert_int_eq(client.closed, 1);
+	ck_assert_int_lt(client.err, 0);
+	ck_assert_int_eq(client.opened, 0);
+}
+END_TEST
+
+START_TEST(test_megabytes_arrive_in_order_through_small_reads)
+{
+	static uint8_t data[BIG];
+
+	for (size_t i = 0; i < BIG; i++)
+		data[i] = (uint8_t)(i * 7 + i / 4096);
+	dial(4096, BIG);
+	server.stop_at = BIG;
+	server.take = 1000;
+	ck_assert_int_eq(stream_write(client.s, data, BIG), 0);
+	loop_run(loop);
+	ck_assert_uint_eq(server.n, BIG);
+	ck_assert_mem_eq(server.got, data, BIG);
+}
+END_TEST
+
+START_TEST(test_what_is_not_consumed_comes_again_with_more)
+{
+	dial(4096, 4096);
+	server.minimum = 8;
+	server.stop_at = 8;
+	stream_write(client.s, "half", 4);
+	idle(20 * NS_MS);
+	ck_assert_uint_eq(server.n, 0);
+	ck_assert_int_ge(server.calls, 1);
+	stream_write(client.s, "next", 4);
+	loop_run(loop);
+	ck_assert_mem_eq(server.got, "halfnext", 8);
+}
+END_TEST
+
+START_TEST(test_message_without_end_is_cut_off)
+{
+	static uint8_t data[70000];
+
+	dial(4096, BIG);
+	server.minimum = BIG;
+	ck_assert_int_eq(stream_write(client.s, data, sizeof(data)), 0);
+	loop_run(loop);
+	ck_assert_int_eq(server.err, -EMSGSIZE);
+}
+END_TEST
+
+START_TEST(test_exactly_the_bound_can_be_consumed)
+{
+	static uint8_t data[65535];
+
+	dial(4096, BIG);
+	server.minimum = 65535;
+	server.stop_at = 65535;
+	ck_assert_int_eq(stream_write(client.s, data, sizeof(data)), 0);
+	loop_run(loop);
+	ck_assert_int_eq(server.closed, 0);
+	ck_assert_uint_eq(server.n, 65535);
+}
+END_TEST
+
+START_TEST(test_output_is_bounded)
+{
+	static uint8_t data[BIG];
+	int err = 0, sent = 0;
+
+	dial(4096, BIG);
+	server.stop_at = 1;
+	stream_write(client.s, "x", 1);
+	loop_run(loop);
+	/* Nobody reads: the loop does not run. */
+	while (err == 0 && sent++ < 100)
+		err = stream_write(client.s, data, sizeof(data) / 2);
+	ck_assert_int_eq(err, -ENOBUFS);
+	ck_assert_uint_le(stream_unsent(client.s), BIG);
+	/* The stream is not broken by that. */
+	ck_assert_int_eq(stream_write(client.s, data, BIG - stream_unsent(client.s)), 0);
+	ck_assert_int_eq(stream_write(client.s, data, 1), -ENOBUFS);
+}
+END_TEST
+
+START_TEST(test_peers_close_comes_after_its_data)
+{
+	dial(4096, 4096);
+	stream_write(client.s, "last words", 10);
+	stream_finish(client.s, 5 * NS_S);
+	loop_run(loop);
+	ck_assert_uint_eq(server.n, 10);
+	ck_assert_int_eq(server.closed, 1);
+	ck_assert_int_eq(server.err, 0);
+	ck_assert_int_eq(client.closed, 0);
+	stream_free(server.s);
+	server.s = NULL;
+	loop_run(loop);
+	ck_assert_int_eq(client.closed, 1);
+	ck_assert_int_eq(client.err, 0);
+}
+END_TEST
+
+START_TEST(test_finish_gives_up_after_the_linger)
+{
+	ns_t begin;
+
+	dial(4096, 4096);
+	server.stop_at = 1;
+	stream_write(client.s, "x", 1);
+	loop_run(loop);
+	begin = clock_now();
+	stream_finish(server.s, 50 * NS_MS); /* the client never closes */
+	client.closed = 0;
+	while (!server.closed) {
+		loop_run(loop);
+		client.closed = 0;
+	}
+	ck_assert_int_eq(server.err, -ETIMEDOUT);
+	ck_assert_int_ge(clock_now() - begin, 50 * NS_MS);
+}
+END_TEST
+
+START_TEST(test_finish_sends_all_that_waits_first)
+{
+	static uint8_t data[BIG];
+
+	dial(4096, BIG);
+	stream_write(client.s, data, BIG);
+	stream_finish(client.s, 10 * NS_S);
+	ck_assert_int_eq(stream_write(client.s, "x", 1), -EPIPE);
+	loop_run(loop);
+	ck_assert_int_eq(server.closed, 1);
+	ck_assert_uint_eq(server.n, BIG);
+}
+END_TEST
+
+START_TEST(test_reset_is_told_as_an_error)
+{
+	struct linger now = {.l_onoff = 1};
+
+	dial(4096, 4096);
+	server.stop_at = 1;
+	stream_write(client.s, "x", 1);
+	loop_run(loop);
+	setsockopt(stream_fd(server.s), SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	stream_free(server.s);
+	server.s = NULL;
+	loop_run(loop);
+	ck_assert_int_eq(client.err, -ECONNRESET);
+}
+END_TEST
+
+START_TEST(test_error_of_a_write_is_told_later_and_once)
+{
+	struct linger now = {.l_onoff = 1};
+
+	dial(4096, 4096);
+	server.stop_at = 1;
+	stream_write(client.s, "x", 1);
+	loop_run(loop);
+	setsockopt(stream_fd(server.s), SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	stream_free(server.s);
+	server.s = NULL;
+	ck_assert_int_eq(stream_write(client.s, "x", 1), -EPIPE);
+	ck_assert_int_eq(client.closed, 0);
+	loop_run(loop);
+	ck_assert_int_eq(client.closed, 1);
+	ck_assert_int_lt(client.err, 0);
+	idle(20 * NS_MS);
+}
+END_TEST
+
+START_TEST(test_stream_may_be_freed_in_on_data)
+{
+	dial(4096, 4096);
+	server.when = FREE_ON_DATA;
+	server.take = 1;
+	stream_write(client.s, "abc", 3);
+	loop_run(loop);
+	ck_assert_uint_eq(server.n, 1);
+	ck_assert_ptr_null(server.s);
+}
+END_TEST
+
+START_TEST(test_stream_may_be_freed_in_on_open)
+{
+	dial(4096, 4096);
+	client.when = FREE_ON_OPEN;
+	stream_write(client.s, "abc", 3);
+	loop_run(loop);
+	ck_assert_ptr_null(client.s);
+	ck_assert_int_eq(client.opened, 1);
+}
+END_TEST
+
+static int accepted[4], n_accepted;
+
+static void keep_fd(void *arg, int fd, const struct addr *peer)
+{
+	(void)arg;
+	(void)peer;
+	accepted[n_accepted++] = fd;
+	loop_stop(loop);
+}
+
+START_TEST(test_listener_waits_when_descriptors_run_out)
+{
+	struct addr at = literal("127.0.0.1");
+	struct rlimit old, tight;
+	struct listener *ls;
+	int err, probe;
+
+	ls = listener_new(loop, &at, 16, keep_fd, NULL, &err);
+	client.s = stream_connect(loop, listener_addr(ls), NULL, &ops, &client, 4096, 4096, &err);
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &old), 0);
+	probe = dup(0);
+	close(probe);
+	tight = old;
+	tight.rlim_cur = (rlim_t)probe; /* not one more */
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &tight), 0);
+	idle(50 * NS_MS);
+	ck_assert_int_eq(n_accepted, 0);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &old), 0);
+	while (n_accepted == 0)
+		loop_run(loop);
+	close(accepted[0]);
+	listener_free(ls);
+}
+END_TEST
+
+static struct listener *suicidal;
+
+static void free_listener(void *arg, int fd, const struct addr *peer)
+{
+	(void)arg;
+	(void)peer;
+	close(fd);
+	listener_free(suicidal);
+	loop_stop(loop);
+}
+
+START_TEST(test_listener_may_be_freed_in_its_callback)
+{
+	struct addr at = literal("::1");
+	int err;
+
+	suicidal = listener_new(loop, &at, 16, free_listener, NULL, &err);
+	ck_assert_ptr_nonnull(suicidal);
+	client.s = stream_connect(
+		loop, listener_addr(suicidal), NULL, &ops, &client, 4096, 4096, &err);
+	loop_run(loop);
+	ck_assert_int_eq(listener_addr(listener)->sa.sa_family, AF_INET);
+}
+END_TEST
+
+START_TEST(test_port_in_use_is_an_error)
+{
+	int err;
+
+	ck_assert_ptr_null(listener_new(loop, listener_addr(listener), 16, on_accept, NULL, &err));
+	ck_assert_int_eq(err, -EADDRINUSE);
+}
+END_TEST
+
+START_TEST(test_unix_listener_replaces_a_stale_socket_only)
+{
+	char dir[] = "/tmp/check_stream.XXXXXX", path[64];
+	struct sockaddr_un un = {.sun_family = AF_UNIX};
+	struct listener *ls;
+	struct stat st;
+	int err, stale;
+	FILE *f;
+
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/s", dir);
+	strcpy(un.sun_path, path);
+	/* A socket whose process is gone. */
+	stale = socket(AF_UNIX, SOCK_STREAM, 0);
+	ck_assert_int_eq(bind(stale, (struct sockaddr *)&un, sizeof(un)), 0);
+	close(stale);
+	ls = listener_new_unix(loop, path, on_accept, NULL, &err);
+	ck_assert_ptr_nonnull(ls);
+	ck_assert_int_eq(stat(path, &st), 0);
+	ck_assert_uint_eq(st.st_mode & 07777, 0660);
+	/* One that is served. */
+	ck_assert_ptr_null(listener_new_unix(loop, path, on_accept, NULL, &err));
+	ck_assert_int_eq(err, -EADDRINUSE);
+	listener_free(ls);
+	ck_assert_int_eq(stat(path, &st), -1);
+	/* A file that is no socket is nobody's to remove. */
+	f = fopen(path, "w");
+	fclose(f);
+	ck_assert_ptr_null(listener_new_unix(loop, path, on_accept, NULL, &err));
+	ck_assert_int_eq(err, -EADDRINUSE);
+	ck_assert_int_eq(stat(path, &st), 0);
+	unlink(path);
+	rmdir(dir);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("stream");
+	TCase *t = tcase_create("stream");
+	SRunner *r;
+	int failed;
+
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_set_timeout(t, 30);
+	tcase_add_test(t, test_connects_and_both_ends_know_each_other);
+	tcase_add_test(t, test_binds_to_the_source_asked_for);
+	tcase_add_test(t, test_refused_connection_is_told_later);
+	tcase_add_test(t, test_connect_that_fails_at_once_is_told_later);
+	tcase_add_test(t, test_megabytes_arrive_in_order_through_small_reads);
+	tcase_add_test(t, test_what_is_not_consumed_comes_again_with_more);
+	tcase_add_test(t, test_message_without_end_is_cut_off);
+	tcase_add_test(t, test_exactly_the_bound_can_be_consumed);
+	tcase_add_test(t, test_output_is_bounded);
+	tcase_add_test(t, test_peers_close_comes_after_its_data);
+	tcase_add_test(t, test_finish_gives_up_after_the_linger);
+	tcase_add_test(t, test_finish_sends_all_that_waits_first);
+	tcase_add_test(t, test_reset_is_told_as_an_error);
+	tcase_add_test(t, test_error_of_a_write_is_told_later_and_once);
+	tcase_add_test(t, test_stream_may_be_freed_in_on_data);
+	tcase_add_test(t, test_stream_may_be_freed_in_on_open);
+	tcase_add_test(t, test_listener_waits_when_descriptors_run_out);
+	tcase_add_test(t, test_listener_may_be_freed_in_its_callback);
+	tcase_add_test(t, test_port_in_use_is_an_error);
+	tcase_add_test(t, test_unix_listener_replaces_a_stale_socket_only);
+	suite_add_tcase(s, t);
+	r = srunner_create(s);
+	srunner_run_all(r, CK_ENV);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
