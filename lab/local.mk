@@ -37,3 +37,16 @@ dist_scenarios_DATA = \
 	lab/scenarios/kill-arn.py \
 	lab/scenarios/kill-sn.py \
 	lab/scenarios/slow-sn.py
+
+# make lab [TOPO=fig6] [SCENARIO=kill-sn]: the demonstration, and its report in nearlab-report/
+TOPO = fig6
+SCENARIO =
+lab: all
+	$(AM_V_at)lab/nearlab demo $(TOPO) $(SCENARIO)
+
+# make soak [SOAKFLAGS='--runs 20 --jobs 1']: many failovers, and a table of their results
+SOAKFLAGS =
+soak: all
+	$(AM_V_at)lab/nearlab soak $(SOAKFLAGS)
+
+.PHONY: lab soak
