@@ -148,7 +148,7 @@ char *js_dump(const struct js *v)
 struct js *js_parse(struct slice text, char err[160])
 {
 	json_error_t e;
-	json_t *v = json_loadb(text.n ? text.p : "", text.n, JSON_DECODE_ANY, &e);
+	json_t *v = json_loadb(text.n ? text.p : "", text.n, JSON_DECODE_ANY | JSON_ALLOW_NUL, &e);
 
 	if (!v)
 		snprintf(err, 160, "byte %d: %.120s", e.position, e.text);

@@ -8,15 +8,20 @@ unit_tests =
 # lib
 unit_tests += tests/unit/check_addr
 unit_tests += tests/unit/check_conf
+unit_tests += tests/unit/check_ctl
 unit_tests += tests/unit/check_cursor
+unit_tests += tests/unit/check_json
 unit_tests += tests/unit/check_log
 unit_tests += tests/unit/check_loop
+unit_tests += tests/unit/check_metrics
 unit_tests += tests/unit/check_netlink
 unit_tests += tests/unit/check_sbuf
 unit_tests += tests/unit/check_slice
 unit_tests += tests/unit/check_stream
 unit_tests += tests/unit/check_udp
-	tests/unit/check_text tests/unit/check_url tests/unit/check_transport
+unit_tests += tests/unit/check_text
+unit_tests += tests/unit/check_transport
+unit_tests += tests/unit/check_url
 unit_tests +=
 
 # arn
