@@ -1,9 +1,45 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 
 noinst_LIBRARIES += sn-agent/libsnagent.a
-sn_agent_libsnagent_a_SOURCES =
+sn_agent_libsnagent_a_SOURCES = \
+	sn-agent/agent.c \
+	sn-agent/agent.h \
+	sn-agent/announcer.c \
+	sn-agent/announcer.h \
+	sn-agent/attachment.c \
+	sn-agent/attachment.h \
+	sn-agent/channel.c \
+	sn-agent/channel.h \
+	sn-agent/config.c \
+	sn-agent/config.h \
+	sn-agent/feed.c \
+	sn-agent/feed.h \
+	sn-agent/fetch.c \
+	sn-agent/fetch.h \
+	sn-agent/media.c \
+	sn-agent/media.h \
+	sn-agent/relay.c \
+	sn-agent/relay.h \
+	sn-agent/ring.c \
+	sn-agent/ring.h \
+	sn-agent/rtsp.c \
+	sn-agent/rtsp.h \
+	sn-agent/rtsp_play.c \
+	sn-agent/rtsp_record.c \
+	sn-agent/rtsp_request.h \
+	sn-agent/selfcheck.c \
+	sn-agent/selfcheck.h \
+	sn-agent/server.c \
+	sn-agent/server.h \
+	sn-agent/service.c \
+	sn-agent/session.c \
+	sn-agent/session.h \
+	sn-agent/show.c \
+	sn-agent/upstream.c \
+	sn-agent/upstream.h \
+	sn-agent/warm.c \
+	sn-agent/warm.h
 
-# With main.c:
-#sbin_PROGRAMS += sn-agent/sn-agent
-#sn_agent_sn_agent_SOURCES = sn-agent/main.c
-#sn_agent_sn_agent_LDADD = sn-agent/libsnagent.a $(nearcast_libs)
+sbin_PROGRAMS += sn-agent/sn-agent
+sn_agent_sn_agent_SOURCES = sn-agent/main.c
+sn_agent_sn_agent_LDADD = sn-agent/libsnagent.a $(nearcast_libs)

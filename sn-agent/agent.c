@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "sn-agent/agent.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "lib/event.h"
+#include "lib/log.h"
+
+#define RING_BYTES (64 * 1024 * 1024) /* of one medium: 10 s of 50 Mbit/s */
+
+static uint64_t unguessable(void)
+{
+	uint64_t v;
+
+	while (getrandom(&v, sizeof(v), 0) != sizeof(v))
+		;
+	return v;
+}
+
+/* ---- configuration ---- */
+
+static struct rtsp_conf rtsp_conf_of(const struct agent *a)
+{
+	const struct sn_conf *c = &a->conf;
+	struct rtsp_conf r = {.addr = c->address,
+		.rtp_port = (uint16_t)c->rtp.port,
+		.session_timeout = c->rtsp.session_timeout,
+		.max_sessions = c->capacity.sessions,
+		.max_kbps = c->capacity.kbps,
+		.has_upstreams = c->upstreams.n > 0};
+
+	snprintf(r.name, sizeof(r.name), "%s", c->name);
+	snprintf(r.software, sizeof(r.software), "%s", a->software);
+	r.n_publishers = rtsp_prefixes(c->rtsp.publishers, r.publishers);
+	return r;
+}
+
+static struct server_conf server_conf_of(const struct sn_conf *c)
+{
+	return (struct server_conf){.connections = c->limits.connections,
+		.request_timeout = c->limits.request_timeout,
+		.idle_timeout = c->limits.idle_timeout};
+}
+
+static int set_upstreams(struct agent *a)
+{
+	const struct sn_conf_upstream *u = a->conf.upstreams.item;
+	struct feed_node node[UPSTREAM_NODES];
+
+	for (int i = 0; i < a->conf.upstreams.n; i++) {
+		snprintf(node[i].name, sizeof(node[i].name), "%s", u[i].name);
+		node[i].addr = u[i].address;
+	}
+	return feeds_set_nodes(a->feeds, node, a->conf.upstreams.n);
+}
+
+int agent_reload(struct agent *a, struct conf_errors *err)
+{
+	struct sn_conf now;
+	const char *fixed;
+
+	if (daemon_load(&sn_daemon, a->conf_path, &now, err))
+		return -EINVAL;
+	fixed = sn_conf_fixed_change(&a->conf, &now);
+	if (fixed) {
+		err->n = 0;
+		err->text[0] = '\0';
+		conf_error(err, "%s: %s has changed: that needs a restart", a->conf_path, fixed);
+		conf_free(sn_daemon.options, &now);
+		return -EINVAL;
+	}
+	conf_free(sn_daemon.options, &a->conf);
+	a->conf = now;
+	log_open("sn-agent", (enum log_level)a->conf.log_level);
+	a->rtsp.conf = rtsp_conf_of(a);
+	struct server_conf sc = server_conf_of(&a->conf);
+	server_set_conf(a->server, &sc);
+	channels_set_span(&a->channels, a->conf.ring);
+	a->channels.linger = a->conf.linger;
+	if (set_upstreams(a))
+		log_msg(NLOG_ERROR, "upstreams: out of memory");
+	announcer_now(a->announcer);
+	event_emit("reload", loop_now(a->loop), NULL);
+	log_msg(NLOG_INFO, "configuration reloaded");
+	return 0;
+}
+
+/* ---- drain and stop ---- */
+
+void agent_drain(struct agent *a, bool drain)
+{
+	if (a->rtsp.draining == drain)
+		return;
+	a->rtsp.draining = drain;
+	log_msg(NLOG_INFO, drain ? "draining: no new sessions" : "taking sessions again");
+	event_emit(drain ? "drain" : "undrain", loop_now(a->loop), NULL);
+	announcer_now(a->announcer);
+}
+
+static void on_stop(void *arg, int signo)
+{
+	struct agent *a = arg;
+
+	if (a->stopping) {
+		loop_stop(a->loop);
+		return;
+	}
+	log_msg(NLOG_INFO, "signal %d: stopping, %d sessions have %lld ms", signo,
+		a->rtsp.sessions.players, (long long)(a->conf.drain_timeout / NS_MS));
+	agent_drain(a, true);
+	announcer_goodbye(a->announcer);
+	a->stopping = true;
+	a->stop_by = loop_now(a->loop) + a->conf.drain_timeout;
+	loop_timer_at(a->house, 0);
+}
+
+static void on_reload(void *arg, int signo)
+{
+	struct agent *a = arg;
+	struct conf_errors e = {.n = 0};
+
+	(void)signo;
+	if (agent_reload(a, &e))
+		log_msg(NLOG_CONF, "not reloaded: %s", e.text);
+}
+
+/* ---- announcements ---- */
+
+static bool healthy(const struct agent *a)
+{
+	return a->server && server_addr(a->server) && selfcheck_healthy(a->selfcheck);
+}
+
+static void fill_announcement(void *arg, struct announce *n)
+{
+	const struct agent *a = arg;
+	const struct sn_conf *c = &a->conf;
+
+	snprintf(n->id, sizeof(n->id), "%s", c->name);
+	n->addr = c->address;
+	n->rtsp_port = (uint16_t)c->rtsp.port;
+	n->http_port = (uint16_t)c->http.port;
+	n->draining = a->rtsp.draining;
+	n->healthy = healthy(a);
+	n->sessions = (uint32_t)a->rtsp.sessions.players;
+	n->max_sessions = (uint32_t)c->capacity.sessions;
+	n->kbps = a->kbps;
+	n->max_kbps = (uint64_t)c->capacity.kbps;
+	n->weight = (uint16_t)c->announce.weight;
+	n->interval_ms = (uint32_t)(c->announce.interval / NS_MS);
+}
+
+static void health_changed(void *arg, bool ok, const char *why)
+{
+	struct agent *a = arg;
+
+	log_msg(ok ? NLOG_INFO : NLOG_ERROR, "the service %s: %s", ok ? "works" : "does not work",
+		why);
+	struct js *e = js_object();
+	js_put_str(e, "reason", why);
+	event_emit(ok ? "healthy" : "unhealthy", loop_now(a->loop), e);
+	announcer_now(a->announcer);
+}
+
+/* ---- start and end ---- */
+
+static int complain(const char *what, int err)
+{
+	log_msg(NLOG_ERROR, "%s: %s", what, strerror(-err));
+	return EX_UNAVAILABLE;
+}
+
+static int open_service(struct agent *a)
+{
+	struct addr rtp = a->conf.address, at = a->conf.address;
+	struct server_conf sc = server_conf_of(&a->conf);
+	struct rtsp_conf rc = rtsp_conf_of(a);
+	char what[128], text[ADDR_STRLEN];
+	int err;
+
+	channels_init(&a->channels, a->conf.ring, RING_BYTES, a->conf.linger);
+	relay_init(&a->relay, &agent_relay_io, a);
+	rtsp_init(&a->rtsp, &rc, &a->channels, &a->relay, unguessable);
+	addr_set_port(&rtp, (uint16_t)a->conf.rtp.port);
+	a->media = media_new(a->loop, &rtp, &a->rtsp, &a->relay, &err);
+	if (!a->media) {
+		snprintf(what, sizeof(what), "RTP on UDP %s", addr_str(&rtp, text));
+		return complain(what, err);
+	}
+	addr_set_port(&at, (uint16_t)a->conf.rtsp.port);
+	a->server = server_new(a->loop, &at, &sc, &a->rtsp, &a->relay, &agent_server_ops, a, &err);
+	if (!a->server) {
+		snprintf(what, sizeof(what), "RTSP on TCP %s", addr_str(&at, text));
+		return complain(what, err);
+	}
+	a->feeds = feeds_new(a->loop, a->conf.name, a->software, &a->conf.address, &a->channels,
+		&a->relay, &agent_feed_ops, a);
+	if (!a->feeds || set_upstreams(a))
+		return complain("upstreams", -ENOMEM);
+	a->selfcheck = selfcheck_new(a->loop, &at, health_changed, a);
+	return a->selfcheck ? 0 : complain("self check", -ENOMEM);
+}
+
+static int open_management(struct agent *a)
+{
+	const struct sn_conf *c = &a->conf;
+	struct addr at;
+	char why[256];
+	int err;
+
+	a->ctl = ctl_new(a->loop, c->control, agent_commands, agent_n_commands, a, &err);
+	if (!a->ctl)
+		return complain(c->control, err);
+	a->metrics = metrics_new();
+	if (!a->metrics)
+		return complain("metrics", -ENOMEM);
+	metrics_add(a->metrics, a->metric, agent_fill_metrics(a));
+	if (c->management[0]) {
+		addr_parse(&at, slice_of(c->management), 0);
+		err = metrics_serve(a->metrics, a->loop, &at);
+		if (err)
+			return complain(c->management, err);
+	}
+	if (c->interface[0]) {
+		a->announcer = announcer_new(a->loop, c->name, &c->announce.group, c->interface,
+			c->key_file, fill_announcement, a, why);
+		if (!a->announcer) {
+			log_msg(NLOG_ERROR, "%s", why);
+			return EX_UNAVAILABLE;
+		}
+	}
+	return 0;
+}
+
+static int open_loop(struct agent *a)
+{
+	a->loop = loop_new();
+	if (!a->loop)
+		return complain("event loop", -ENOMEM);
+	a->house = loop_timer_new(a->loop, agent_house_keeping, a);
+	a->catch_up = loop_timer_new(a->loop, agent_catch_up, a);
+	a->sigterm = loop_signal_new(a->loop, SIGTERM, on_stop, a);
+	a->sigint = loop_signal_new(a->loop, SIGINT, on_stop, a);
+	a->sighup = loop_signal_new(a->loop, SIGHUP, on_reload, a);
+	if (!a->house || !a->catch_up || !a->sigterm || !a->sigint || !a->sighup)
+		return complain("event loop", -ENOMEM);
+	a->started = loop_now(a->loop);
+	return 0;
+}
+
+static int open_events(struct agent *a)
+{
+	a->events_fd = -1;
+	if (!a->conf.events[0])
+		return 0;
+	a->events_fd = open(a->conf.events, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+	if (a->events_fd < 0)
+		return complain(a->conf.events, -errno);
+	event_open(a->events_fd);
+	return 0;
+}
+
+static void close_all(struct agent *a)
+{
+	announcer_goodbye(a->announcer);
+	announcer_free(a->announcer);
+	ctl_free(a->ctl);
+	metrics_free(a->metrics);
+	selfcheck_free(a->selfcheck);
+	server_free(a->server);
+	feeds_free(a->feeds);
+	channels_free(&a->channels);
+	media_free(a->media);
+	loop_timer_free(a->house);
+	loop_timer_free(a->catch_up);
+	loop_signal_free(a->sigterm);
+	loop_signal_free(a->sigint);
+	loop_signal_free(a->sighup);
+	if (a->loop)
+		event_emit("stopped", loop_now(a->loop), NULL);
+	loop_free(a->loop);
+	event_open(-1);
+	if (a->events_fd >= 0)
+		close(a->events_fd);
+	conf_free(sn_daemon.options, &a->conf);
+}
+
+static void say_ready(struct agent *a)
+{
+	char text[ADDR_STRLEN];
+	struct js *e = js_object();
+
+	log_msg(NLOG_INFO, "%s serves RTSP at %s", a->conf.name,
+		addr_str(server_addr(a->server), text));
+	js_put_str(e, "name", a->conf.name);
+	js_put_str(e, "rtsp", text);
+	event_emit("started", a->started, e);
+}
+
+int agent_run(struct sn_conf *conf, const char *conf_path)
+{
+	struct agent *a = calloc(1, sizeof(*a));
+	int code;
+
+	if (!a)
+		return EX_OSERR;
+	a->conf = *conf;
+	a->conf_path = conf_path;
+	snprintf(a->software, sizeof(a->software), "nearcast-sn/%s", PACKAGE_VERSION);
+	log_open("sn-agent", (enum log_level)a->conf.log_level);
+	code = open_events(a);
+	if (!code)
+		code = open_loop(a);
+	if (!code)
+		code = open_service(a);
+	if (!code)
+		code = open_management(a);
+	if (!code) {
+		loop_timer_at(a->house, a->started);
+		say_ready(a);
+		loop_run(a->loop);
+		log_msg(NLOG_INFO, "stopped");
+	}
+	close_all(a);
+	free(a);
+	return code;
+}

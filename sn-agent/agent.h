@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The service node's agent: one context that owns the parts and ties them together. agent.c is its
+ * life (start, signals, drain, reload), service.c what it does for sessions and channels, show.c
+ * what it tells operators.
+ */
+#ifndef NEARCAST_SN_AGENT_H
+#define NEARCAST_SN_AGENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/ctl.h"
+#include "lib/loop.h"
+#include "lib/metrics.h"
+#include "sn-agent/announcer.h"
+#include "sn-agent/channel.h"
+#include "sn-agent/config.h"
+#include "sn-agent/feed.h"
+#include "sn-agent/media.h"
+#include "sn-agent/relay.h"
+#include "sn-agent/rtsp.h"
+#include "sn-agent/selfcheck.h"
+#include "sn-agent/server.h"
+
+#define AGENT_SAMPLES 10 /* of bytes sent, one a house-keeping: kbps is over them */
+#define AGENT_HOUSE   (100 * NS_MS)
+#define AGENT_METRICS 48
+
+struct agent {
+	struct sn_conf conf;
+	const char *conf_path;
+	char software[64];
+	int events_fd;
+	ns_t started;
+
+	struct loop *loop;
+	struct loop_timer *house, *catch_up;
+	struct loop_signal *sigterm, *sigint, *sighup;
+
+	struct channels channels;
+	struct relay relay;
+	struct rtsp rtsp;
+	struct media *media;
+	struct server *server;
+	struct feeds *feeds;
+	struct announcer *announcer;
+	struct selfcheck *selfcheck;
+	struct ctl *ctl;
+	struct metrics *metrics;
+	struct metric metric[AGENT_METRICS];
+
+	bool stopping;
+	ns_t stop_by;
+	uint64_t sample[AGENT_SAMPLES]; /* relay.bytes_out then */
+	ns_t sampled[AGENT_SAMPLES];
+	int samples;
+	uint64_t kbps;
+	uint64_t sessions_total, publishers_total, timeouts;
+};
+
+/* Runs until it is told to stop; the configuration is taken over (conf_free is done). Exit code. */
+int agent_run(struct sn_conf *conf, const char *conf_path);
+
+/* agent.c */
+void agent_drain(struct agent *a, bool drain);
+/* 0, or -EINVAL with what is wrong in err. */
+int agent_reload(struct agent *a, struct conf_errors *err);
+
+/* service.c: what the parts call. */
+extern const struct relay_io agent_relay_io;
+extern const struct server_ops agent_server_ops;
+extern const struct feed_ops agent_feed_ops;
+void agent_catch_up(void *arg); /* the timer's */
+void agent_house_keeping(void *arg);
+
+/* show.c */
+extern const struct ctl_command agent_commands[];
+extern const int agent_n_commands;
+int agent_fill_metrics(struct agent *a); /* a->metric; how many */
+
+#endif

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Channels. A channel is what an RTSP path names: an SDP, and for each of its media a ring, the
+ * source's SSRC and last sender report, and those who receive it.
+ *
+ * Its life: somebody publishes it here (ANNOUNCED until RECORD, then LIVE), or somebody asks for it
+ * and an upstream node is asked in turn (SEEKING until that answers, then LIVE or REFUSED). A
+ * publisher that vanishes has a grace to come back; then, as after its TEARDOWN, the channel is
+ * ENDED: no more packets come, but the rings answer on, so that a client may fail over even at the
+ * very end. An upstream's channel that nobody receives any more lingers, then is pruned.
+ *
+ * A channel's memory outlives its name: sessions hold it by `users`, and a new publication of the
+ * same path is a new channel. No sockets and no clock here.
+ */
+#ifndef NEARCAST_SN_CHANNEL_H
+#define NEARCAST_SN_CHANNEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/clock.h"
+#include "lib/gap.h"
+#include "lib/sdp.h"
+#include "lib/slice.h"
+#include "sn-agent/fetch.h"
+#include "sn-agent/ring.h"
+
+#define CHANNEL_PATH  256  /* bytes of a path, the NUL included */
+#define CHANNEL_MAX   1024 /* channels at one time */
+#define CHANNEL_VIA   512
+#define CHANNEL_RTCP  512 /* longest sender report compound that is kept */
+#define MEDIUM_BATCH  64  /* packets that wait for one flush */
+#define CHANNEL_GRACE (2 * NS_S)
+#define CHANNEL_SULK  (500 * NS_MS) /* a refusal is remembered that long */
+
+struct channel;
+struct receiver;
+struct session;
+struct feed;
+
+/* One medium of a channel. */
+struct medium {
+	struct channel *channel;
+	int index; /* N of trackID=N */
+	struct ring *ring;
+	uint32_t clock_rate;
+	bool has_ssrc;
+	uint32_t ssrc;
+	int64_t last;             /* number of the packet that last_ts, last_at are of; -1: none */
+	uint32_t last_ts;         /* its RTP timestamp */
+	ns_t last_at;             /* when it came */
+	uint8_t sr[CHANNEL_RTCP]; /* the origin's last compound with a sender report */
+	size_t sr_len;
+	bool bye;          /* the origin said BYE */
+	struct gap *gap;   /* from an upstream: what our subscription lost */
+	struct fetch *old; /* from an upstream: what receivers want from before it */
+
+	struct receiver **receiver; /* playing */
+	int receivers, room;
+	int64_t fresh[MEDIUM_BATCH]; /* came this turn, are to be sent */
+	int n_fresh;
+	struct medium *dirty; /* next with fresh packets */
+	bool is_dirty;
+
+	uint64_t packets, bytes, duplicates, strays;
+};
+
+enum channel_state {
+	CHANNEL_ANNOUNCED,
+	CHANNEL_SEEKING,
+	CHANNEL_LIVE,
+	CHANNEL_ENDED,
+	CHANNEL_REFUSED
+};
+
+struct channel {
+	char path[CHANNEL_PATH];
+	enum channel_state state;
+	int refusal; /* RTSP status, when REFUSED */
+	char *sdp;   /* what clients are told */
+	size_t sdp_len;
+	struct medium medium[SDP_MAX_MEDIA];
+	int media;
+
+	struct session *publisher; /* NULL: gone, or it comes from an upstream */
+	bool local;                /* it is, or was, published here */
+	struct feed *feed;         /* the shell's subscription to an upstream */
+	char via[CHANNEL_VIA];     /* nodes that the request which made us seek came through */
+	char from_node[64];        /* upstream it comes from; "" */
+	int users;                 /* sessions and waiting requests that point here */
+	int playing;               /* sessions that play it */
+	ns_t grace;                /* a vanished publisher's channel ends then; NS_NEVER */
+	ns_t idle_since;           /* nobody plays since; NS_NEVER: somebody does */
+	ns_t state_since;
+	bool listed; /* found by its path */
+	struct channel *next;
+};
+
+struct channels {
+	struct channel *first;
+	int n;
+	ns_t ring_span;
+	size_t ring_bytes; /* a medium */
+	ns_t linger;
+};
+
+void channels_init(struct channels *c, ns_t ring_span, size_t ring_bytes, ns_t linger);
+void channels_free(struct channels *c); /* all of them */
+void channels_set_span(struct channels *c, ns_t ring_span);
+
+/* The one of that path that is neither ANNOUNCED nor superseded; NULL. */
+struct channel *channels_find(const struct channels *c, struct slice path);
+/* A new one, not yet listed. NULL: too many, path too long, no memory. */
+struct channel *channel_new(
+	struct channels *c, struct slice path, enum channel_state state, ns_t now);
+/* It is found by its path from now on; who was there before is not. */
+void channel_list(struct channels *c, struct channel *ch);
+/* Gives it its media from an SDP. 0; -EINVAL, -E2BIG as sdp_parse; -ENOMEM. May be repeated with as
+ * many media (a publisher came back), else -EEXIST. */
+int channel_describe(struct channels *c, struct channel *ch, struct slice sdp);
+void channel_set_state(struct channel *ch, enum channel_state state, ns_t now);
+/* It comes from an upstream: losses are to be noticed. 0 or -ENOMEM. */
+int channel_track_losses(struct channel *ch, const struct gap_conf *conf, ns_t retry);
+
+/* What time brings: the first thing due, to be repeated until CHANNEL_NOTHING. */
+enum channel_due {
+	CHANNEL_NOTHING,
+	CHANNEL_PRUNE,    /* nobody has played it for the linger: unsubscribe, then channel_free */
+	CHANNEL_END,      /* the grace is over: the source has ended */
+	CHANNEL_FORGOTTEN /* nobody needs it: channel_free */
+};
+enum channel_due channels_tick(struct channels *c, ns_t now, struct channel **out);
+void channel_free(struct channels *c, struct channel *ch);
+
+const char *channel_state_str(enum channel_state s);
+
+#endif

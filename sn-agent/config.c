@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "sn-agent/config.h"
+
+#include <string.h>
+
+#include "sn-agent/rtsp.h"
+#include "sn-agent/upstream.h"
+
+#define AT(field) offsetof(struct sn_conf, field), sizeof(((struct sn_conf *)0)->field)
+#define AT_UPSTREAM(field)                                                                         \
+	offsetof(struct sn_conf_upstream, field), sizeof(((struct sn_conf_upstream *)0)->field)
+
+/* In the order of enum log_level. */
+static const char *const log_levels[] = {
+	"debug", "info", "remote", "warning", "config", "error", "bug", NULL};
+
+static const char *check_name(const void *value)
+{
+	const char *s = value;
+
+	if (!*s || strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+			     "0123456789._-") != strlen(s))
+		return "a name of letters, digits, '.', '_' and '-'";
+	return NULL;
+}
+
+static const char *check_host(const void *value)
+{
+	const struct addr *a = value;
+
+	return addr_is_any(a) || addr_is_multicast(a) ? "a host's own unicast address" : NULL;
+}
+
+static const char *check_group(const void *value)
+{
+	return addr_is_multicast(value) ? NULL : "a multicast group's address";
+}
+
+static const char *check_management(const void *value)
+{
+	struct addr a;
+
+	if (!*(const char *)value || (addr_parse(&a, slice_of(value), 0) == 0 && addr_port(&a)))
+		return NULL;
+	return "ADDRESS:PORT, or \"\" for none";
+}
+
+static const char *check_prefixes(const void *value)
+{
+	struct prefix p[RTSP_PREFIXES_MAX];
+
+	return rtsp_prefixes(value, p) < 0 ? "address blocks, separated by commas, 16 at most"
+	                                   : NULL;
+}
+
+static const char *check_even(const void *value)
+{
+	return *(const int64_t *)value % 2 ? "an even port (RTCP has the next one)" : NULL;
+}
+
+static const struct conf_option announce_options[] = {
+	{"group", CONF_ADDR, AT(announce.group), "239.255.77.1:7701", .def_port = 7701,
+		.check = check_group, .help = "group and port of announcements"},
+	{"interval", CONF_MS, AT(announce.interval), "200", ANNOUNCE_MIN_INTERVAL, 60000,
+		.help = "time between two announcements"},
+	{"weight", CONF_INT, AT(announce.weight), "100", 0, 65535,
+		.help = "share of the clients; 100 is usual, 0: last resort"},
+	{0},
+};
+
+static const struct conf_option rtsp_options[] = {
+	{"port", CONF_INT, AT(rtsp.port), "554", 1, 65535, .help = "TCP port of the RTSP server"},
+	{"session-timeout", CONF_MS, AT(rtsp.session_timeout), "60000", 1000, 3600000,
+		.help = "a session without RTSP, RTCP or a publisher's RTP ends after it"},
+	{"publishers", CONF_STR, AT(rtsp.publishers), "", .check = check_prefixes,
+		.help = "address blocks of who may publish (ANNOUNCE); \"\": nobody"},
+	{0},
+};
+
+static const struct conf_option rtp_options[] = {
+	{"port", CONF_INT, AT(rtp.port), "7704", 2, 65534, .check = check_even,
+		.help = "UDP port of all RTP; RTCP has the next one"},
+	{0},
+};
+
+static const struct conf_option http_options[] = {
+	{"port", CONF_INT, AT(http.port), "0", 0, 65535,
+		.help = "port of this host's web server, which is announced; 0: none"},
+	{0},
+};
+
+static const struct conf_option limits_options[] = {
+	{"connections", CONF_INT, AT(limits.connections), "8192", 1, 1000000,
+		.help = "RTSP connections at one time"},
+	{"request-timeout", CONF_MS, AT(limits.request_timeout), "5000", 10, 3600000,
+		.help = "time for a request to come whole"},
+	{"idle-timeout", CONF_MS, AT(limits.idle_timeout), "10000", 10, 3600000,
+		.help = "time that a connection without a session may be without a request"},
+	{0},
+};
+
+static const struct conf_option capacity_options[] = {
+	{"sessions", CONF_INT, AT(capacity.sessions), "0", 0, 4294967295,
+		.help = "players at one time; 0: unlimited"},
+	{"kbps", CONF_INT, AT(capacity.kbps), "0", 0, (int64_t)ANNOUNCE_MAX_KBPS,
+		.help = "kbit/s sent, above which no player is taken; 0: unlimited"},
+	{0},
+};
+
+static const struct conf_option upstream_options[] = {
+	{"address", CONF_ADDR, AT_UPSTREAM(address), .def_port = 554, .check = check_host,
+		.help = "RTSP address of a node that channels are subscribed at"},
+	{0},
+};
+
+static const struct conf_option options[] = {
+	{"name", CONF_STR, AT(name), .check = check_name, .help = "this node's name"},
+	{"address", CONF_ADDR, AT(address), .check = check_host,
+		.help = "unicast address that clients are sent to and media leave from"},
+	{"interface", CONF_STR, AT(interface), "",
+		.help = "interface of the LAN that it announces itself on; \"\": nowhere"},
+	{"key-file", CONF_STR, AT(key_file), "", .help = "keys of announcements"},
+	{"control", CONF_STR, AT(control), "/run/nearcast/sn.sock", .help = "socket of nearctl"},
+	{"management", CONF_STR, AT(management), "", .check = check_management,
+		.help = "ADDRESS:PORT of the metrics; \"\": none"},
+	{"log-level", CONF_ENUM, AT(log_level), "info", .names = log_levels,
+		.help = "least severity that is logged"},
+	{"events", CONF_STR, AT(events), "", .help = "file that events are appended to"},
+	{"announce", CONF_SECTION, .sub = announce_options},
+	{"rtsp", CONF_SECTION, .sub = rtsp_options},
+	{"rtp", CONF_SECTION, .sub = rtp_options},
+	{"http", CONF_SECTION, .sub = http_options},
+	{"limits", CONF_SECTION, .sub = limits_options},
+	{"capacity", CONF_SECTION, .sub = capacity_options},
+	{"ring", CONF_MS, AT(ring), "10000", 100, 600000,
+		.help = "how long packets are kept for repair and failover"},
+	{"linger", CONF_MS, AT(linger), "2000", 0, 3600000,
+		.help = "how long a subscription that nobody uses is kept"},
+	{"drain-timeout", CONF_MS, AT(drain_timeout), "10000", 0, 3600000,
+		.help = "after SIGTERM: how long sessions under way may go on"},
+	{"upstream", CONF_SECTION_LIST, offsetof(struct sn_conf, upstreams),
+		sizeof(struct sn_conf_upstream), .sub = upstream_options,
+		.help = "a node that channels are subscribed at, in this order"},
+	{0},
+};
+
+static void check_upstreams(const struct sn_conf *c, struct conf_errors *e)
+{
+	const struct sn_conf_upstream *u = c->upstreams.item;
+
+	if (c->upstreams.n > UPSTREAM_NODES)
+		conf_error(e, "%d upstreams, expected %d at most", c->upstreams.n, UPSTREAM_NODES);
+	for (int i = 0; i < c->upstreams.n; i++) {
+		if (check_name(u[i].name))
+			conf_error(e, "upstream \"%s\": expected %s", u[i].name, check_name(""));
+		if (!strcmp(u[i].name, c->name) ||
+			(addr_same_host(&u[i].address, &c->address) &&
+				addr_port(&u[i].address) == c->rtsp.port))
+			conf_error(e, "upstream \"%s\": is this node itself", u[i].name);
+		if (u[i].address.sa.sa_family != c->address.sa.sa_family)
+			conf_error(e,
+				"upstream \"%s\": expected an address of the same family as "
+				"this node's",
+				u[i].name);
+		for (int k = 0; k < i; k++)
+			if (!strcmp(u[i].name, u[k].name))
+				conf_error(e, "upstream \"%s\": there are two of this name",
+					u[i].name);
+	}
+}
+
+static void check_all(const void *conf, struct conf_errors *e)
+{
+	const struct sn_conf *c = conf;
+
+	if (*c->interface && !*c->key_file)
+		conf_error(e,
+			"interface \"%s\" is given but no key-file: nobody would believe "
+			"the announcements",
+			c->interface);
+	if (addr_port(&c->address))
+		conf_error(e, "address has a port, expected none: rtsp.port is the server's");
+	check_upstreams(c, e);
+}
+
+const struct daemon sn_daemon = {
+	.name = "sn-agent",
+	.summary = "service node: takes live channels from publishers or other nodes and serves "
+		   "them to players",
+	.options = options,
+	.check = check_all,
+};
+
+const char *sn_conf_fixed_change(const struct sn_conf *was, const struct sn_conf *now)
+{
+	if (strcmp(was->name, now->name))
+		return "name";
+	if (addr_cmp(&was->address, &now->address))
+		return "address";
+	if (strcmp(was->interface, now->interface))
+		return "interface";
+	if (strcmp(was->key_file, now->key_file))
+		return "key-file";
+	if (strcmp(was->control, now->control))
+		return "control";
+	if (strcmp(was->management, now->management))
+		return "management";
+	if (strcmp(was->events, now->events))
+		return "events";
+	if (addr_cmp(&was->announce.group, &now->announce.group))
+		return "announce.group";
+	if (was->rtsp.port != now->rtsp.port)
+		return "rtsp.port";
+	if (was->rtp.port != now->rtp.port)
+		return "rtp.port";
+	return NULL;
+}

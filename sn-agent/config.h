@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* sn-agent.conf as a struct; sn-agent.conf(5) describes it for people. */
+#ifndef NEARCAST_SN_CONFIG_H
+#define NEARCAST_SN_CONFIG_H
+
+#include <net/if.h>
+
+#include "lib/addr.h"
+#include "lib/clock.h"
+#include "lib/conf.h"
+#include "lib/daemon.h"
+#include "lib/wire.h"
+
+struct sn_conf {
+	char name[ANNOUNCE_ID_LEN];
+	struct addr address;      /* unicast, port 0 */
+	char interface[IFNAMSIZ]; /* of the LAN that it announces itself on; "": nowhere */
+	char key_file[256];       /* "" only without an interface */
+	char control[104];
+	char management[ADDR_STRLEN]; /* "": none */
+	int log_level;                /* enum log_level */
+	char events[256];             /* "": none */
+	struct {
+		struct addr group;
+		ns_t interval;
+		int64_t weight;
+	} announce;
+	struct {
+		int64_t port;
+		ns_t session_timeout;
+		char publishers[512]; /* prefixes */
+	} rtsp;
+	struct {
+		int64_t port; /* even */
+	} rtp;
+	struct {
+		int64_t port; /* 0: none */
+	} http;
+	struct {
+		int64_t connections;
+		ns_t request_timeout, idle_timeout;
+	} limits;
+	struct {
+		int64_t sessions, kbps; /* 0: unlimited */
+	} capacity;
+	ns_t ring, linger, drain_timeout;
+	struct conf_list upstreams; /* struct sn_conf_upstream */
+};
+
+struct sn_conf_upstream {
+	char name[CONF_TITLE];
+	struct addr address;
+};
+
+extern const struct daemon sn_daemon;
+
+/* Names the first option that differs between two configurations and cannot change while the
+ * daemon runs; NULL: all differences can be taken over. */
+const char *sn_conf_fixed_change(const struct sn_conf *was, const struct sn_conf *now);
+
+#endif

@@ -1,0 +1,628 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "sn-agent/feed.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "lib/event.h"
+#include "lib/log.h"
+#include "lib/rtp.h"
+#include "lib/udp.h"
+#include "sn-agent/attachment.h"
+#include "sn-agent/warm.h"
+
+#define GIVE_UP    (3 * NS_S) /* a lost packet is asked for that long */
+#define REORDER    (3 * NS_MS)
+#define RETRY_MIN  (20 * NS_MS)  /* between two NACKs for one packet: at least that, */
+#define RETRY_DEF  (100 * NS_MS) /* or twice the round trip when it is known */
+#define NACK_BATCH 256
+#define NACK_EVERY (4 * NS_MS)
+#define END_WAIT   (1 * NS_S) /* for the last lost packets of an ended source */
+#define OLD_MAX    FETCH_MAX
+
+struct node {
+	char name[64];
+	struct addr addr;
+	struct warm *warm;
+	struct feeds *fs;
+	int index;
+};
+
+struct feeds {
+	struct loop *loop;
+	const char *name, *software;
+	struct addr addr;
+	struct channels *channels;
+	struct relay *relay;
+	const struct feed_ops *ops;
+	void *arg;
+	struct node node[UPSTREAM_NODES];
+	struct upstream_nodes nodes;
+	struct feed *first;
+	struct feed_counters count;
+};
+
+struct feed {
+	struct feeds *fs;
+	struct channel *ch;
+	struct upstream core;
+	struct attachment *at[2];
+	struct loop_timer *timer;
+	uint32_t ssrc; /* ours, in feedback */
+	bool ended;    /* the source has: nothing is to be replaced any more */
+	bool told;     /* and that has been said */
+	ns_t end_by, nacked_at, retry, sought;
+	struct feed *next;
+};
+
+static void run(struct feed *f);
+static void arm(struct feed *f);
+
+static ns_t now_of(const struct feed *f)
+{
+	return loop_now(f->fs->loop);
+}
+
+/* ---- the upstream nodes ---- */
+
+static void node_up(void *arg, bool up)
+{
+	struct node *n = arg;
+
+	n->fs->nodes.up[n->index] = up;
+	log_msg(up ? NLOG_INFO : NLOG_REMOTE, "upstream %s %s", n->name,
+		up ? "answers" : "does not answer");
+	struct js *e = js_object();
+	js_put_str(e, "upstream", n->name);
+	event_emit(up ? "upstream_up" : "upstream_down", loop_now(n->fs->loop), e);
+}
+
+struct feeds *feeds_new(struct loop *l, const char *name, const char *software,
+	const struct addr *addr, struct channels *channels, struct relay *relay,
+	const struct feed_ops *ops, void *arg)
+{
+	struct feeds *fs = calloc(1, sizeof(*fs));
+
+	if (!fs)
+		return NULL;
+	*fs = (struct feeds){.loop = l,
+		.name = name,
+		.software = software,
+		.addr = *addr,
+		.channels = channels,
+		.relay = relay,
+		.ops = ops,
+		.arg = arg};
+	addr_set_port(&fs->addr, 0);
+	return fs;
+}
+
+void feeds_free(struct feeds *fs)
+{
+	if (!fs)
+		return;
+	while (fs->first)
+		feed_free(fs->first);
+	for (int i = 0; i < UPSTREAM_NODES; i++)
+		warm_free(fs->node[i].warm);
+	free(fs);
+}
+
+int feeds_set_nodes(struct feeds *fs, const struct feed_node *node, int n)
+{
+	for (int i = 0; i < UPSTREAM_NODES; i++) {
+		struct node *x = &fs->node[i];
+
+		if (i < n && x->warm && addr_cmp(&x->addr, &node[i].addr) == 0 &&
+			strcmp(x->name, node[i].name) == 0)
+			continue;
+		warm_free(x->warm);
+		*x = (struct node){.fs = fs, .index = i};
+		fs->nodes.up[i] = false;
+		if (i >= n)
+			continue;
+		snprintf(x->name, sizeof(x->name), "%s", node[i].name);
+		x->addr = node[i].addr;
+		x->warm = warm_new(fs->loop, &x->addr, &fs->addr, fs->software, node_up, x);
+		if (!x->warm)
+			return -ENOMEM;
+	}
+	fs->nodes.n = n;
+	return 0;
+}
+
+int feeds_nodes(const struct feeds *fs)
+{
+	return fs->nodes.n;
+}
+
+/* ---- what comes by an attachment ---- */
+
+static struct feed *feed_of(void *arg, int *slot, struct attachment *a)
+{
+	struct feed *f = arg;
+
+	*slot = f->at[1] == a;
+	return f;
+}
+
+static void on_described(void *arg, struct attachment *a, struct slice sdp)
+{
+	int slot, err = 0;
+	struct feed *f = feed_of(arg, &slot, a);
+	struct channel *ch = f->ch;
+	const struct gap_conf conf = {.reorder = REORDER, .retry = f->retry, .give_up = GIVE_UP};
+
+	err = channel_describe(f->fs->channels, ch, sdp);
+	if (!err)
+		err = channel_track_losses(ch, &conf, f->retry);
+	if (err) {
+		log_msg(NLOG_REMOTE, "upstream's SDP of %s: %s", ch->path, strerror(-err));
+		attachment_free(a);
+		f->at[slot] = NULL;
+		upstream_failed(&f->core, slot, 502, now_of(f));
+		run(f);
+		return;
+	}
+	if (ch->playing > 0)
+		attachment_play(a);
+	upstream_attached(&f->core, slot, false, now_of(f));
+	run(f);
+}
+
+static void on_playing(void *arg, struct attachment *a)
+{
+	int slot;
+	struct feed *f = feed_of(arg, &slot, a);
+	ns_t now = now_of(f), rtt = attachment_rtt(a);
+
+	if (rtt > 0) {
+		f->retry = 2 * rtt < RETRY_MIN ? RETRY_MIN : 2 * rtt;
+		for (int i = 0; i < f->ch->media; i++) {
+			gap_set_retry(f->ch->medium[i].gap, f->retry);
+			fetch_set_retry(f->ch->medium[i].old, f->retry);
+		}
+	}
+	for (int i = 0; i < f->ch->media; i++) {
+		gap_rearm(f->ch->medium[i].gap, now);
+		fetch_rearm(f->ch->medium[i].old, now);
+	}
+	f->fs->count.subscribed++;
+	upstream_attached(&f->core, slot, true, now);
+	struct js *e = js_object();
+	js_put_str(e, "channel", f->ch->path);
+	js_put_str(e, "upstream", f->fs->node[f->core.node[slot]].name);
+	js_put_real(e, "ms", (double)rtt / NS_MS);
+	event_emit("subscribed", now, e);
+	run(f);
+}
+
+static void on_rtp(void *arg, struct attachment *a, int medium, const uint8_t *p, size_t n)
+{
+	int slot, got;
+	struct feed *f = feed_of(arg, &slot, a);
+	struct medium *m = &f->ch->medium[medium];
+	ns_t now = now_of(f);
+	int64_t seq;
+
+	got = relay_rtp(f->fs->relay, m, p, n, now, &seq);
+	if (got == RING_NEW) {
+		enum gap_seen seen = gap_see(m->gap, seq, now);
+
+		if (seen == GAP_RESTART) {
+			gap_begin(m->gap, seq);
+			gap_see(m->gap, seq, now);
+		}
+		if (fetch_got(m->old, seq) || seen == GAP_RECOVERED)
+			f->fs->count.recovered++;
+	}
+	upstream_packet(&f->core, slot, got == RING_NEW, now);
+}
+
+static void on_rtcp(void *arg, struct attachment *a, int medium, const uint8_t *p, size_t n)
+{
+	int slot;
+	struct feed *f = feed_of(arg, &slot, a);
+
+	if (slot == f->core.active)
+		relay_origin_rtcp(f->fs->relay, &f->ch->medium[medium], p, n);
+}
+
+/* All that one turn of the loop brought has been handed in. */
+static void on_batch(void *arg, struct attachment *a)
+{
+	int slot;
+	struct feed *f = feed_of(arg, &slot, a);
+
+	relay_flush(f->fs->relay);
+	run(f);
+}
+
+static void on_ended(void *arg, struct attachment *a, const int64_t *last)
+{
+	int slot;
+	struct feed *f = feed_of(arg, &slot, a);
+	ns_t now = now_of(f);
+
+	(void)slot;
+	f->ended = true;
+	f->end_by = now + END_WAIT;
+	for (int i = 0; i < f->ch->media; i++) {
+		struct medium *m = &f->ch->medium[i];
+		int64_t seq;
+
+		if (last[i] < 0 || ring_empty(m->ring))
+			continue;
+		seq = ring_extend(m->ring, (uint16_t)last[i]);
+		gap_expect(m->gap, seq, now);
+		if (seq > m->last)
+			m->last = seq;
+	}
+	run(f);
+}
+
+static void on_failed(void *arg, struct attachment *a, int status, const char *why)
+{
+	int slot;
+	struct feed *f = feed_of(arg, &slot, a);
+	const char *name = f->fs->node[f->core.node[slot]].name;
+	ns_t now = now_of(f);
+
+	if (!f->ended) {
+		log_msg(NLOG_REMOTE, "upstream %s, channel %s: %s", name, f->ch->path, why);
+		struct js *e = js_object();
+		js_put_str(e, "channel", f->ch->path);
+		js_put_str(e, "upstream", name);
+		js_put_int(e, "status", status);
+		js_put_str(e, "reason", why);
+		event_emit("upstream_failed", now, e);
+	}
+	f->fs->count.failed++;
+	attachment_free(a);
+	f->at[slot] = NULL;
+	upstream_failed(&f->core, slot, status, now);
+	run(f);
+}
+
+/* From which number on the attachment is to play a medium: a replaced one from the first that
+ * lacks, a first one from the lowest that a receiver asked for. -1: from now on. */
+static int64_t on_from(void *arg, int medium)
+{
+	struct feed *f = arg;
+	struct medium *m = &f->ch->medium[medium];
+	int64_t from = INT64_MAX, next;
+
+	if (!ring_empty(m->ring)) {
+		next = gap_next(m->gap);
+		return ring_newest(m->ring) - next > OLD_MAX ? ring_newest(m->ring) + 1 : next;
+	}
+	for (int i = 0; i < m->receivers; i++)
+		if (m->receiver[i]->start > 0 && m->receiver[i]->start < from)
+			from = m->receiver[i]->start;
+	if (from == INT64_MAX)
+		return -1;
+	ring_hint(m->ring, from);
+	gap_begin(m->gap, from);
+	return from;
+}
+
+static const struct attachment_ops attachment_ops = {
+	.described = on_described,
+	.playing = on_playing,
+	.rtp = on_rtp,
+	.rtcp = on_rtcp,
+	.batch = on_batch,
+	.ended = on_ended,
+	.failed = on_failed,
+	.from = on_from,
+};
+
+/* ---- asking for what lacks ---- */
+
+static void nack_medium(struct feed *f, struct attachment *a, struct medium *m, ns_t now)
+{
+	int64_t due[NACK_BATCH];
+	uint16_t seq[NACK_BATCH];
+	uint8_t buf[1200];
+	int n = gap_due(m->gap, now, due, NACK_BATCH);
+
+	if (n == 0)
+		n = fetch_due(m->old, now, due, NACK_BATCH);
+	for (int i = 0; i < n; i++)
+		seq[i] = (uint16_t)due[i];
+	for (int i = 0; i < n;) {
+		size_t len = 0;
+		int put;
+
+		rtcp_put_rr(buf, sizeof(buf), &len, f->ssrc);
+		put = rtcp_put_nack(buf, sizeof(buf), &len, f->ssrc, m->ssrc, &seq[i], n - i);
+		if (put <= 0)
+			break;
+		attachment_rtcp(a, m->index, buf, len);
+		f->fs->count.nacked += (uint64_t)put;
+		i += put;
+	}
+}
+
+static bool all_there(const struct feed *f)
+{
+	for (int i = 0; i < f->ch->media; i++)
+		if (f->ch->medium[i].gap && gap_missing(f->ch->medium[i].gap) > 0)
+			return false;
+	return true;
+}
+
+static void on_timer(void *arg)
+{
+	struct feed *f = arg;
+	struct attachment *a;
+	ns_t now = now_of(f);
+
+	if (!f->ended)
+		upstream_tick(&f->core, now);
+	for (int i = 0; i < 2; i++)
+		if (f->at[i])
+			attachment_tick(f->at[i], now);
+	a = f->core.active >= 0 ? f->at[f->core.active] : NULL;
+	if (a && attachment_plays(a) && now >= f->nacked_at + NACK_EVERY) {
+		f->nacked_at = now;
+		for (int i = 0; i < f->ch->media; i++)
+			nack_medium(f, a, &f->ch->medium[i], now);
+	}
+	run(f);
+}
+
+static void arm(struct feed *f)
+{
+	ns_t when = f->ended ? NS_NEVER : upstream_when(&f->core), due = NS_NEVER;
+
+	for (int i = 0; i < 2; i++)
+		if (f->at[i] && attachment_when(f->at[i]) < when)
+			when = attachment_when(f->at[i]);
+	if (f->core.active >= 0 && f->at[f->core.active] && attachment_plays(f->at[f->core.active]))
+		for (int i = 0; i < f->ch->media; i++) {
+			const struct medium *m = &f->ch->medium[i];
+
+			if (gap_when(m->gap) < due)
+				due = gap_when(m->gap);
+			if (fetch_when(m->old) < due)
+				due = fetch_when(m->old);
+		}
+	if (due < f->nacked_at + NACK_EVERY)
+		due = f->nacked_at + NACK_EVERY;
+	if (f->ended && !f->told && f->end_by < when)
+		when = f->end_by;
+	loop_timer_at(f->timer, due < when ? due : when);
+}
+
+/* ---- doing what the core says ---- */
+
+static void attach(struct feed *f, int slot, int node)
+{
+	struct node *n = &f->fs->node[node];
+	struct slice sdp = {f->ch->sdp, f->ch->sdp_len};
+	char via[CHANNEL_VIA + 80];
+	const struct attachment_conf conf = {.loop = f->fs->loop,
+		.node = n->addr,
+		.addr = f->fs->addr,
+		.warm = n->warm,
+		.path = f->ch->path,
+		.via = via,
+		.software = f->fs->software,
+		.sdp = sdp};
+
+	snprintf(via, sizeof(via), "%s%s%s", f->ch->via, f->ch->via[0] ? ", " : "", f->fs->name);
+	if (!f->ch->from_node[0])
+		snprintf(f->ch->from_node, sizeof(f->ch->from_node), "%s", n->name);
+	log_msg(NLOG_DEBUG, "channel %s: asking upstream %s", f->ch->path, n->name);
+	struct js *e = js_object();
+	js_put_str(e, "channel", f->ch->path);
+	js_put_str(e, "upstream", n->name);
+	event_emit("subscribe", now_of(f), e);
+	f->at[slot] = n->warm ? attachment_new(&conf, &attachment_ops, f) : NULL;
+	if (f->at[slot])
+		attachment_start(f->at[slot]);
+	else
+		upstream_failed(&f->core, slot, 0, now_of(f));
+}
+
+static void drop(struct feed *f, int slot)
+{
+	attachment_free(f->at[slot]);
+	f->at[slot] = NULL;
+}
+
+static void promoted(struct feed *f, int slot, int node)
+{
+	struct channel *ch = f->ch;
+	ns_t now = now_of(f);
+
+	snprintf(ch->from_node, sizeof(ch->from_node), "%s", f->fs->node[node].name);
+	if (f->at[slot] && attachment_plays(f->at[slot]))
+		for (int i = 0; i < ch->media; i++) {
+			gap_rearm(ch->medium[i].gap, now);
+			fetch_rearm(ch->medium[i].old, now);
+		}
+	f->fs->count.switches++;
+	log_msg(NLOG_INFO, "channel %s comes from upstream %s", ch->path, ch->from_node);
+	struct js *e = js_object();
+	js_put_str(e, "channel", ch->path);
+	js_put_str(e, "upstream", ch->from_node);
+	event_emit("upstream_switch", now, e);
+	if (ch->state == CHANNEL_SEEKING) {
+		channel_set_state(ch, CHANNEL_LIVE, now);
+		ch->idle_since = now;
+		f->fs->ops->settled(f->fs->arg, ch);
+	}
+}
+
+static void say_ended(struct feed *f)
+{
+	f->ended = f->told = true;
+	channel_set_state(f->ch, CHANNEL_ENDED, now_of(f));
+	f->fs->ops->ended(f->fs->arg, f->ch);
+}
+
+static void run(struct feed *f)
+{
+	struct upstream_action a;
+	bool refused = false;
+
+	while (upstream_next(&f->core, &a)) {
+		switch (a.what) {
+		case UPSTREAM_ATTACH: attach(f, a.slot, a.node); break;
+		case UPSTREAM_DROP: drop(f, a.slot); break;
+		case UPSTREAM_PROMOTED: promoted(f, a.slot, a.node); break;
+		case UPSTREAM_REFUSED:
+			f->ch->refusal = a.status;
+			refused = true;
+			break;
+		case UPSTREAM_OVER:
+			if (!f->told)
+				say_ended(f);
+			break;
+		case UPSTREAM_NOTHING: break;
+		}
+	}
+	if (f->ended && !f->told && (all_there(f) || now_of(f) >= f->end_by))
+		say_ended(f);
+	if (refused) {
+		struct channel *ch = f->ch;
+		struct feeds *fs = f->fs;
+
+		channel_set_state(ch, CHANNEL_REFUSED, now_of(f));
+		feed_free(f);
+		fs->ops->settled(fs->arg, ch);
+		return;
+	}
+	arm(f);
+}
+
+/* ---- what the agent asks for ---- */
+
+int feed_seek(struct feeds *fs, struct channel *ch)
+{
+	struct feed *f = calloc(1, sizeof(*f));
+
+	if (f)
+		f->timer = loop_timer_new(fs->loop, on_timer, f);
+	if (!f || !f->timer || fs->nodes.n == 0) {
+		if (f)
+			loop_timer_free(f->timer);
+		free(f);
+		ch->refusal = 503;
+		channel_set_state(ch, CHANNEL_REFUSED, loop_now(fs->loop));
+		return -ENOMEM;
+	}
+	f->fs = fs;
+	f->ch = ch;
+	f->retry = RETRY_DEF;
+	f->sought = loop_now(fs->loop);
+	if (getrandom(&f->ssrc, sizeof(f->ssrc), 0) != sizeof(f->ssrc))
+		f->ssrc = (uint32_t)f->sought;
+	f->next = fs->first;
+	fs->first = f;
+	ch->feed = f;
+	upstream_init(&f->core, &fs->nodes, f->sought);
+	/* The first action is taken from the loop, so that ops.settled never comes from within. */
+	loop_timer_at(f->timer, f->sought);
+	return 0;
+}
+
+void feed_play(struct channel *ch)
+{
+	struct feed *f = ch->feed;
+	struct attachment *a;
+
+	if (!f || f->ended)
+		return;
+	upstream_want(&f->core, now_of(f));
+	a = f->core.active >= 0 ? f->at[f->core.active] : NULL;
+	if (a && !attachment_plays(a))
+		attachment_play(a);
+	for (int i = 0; i < ch->media; i++) {
+		struct medium *m = &ch->medium[i];
+		int64_t first = ring_empty(m->ring) ? INT64_MAX : ring_oldest(m->ring);
+
+		/* The newest of what is wanted comes first into the bounded set. */
+		for (int k = 0; k < m->receivers; k++)
+			for (int64_t s = first - 1;
+				first != INT64_MAX && s >= m->receiver[k]->start && s >= 0 &&
+				s > first - OLD_MAX;
+				s--)
+				fetch_want(m->old, s, now_of(f));
+	}
+	run(f);
+}
+
+void feed_missing(struct medium *m, int64_t seq)
+{
+	struct feed *f = m->channel->feed;
+	ns_t now;
+
+	if (!f || ring_empty(m->ring) || seq < 0 || seq > ring_newest(m->ring) ||
+		ring_newest(m->ring) - seq > 4 * OLD_MAX)
+		return;
+	if (seq >= gap_next(m->gap) && !gap_has(m->gap, seq))
+		return; /* is being asked for as it is */
+	now = now_of(f);
+	if (fetch_want(m->old, seq, now))
+		arm(f);
+}
+
+void feed_free(struct feed *f)
+{
+	struct feed **p;
+
+	if (!f)
+		return;
+	for (p = &f->fs->first; *p != f; p = &(*p)->next)
+		;
+	*p = f->next;
+	f->ch->feed = NULL;
+	f->fs->count.suspicions += f->core.suspicions;
+	f->fs->count.false_alarms += f->core.false_alarms;
+	drop(f, 0);
+	drop(f, 1);
+	loop_timer_free(f->timer);
+	free(f);
+}
+
+const struct feed_counters *feeds_counters(struct feeds *fs)
+{
+	return &fs->count;
+}
+
+struct js *feeds_show(struct feeds *fs)
+{
+	struct js *a = js_array();
+	char text[ADDR_STRLEN];
+
+	for (int i = 0; i < fs->nodes.n; i++) {
+		const struct node *n = &fs->node[i];
+		struct js *o = js_object();
+		int channels = 0;
+
+		for (const struct feed *f = fs->first; f; f = f->next)
+			channels += f->core.active >= 0 && f->core.node[f->core.active] == i;
+		js_put_str(o, "name", n->name);
+		js_put_str(o, "address", addr_str(&n->addr, text));
+		js_put_bool(o, "up", fs->nodes.up[i]);
+		js_put_real(o, "rtt_ms", n->warm ? (double)warm_rtt(n->warm) / NS_MS : 0);
+		js_put_int(o, "channels", channels);
+		js_push(a, o);
+	}
+	return a;
+}
+
+void feed_show(const struct feed *f, struct js *o)
+{
+	js_put_str(o, "upstream", f->core.active >= 0 ? f->ch->from_node : NULL);
+	js_put_bool(o, "trying", f->core.trial >= 0);
+	js_put_real(o, "patience_ms", (double)upstream_patience(&f->core) / NS_MS);
+	js_put_int(o, "suspicions", (int64_t)f->core.suspicions);
+	js_put_int(o, "false_alarms", (int64_t)f->core.false_alarms);
+}

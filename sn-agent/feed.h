@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Channels that come from upstream nodes: the shell around upstream.h, rtspc.h, gap.h and fetch.h.
+ *
+ * A channel that is asked for is first only described by an upstream; SETUP and PLAY follow on the
+ * same connection when somebody plays it, from the lowest number that was asked for on. RTP comes
+ * over UDP, to a port pair for each medium of each attachment (a node sends all from one port, so
+ * only our port tells them apart). What is lost is asked for by NACK; what receivers want from
+ * before our subscription too.
+ */
+#ifndef NEARCAST_SN_FEED_H
+#define NEARCAST_SN_FEED_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/addr.h"
+#include "lib/json.h"
+#include "lib/loop.h"
+#include "sn-agent/channel.h"
+#include "sn-agent/relay.h"
+#include "sn-agent/upstream.h"
+
+struct feeds;
+
+struct feed_ops {
+	/* Its state is not SEEKING any more: requests that wait can be answered. */
+	void (*settled)(void *arg, struct channel *ch);
+	/* The source has ended: everything that there is has come. */
+	void (*ended)(void *arg, struct channel *ch);
+};
+
+struct feed_node {
+	char name[64];
+	struct addr addr;
+};
+
+struct feed_counters {
+	uint64_t subscribed, failed, switches, suspicions, false_alarms;
+	uint64_t nacked, recovered, unknown_rtp;
+};
+
+/* name: ours, for Nearcast-Via. addr: ours, media come there. The rest is borrowed. */
+struct feeds *feeds_new(struct loop *l, const char *name, const char *software,
+	const struct addr *addr, struct channels *channels, struct relay *relay,
+	const struct feed_ops *ops, void *arg);
+void feeds_free(struct feeds *fs); /* with all feeds */
+/* The upstream nodes, in order; at a reload too (feeds go on with what they have). 0 or -ENOMEM. */
+int feeds_set_nodes(struct feeds *fs, const struct feed_node *node, int n);
+int feeds_nodes(const struct feeds *fs);
+
+/* The channel is SEEKING: ask for it. ops.settled follows, never from within. 0 or -ENOMEM: its
+ * state is then REFUSED. */
+int feed_seek(struct feeds *fs, struct channel *ch);
+/* Somebody plays the channel now: subscribe if that is not done, and see to the receivers' wishes
+ * for packets from before. */
+void feed_play(struct channel *ch);
+/* A receiver lacks this packet and so does the ring. */
+void feed_missing(struct medium *m, int64_t seq);
+/* Unsubscribes; the channel has no feed any more. */
+void feed_free(struct feed *f);
+
+const struct feed_counters *feeds_counters(struct feeds *fs);
+struct js *feeds_show(struct feeds *fs); /* the upstream nodes: an array */
+void feed_show(const struct feed *f, struct js *o);
+
+#endif

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "sn-agent/media.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "lib/log.h"
+#include "lib/rtp.h"
+#include "lib/udp.h"
+
+#define BUFFER  (4 * 1024 * 1024)
+#define BATCHES 4 /* of UDP_BATCH packets, before others have their turn */
+
+struct media {
+	struct loop *loop;
+	struct rtsp *rtsp;
+	struct relay *relay;
+	int rtp, rtcp;
+	uint16_t port;
+	struct loop_fd *watch_rtp, *watch_rtcp;
+	struct media_counters count;
+	struct log_limit strangers;
+};
+
+static void stranger(struct media *md, const struct udp_msg *m, bool rtcp)
+{
+	char text[ADDR_STRLEN];
+
+	*(rtcp ? &md->count.unknown_rtcp : &md->count.unknown_rtp) += 1;
+	log_limited(&md->strangers, NLOG_REMOTE, "%s from %s, which has no session here: dropped",
+		rtcp ? "RTCP" : "RTP", addr_str(&m->from, text));
+}
+
+static void on_rtp(struct media *md, const struct udp_msg *m, ns_t now)
+{
+	const struct peer *p = sessions_peer(&md->rtsp->sessions, &m->from, false);
+	struct session *s;
+	int64_t seq;
+
+	if (!p) {
+		stranger(md, m, false);
+		return;
+	}
+	s = p->session;
+	if (s->state != SESSION_RECORDING)
+		return; /* a player that opens its firewall, or a publisher that is early */
+	s->active = now;
+	if (p->medium < s->channel->media)
+		relay_rtp(md->relay, &s->channel->medium[p->medium], m->data, m->len, now, &seq);
+}
+
+static void on_rtcp(struct media *md, const struct udp_msg *m, ns_t now)
+{
+	const struct peer *p = sessions_peer(&md->rtsp->sessions, &m->from, true);
+	struct session *s;
+
+	if (!p) {
+		stranger(md, m, true);
+		return;
+	}
+	s = p->session;
+	if (s->state == SESSION_RECORDING && p->medium < s->channel->media) {
+		s->active = now;
+		relay_origin_rtcp(md->relay, &s->channel->medium[p->medium], m->data, m->len);
+	} else if (s->state == SESSION_PLAYING) {
+		if (relay_feedback(md->relay, &s->m[p->medium].rx, m->data, m->len, now) == 0)
+			s->active = now;
+	}
+}
+
+static void receive(struct media *md, int fd, bool rtcp)
+{
+	static struct udp_msg msg[UDP_BATCH]; /* scratch: nothing of it outlives the call */
+	ns_t now = loop_now(md->loop);
+
+	for (int turn = 0; turn < BATCHES; turn++) {
+		int n = udp_recv(fd, msg, UDP_BATCH);
+
+		for (int i = 0; i < n; i++) {
+			if (msg[i].truncated)
+				md->count.truncated++;
+			else if (rtcp)
+				on_rtcp(md, &msg[i], now);
+			else
+				on_rtp(md, &msg[i], now);
+		}
+		if (n < UDP_BATCH)
+			break;
+	}
+	relay_flush(md->relay);
+}
+
+static void on_rtp_ready(void *arg, int events)
+{
+	struct media *md = arg;
+
+	(void)events;
+	receive(md, md->rtp, false);
+}
+
+static void on_rtcp_ready(void *arg, int events)
+{
+	struct media *md = arg;
+
+	(void)events;
+	receive(md, md->rtcp, true);
+}
+
+struct media *media_new(
+	struct loop *l, const struct addr *at, struct rtsp *rtsp, struct relay *relay, int *err)
+{
+	struct media *md = calloc(1, sizeof(*md));
+
+	if (!md) {
+		*err = -ENOMEM;
+		return NULL;
+	}
+	*md = (struct media){.loop = l,
+		.rtsp = rtsp,
+		.relay = relay,
+		.rtp = -1,
+		.rtcp = -1,
+		.strangers = LOG_LIMIT_INIT};
+	*err = udp_open_pair(at, BUFFER, BUFFER, &md->rtp, &md->rtcp, &md->port);
+	if (*err) {
+		md->rtp = md->rtcp = -1;
+		media_free(md);
+		return NULL;
+	}
+	md->watch_rtp = loop_fd_new(l, md->rtp, on_rtp_ready, md);
+	md->watch_rtcp = loop_fd_new(l, md->rtcp, on_rtcp_ready, md);
+	if (!md->watch_rtp || !md->watch_rtcp) {
+		*err = -ENOMEM;
+		media_free(md);
+		return NULL;
+	}
+	loop_fd_want(md->watch_rtp, LOOP_READ);
+	loop_fd_want(md->watch_rtcp, LOOP_READ);
+	return md;
+}
+
+void media_free(struct media *md)
+{
+	if (!md)
+		return;
+	loop_fd_free(md->watch_rtp);
+	loop_fd_free(md->watch_rtcp);
+	if (md->rtp >= 0)
+		close(md->rtp);
+	if (md->rtcp >= 0)
+		close(md->rtcp);
+	free(md);
+}
+
+uint16_t media_port(const struct media *md)
+{
+	return md->port;
+}
+
+int media_udp(struct media *md, bool rtcp, const struct addr *to, const struct iovec *v, int n)
+{
+	int sent = udp_send_batch(rtcp ? md->rtcp : md->rtp, to, v, n);
+
+	if (sent < n)
+		md->count.unsent += (uint64_t)(n - (sent > 0 ? sent : 0));
+	return sent;
+}
+
+const struct media_counters *media_counters(const struct media *md)
+{
+	return &md->count;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The node's one UDP port pair: all players' and publishers' RTP and RTCP. Who a packet is of is
+ * told by where it comes from (session.h); a stranger's is counted, logged now and then, and
+ * dropped.
+ */
+#ifndef NEARCAST_SN_MEDIA_H
+#define NEARCAST_SN_MEDIA_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/addr.h"
+#include "lib/loop.h"
+#include "sn-agent/relay.h"
+#include "sn-agent/rtsp.h"
+
+struct media;
+
+struct media_counters {
+	uint64_t unknown_rtp, unknown_rtcp; /* of strangers */
+	uint64_t truncated;
+	uint64_t unsent; /* the kernel took it not */
+};
+
+/* Binds addr's port (even) and the next one. *err says why it returned NULL. rtsp, relay borrowed.
+ * Its relay_io part is media_udp(). */
+struct media *media_new(
+	struct loop *l, const struct addr *at, struct rtsp *rtsp, struct relay *relay, int *err);
+void media_free(struct media *m);
+uint16_t media_port(const struct media *m);
+int media_udp(struct media *m, bool rtcp, const struct addr *to, const struct iovec *v, int n);
+const struct media_counters *media_counters(const struct media *m);
+
+#endif

@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "sn-agent/relay.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/rtp.h"
+
+#define AHEAD_MAX 4096 /* who asks for a number that far ahead is mistaken */
+
+void relay_init(struct relay *r, const struct relay_io *io, void *arg)
+{
+	*r = (struct relay){.io = io, .arg = arg};
+}
+
+/* ---- sending ---- */
+
+static uint64_t bytes_of(const struct iovec *v, int n)
+{
+	uint64_t sum = 0;
+
+	for (int i = 0; i < n; i++)
+		sum += v[i].iov_len;
+	return sum;
+}
+
+static int send_rtp(struct relay *r, struct receiver *v, const struct iovec *iov, int n)
+{
+	uint64_t bytes;
+	int sent;
+
+	if (n == 0)
+		return 0;
+	sent = v->tcp ? r->io->tcp(r->arg, v->conn, v->channel[0], iov, n)
+	              : r->io->udp(r->arg, false, &v->rtp, iov, n);
+	if (sent < 0)
+		sent = 0;
+	bytes = bytes_of(iov, sent);
+	v->packets += (uint64_t)sent;
+	v->bytes += bytes;
+	v->dropped += (uint64_t)(n - sent);
+	r->packets_out += (uint64_t)sent;
+	r->bytes_out += bytes;
+	r->dropped += (uint64_t)(n - sent);
+	return sent;
+}
+
+static void send_rtcp(struct relay *r, struct receiver *v, const uint8_t *p, size_t n)
+{
+	struct iovec iov = {(void *)p, n};
+
+	if (v->tcp)
+		r->io->tcp(r->arg, v->conn, v->channel[1], &iov, 1);
+	else
+		r->io->udp(r->arg, true, &v->rtcp, &iov, 1);
+}
+
+/* What of the fresh packets this receiver is to get now: all that it wants and that its catching
+ * up will not reach. */
+static int wanted(const struct receiver *v, const int64_t *seq, const struct iovec *all, int n,
+	struct iovec *out)
+{
+	int k = 0;
+
+	for (int i = 0; i < n; i++)
+		if (seq[i] >= v->start && (v->cursor == RECEIVER_LIVE || seq[i] < v->cursor))
+			out[k++] = all[i];
+	return k;
+}
+
+static void flush_medium(struct relay *r, struct medium *m)
+{
+	struct iovec all[MEDIUM_BATCH], some[MEDIUM_BATCH];
+	int64_t seq[MEDIUM_BATCH], least = INT64_MAX;
+	int n = 0;
+
+	/* Looked up only now: what came since may have pushed an old one out again. */
+	for (int i = 0; i < m->n_fresh; i++) {
+		if (!ring_get(m->ring, m->fresh[i], &all[n]))
+			continue;
+		seq[n] = m->fresh[i];
+		if (seq[n] < least)
+			least = seq[n];
+		n++;
+	}
+	m->n_fresh = 0;
+	for (int i = 0; i < m->receivers; i++) {
+		struct receiver *v = m->receiver[i];
+
+		if (v->cursor == RECEIVER_LIVE && v->start <= least)
+			send_rtp(r, v, all, n);
+		else
+			send_rtp(r, v, some, wanted(v, seq, all, n, some));
+	}
+}
+
+void relay_flush(struct relay *r)
+{
+	while (r->dirty) {
+		struct medium *m = r->dirty;
+
+		r->dirty = m->dirty;
+		m->is_dirty = false;
+		flush_medium(r, m);
+	}
+}
+
+/* ---- from the origin ---- */
+
+static void note_fresh(struct relay *r, struct medium *m, int64_t seq)
+{
+	if (m->n_fresh == MEDIUM_BATCH)
+		flush_medium(r, m);
+	m->fresh[m->n_fresh++] = seq;
+	if (!m->is_dirty) {
+		m->is_dirty = true;
+		m->dirty = r->dirty;
+		r->dirty = m;
+	}
+}
+
+/* The source numbers anew: what was is sent, then forgotten. */
+static void restart(struct relay *r, struct medium *m)
+{
+	flush_medium(r, m);
+	for (int i = 0; i < m->receivers; i++)
+		m->receiver[i]->cursor = RECEIVER_LIVE;
+	ring_clear(m->ring);
+	m->last = -1;
+	m->sr_len = 0;
+	m->bye = false;
+	r->restarts++;
+}
+
+int relay_rtp(struct relay *r, struct medium *m, const uint8_t *p, size_t n, ns_t now, int64_t *seq)
+{
+	enum ring_put put;
+	struct rtp rtp;
+
+	if (rtp_parse(&rtp, p, n) || n > RING_MTU) {
+		r->malformed++;
+		return -EINVAL;
+	}
+	if (m->has_ssrc && m->ssrc != rtp.ssrc && !ring_empty(m->ring))
+		restart(r, m);
+	m->has_ssrc = true;
+	m->ssrc = rtp.ssrc;
+	put = ring_put(m->ring, rtp.seq, p, n, now, seq);
+	if (put == RING_RESTART) {
+		restart(r, m);
+		put = ring_put(m->ring, rtp.seq, p, n, now, seq);
+	}
+	if (put != RING_NEW) {
+		r->duplicates++;
+		m->duplicates++;
+		return put;
+	}
+	if (*seq > m->last) {
+		m->last = *seq;
+		m->last_ts = rtp.ts;
+		m->last_at = now;
+	}
+	m->packets++;
+	m->bytes += n;
+	r->packets_in++;
+	r->bytes_in += n;
+	note_fresh(r, m, *seq);
+	return RING_NEW;
+}
+
+int relay_origin_rtcp(struct relay *r, struct medium *m, const uint8_t *p, size_t n)
+{
+	bool sr = false, bye = false;
+	struct rtcp pkt;
+	size_t at = 0;
+	int got;
+
+	while ((got = rtcp_next(&pkt, p, n, &at)) == 1) {
+		sr |= pkt.type == RTCP_SR;
+		bye |= pkt.type == RTCP_BYE;
+	}
+	if (got < 0 || at == 0) {
+		r->rtcp_malformed++;
+		return -EINVAL;
+	}
+	if (sr && n <= sizeof(m->sr)) {
+		memcpy(m->sr, p, n);
+		m->sr_len = n;
+	}
+	m->bye |= bye;
+	if (m->is_dirty)
+		flush_medium(r, m); /* reports and BYE do not overtake what they speak of */
+	for (int i = 0; i < m->receivers; i++)
+		send_rtcp(r, m->receiver[i], p, n);
+	return 0;
+}
+
+void relay_send_report(struct relay *r, struct receiver *v)
+{
+	if (v->medium && v->medium->sr_len && !v->medium->bye)
+		send_rtcp(r, v, v->medium->sr, v->medium->sr_len);
+}
+
+void relay_send_bye(struct relay *r, struct receiver *v)
+{
+	uint8_t buf[64];
+	size_t n = 0;
+
+	if (!v->medium || v->medium->bye || !v->medium->has_ssrc)
+		return;
+	if (rtcp_put_rr(buf, sizeof(buf), &n, v->medium->ssrc) == 0 &&
+		rtcp_put_bye(buf, sizeof(buf), &n, v->medium->ssrc) == 0)
+		send_rtcp(r, v, buf, n);
+}
+
+/* ---- receivers ---- */
+
+static int attach(struct medium *m, struct receiver *v)
+{
+	if (m->receivers == m->room) {
+		int room = m->room ? 2 * m->room : 8;
+		struct receiver **more = realloc(m->receiver, (size_t)room * sizeof(*more));
+
+		if (!more)
+			return -ENOMEM;
+		m->receiver = more;
+		m->room = room;
+	}
+	v->medium = m;
+	v->slot = m->receivers;
+	m->receiver[m->receivers++] = v;
+	return 0;
+}
+
+int64_t relay_add(
+	struct relay *r, struct medium *m, struct receiver *v, int64_t from, ns_t now, int *err)
+{
+	int64_t newest = ring_empty(m->ring) ? -1 : ring_newest(m->ring);
+
+	*err = attach(m, v);
+	if (*err)
+		return -1;
+	v->cursor = RECEIVER_LIVE;
+	v->refilled = now;
+	v->budget = RELAY_REPAIR;
+	v->start = from < 0 ? newest + 1 : ring_extend(m->ring, (uint16_t)from);
+	if (newest < 0) {
+		if (from < 0)
+			return -1;
+		ring_hint(m->ring, v->start);
+		return v->start;
+	}
+	if (v->start > newest + AHEAD_MAX)
+		v->start = newest + 1;
+	if (v->start <= newest) {
+		v->cursor = v->start;
+		v->paced = 0;
+		v->next_catching = r->catching;
+		r->catching = v;
+	}
+	return v->start;
+}
+
+static void stop_catching(struct relay *r, struct receiver *v)
+{
+	struct receiver **p = &r->catching;
+
+	while (*p && *p != v)
+		p = &(*p)->next_catching;
+	if (*p)
+		*p = v->next_catching;
+	v->next_catching = NULL;
+	v->cursor = RECEIVER_LIVE;
+}
+
+void relay_remove(struct relay *r, struct receiver *v)
+{
+	struct medium *m = v->medium;
+
+	if (!m)
+		return;
+	stop_catching(r, v);
+	m->receiver[v->slot] = m->receiver[--m->receivers];
+	m->receiver[v->slot]->slot = v->slot;
+	v->medium = NULL;
+}
+
+/* True when it has caught up. */
+static bool catch_up(struct relay *r, struct receiver *v, ns_t now)
+{
+	struct medium *m = v->medium;
+	struct iovec iov[RELAY_FIRST];
+	int max = RELAY_FIRST, n, sent;
+	int64_t at = v->cursor, seq;
+
+	if (v->paced) {
+		int64_t ms = (now - v->paced) / NS_MS;
+
+		if (ms <= 0)
+			return false;
+		max = ms * RELAY_PACE > RELAY_FIRST ? RELAY_FIRST : (int)ms * RELAY_PACE;
+	}
+	v->paced = now;
+	n = ring_collect(m->ring, &at, iov, max);
+	sent = send_rtp(r, v, iov, n);
+	if (v->tcp && sent < n) {
+		/* Here the queue being full means only: later. */
+		v->dropped -= (uint64_t)(n - sent);
+		r->dropped -= (uint64_t)(n - sent);
+		seq = v->cursor < ring_oldest(m->ring) ? ring_oldest(m->ring) : v->cursor;
+		ring_collect(m->ring, &seq, iov, sent);
+		v->cursor = seq;
+		return false;
+	}
+	v->cursor = at;
+	return at > ring_newest(m->ring);
+}
+
+ns_t relay_catch_up(struct relay *r, ns_t now)
+{
+	struct receiver *v, *next;
+
+	/* What is fresh is in the ring, and would otherwise be sent twice to who reaches it now. */
+	relay_flush(r);
+	for (v = r->catching; v; v = next) {
+		next = v->next_catching;
+		if (ring_empty(v->medium->ring) || catch_up(r, v, now))
+			stop_catching(r, v);
+	}
+	return r->catching ? now + NS_MS : NS_NEVER;
+}
+
+/* ---- feedback ---- */
+
+struct repair {
+	struct relay *r;
+	struct receiver *v;
+	struct iovec iov[MEDIUM_BATCH];
+	int n;
+};
+
+static void repair_send(struct repair *x)
+{
+	int sent = send_rtp(x->r, x->v, x->iov, x->n);
+
+	x->v->repaired += (uint64_t)sent;
+	x->r->repaired += (uint64_t)sent;
+	x->n = 0;
+}
+
+static void repair_one(void *arg, uint16_t seq16)
+{
+	struct repair *x = arg;
+	struct relay *r = x->r;
+	struct receiver *v = x->v;
+	struct medium *m = v->medium;
+	int64_t seq = ring_extend(m->ring, seq16);
+
+	r->nacks++;
+	if (v->budget < 1) {
+		r->repairs_refused++;
+		return;
+	}
+	v->budget -= 1;
+	if (seq >= v->cursor && v->cursor != RECEIVER_LIVE)
+		return; /* its catching up comes to it */
+	if (ring_get(m->ring, seq, &x->iov[x->n])) {
+		if (++x->n == MEDIUM_BATCH)
+			repair_send(x);
+		return;
+	}
+	r->unrepaired++;
+	if (seq < v->start)
+		v->start = seq;
+	r->io->missing(r->arg, m, seq);
+}
+
+static void refill(struct receiver *v, ns_t now)
+{
+	v->budget += (double)(now - v->refilled) / (double)NS_S * RELAY_REPAIR;
+	if (v->budget > RELAY_REPAIR)
+		v->budget = RELAY_REPAIR;
+	v->refilled = now;
+}
+
+int relay_feedback(struct relay *r, struct receiver *v, const uint8_t *p, size_t n, ns_t now)
+{
+	struct repair x = {.r = r, .v = v};
+	struct rtcp pkt;
+	size_t at = 0;
+	uint32_t media;
+	int got;
+
+	refill(v, now);
+	while ((got = rtcp_next(&pkt, p, n, &at)) == 1) {
+		if (pkt.type == RTCP_RR && pkt.count > 0 && pkt.len >= 4 + 24)
+			v->fraction_lost = pkt.body[8];
+		if (pkt.type != RTCP_RTPFB || pkt.count != 1 || !v->medium)
+			continue;
+		if (rtcp_nack_parse(&pkt, &media, repair_one, &x) < 0)
+			break;
+	}
+	if (x.n)
+		repair_send(&x);
+	if (got != 0 || at == 0) {
+		r->rtcp_malformed++;
+		return -EINVAL;
+	}
+	return 0;
+}

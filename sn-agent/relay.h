@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The relay: from what arrived to all who receive it.
+ *
+ * Packets that arrive in one turn of the loop are put into the ring and noted; at the turn's end
+ * they go to each receiver together, from where they lie in the ring, with one call per receiver
+ * (UDP_SEGMENT: a coded video's frame comes in a burst, so this batches without delay). Nothing is
+ * renumbered or rewritten.
+ *
+ * A receiver that asked for packets from a number on catches up first: it is sent the ring's
+ * content at a bounded pace and joins the live ones when it has reached them. One over TCP has a
+ * bounded queue; what does not fit is dropped by whole packets and counted, so that a slow receiver
+ * delays nobody. The sockets are behind `struct relay_io`; tests put a recorder there.
+ */
+#ifndef NEARCAST_SN_RELAY_H
+#define NEARCAST_SN_RELAY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "lib/addr.h"
+#include "lib/clock.h"
+#include "sn-agent/channel.h"
+
+#define RELAY_FIRST  64   /* packets of a catch-up that go at once */
+#define RELAY_PACE   16   /* and then in each millisecond */
+#define RELAY_REPAIR 8192 /* retransmissions a second to one receiver */
+
+struct relay_io {
+	/* Sends n packets to `to` from the RTP or RTCP port; how many were handed over. */
+	int (*udp)(void *arg, bool rtcp, const struct addr *to, const struct iovec *v, int n);
+	/* Sends n packets as frames of `channel` over the connection; how many it had room for. */
+	int (*tcp)(void *arg, void *conn, uint8_t channel, const struct iovec *v, int n);
+	/* A receiver asked for a number that the ring lacks. */
+	void (*missing)(void *arg, struct medium *m, int64_t seq);
+};
+
+struct relay {
+	const struct relay_io *io;
+	void *arg;
+	struct medium *dirty;
+	struct receiver *catching;
+	uint64_t packets_in, bytes_in;   /* RTP that was new */
+	uint64_t duplicates, malformed;  /* RTP that was not passed on */
+	uint64_t restarts;               /* sources that numbered anew */
+	uint64_t packets_out, bytes_out; /* RTP handed to the kernel or queued */
+	uint64_t dropped;                /* RTP that a receiver had no room for */
+	uint64_t nacks, repaired, unrepaired, repairs_refused;
+	uint64_t rtcp_malformed;
+};
+
+#define RECEIVER_LIVE INT64_MAX
+
+/* One medium of one session that plays. */
+struct receiver {
+	struct medium *medium; /* NULL: does not play */
+	int slot;              /* in medium->receiver */
+	bool tcp;
+	struct addr rtp, rtcp; /* UDP */
+	uint8_t channel[2];    /* TCP: RTP's, RTCP's */
+	void *conn;            /* TCP */
+	int64_t start;         /* lowest number it wants */
+	int64_t cursor;        /* catching up: the next number; RECEIVER_LIVE */
+	ns_t paced;            /* catching up: last step */
+	struct receiver *next_catching;
+	ns_t refilled; /* budget of retransmissions */
+	double budget;
+	uint64_t packets, bytes, dropped, repaired;
+	uint8_t fraction_lost; /* of its last receiver report */
+};
+
+void relay_init(struct relay *r, const struct relay_io *io, void *arg);
+
+/* An RTP packet of the medium came (from whom has been checked). What it was for us:
+ * RING_NEW (it will be sent by relay_flush), RING_DUPLICATE, RING_OLD, or -EINVAL. *seq its number,
+ * when it is the first two. */
+int relay_rtp(
+	struct relay *r, struct medium *m, const uint8_t *p, size_t n, ns_t now, int64_t *seq);
+/* Sends what relay_rtp noted. Before the loop turns, and before anything is freed. */
+void relay_flush(struct relay *r);
+/* An RTCP compound from the origin's side: kept (sender report) and passed on untouched. 0 or
+ * -EINVAL. */
+int relay_origin_rtcp(struct relay *r, struct medium *m, const uint8_t *p, size_t n);
+/* Sends the origin's last sender report (for lip sync from the start), or BYE for it. */
+void relay_send_report(struct relay *r, struct receiver *v);
+void relay_send_bye(struct relay *r, struct receiver *v);
+
+/* It plays from now on: from the number nearest to `from` (16 bits), or, from < 0, what comes next.
+ * Returns the first number that it will get if nothing is lost, or -1 when nothing is known yet.
+ * -ENOMEM as *err. The addresses, tcp and conn are set before. */
+int64_t relay_add(
+	struct relay *r, struct medium *m, struct receiver *v, int64_t from, ns_t now, int *err);
+void relay_remove(struct relay *r, struct receiver *v);
+/* A step for all who catch up; when the next is due, NS_NEVER: nobody. */
+ns_t relay_catch_up(struct relay *r, ns_t now);
+
+/* An RTCP compound from a receiver: reports noted, NACKs answered from the ring. 0 or -EINVAL. */
+int relay_feedback(struct relay *r, struct receiver *v, const uint8_t *p, size_t n, ns_t now);
+
+#endif

@@ -1,0 +1,537 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "sn-agent/rtsp.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "sn-agent/rtsp_request.h"
+
+#define PUBLIC                                                                                     \
+	"OPTIONS, DESCRIBE, SETUP, PLAY, PAUSE, TEARDOWN, GET_PARAMETER, SET_PARAMETER, "          \
+	"ANNOUNCE, RECORD"
+#define CSEQ_MAX 0xffffffffu
+
+void rtsp_init(struct rtsp *r, const struct rtsp_conf *conf, struct channels *channels,
+	struct relay *relay, uint64_t (*random)(void))
+{
+	memset(r, 0, sizeof(*r));
+	r->conf = *conf;
+	r->channels = channels;
+	r->relay = relay;
+	r->random = random;
+	sessions_init(&r->sessions);
+}
+
+static const char *reason(int status)
+{
+	static const struct {
+		int status;
+		const char *text;
+	} table[] = {{200, "OK"}, {400, "Bad Request"}, {403, "Forbidden"}, {404, "Not Found"},
+		{405, "Method Not Allowed"}, {406, "Not Acceptable"}, {408, "Request Timeout"},
+		{413, "Request Entity Too Large"}, {414, "Request-URI Too Long"},
+		{415, "Unsupported Media Type"}, {451, "Parameter Not Understood"},
+		{453, "Not Enough Bandwidth"}, {454, "Session Not Found"},
+		{455, "Method Not Valid in This State"}, {457, "Invalid Range"},
+		{459, "Aggregate Operation Not Allowed"}, {460, "Only Aggregate Operation Allowed"},
+		{461, "Unsupported Transport"}, {482, "Loop Detected"},
+		{500, "Internal Server Error"}, {501, "Not Implemented"},
+		{503, "Service Unavailable"}, {504, "Gateway Timeout"},
+		{505, "RTSP Version Not Supported"}, {551, "Option Not Supported"}};
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+		if (table[i].status == status)
+			return table[i].text;
+	return "Failed";
+}
+
+/* ---- answers ---- */
+
+struct sbuf *rtsp_head(struct request *q, int status)
+{
+	struct sbuf *b = &q->out->text;
+
+	q->out->status = status;
+	q->r->errors_4xx += status >= 400 && status < 500;
+	q->r->errors_5xx += status >= 500;
+	q->r->refused_capacity += status == 453;
+	q->r->refused_loop += status == 482;
+	sbuf_printf(b, "RTSP/1.0 %d %s\r\n", status, reason(status));
+	if (q->m)
+		sbuf_printf(b, "CSeq: " SLICE_FMT "\r\n", SLICE_ARG(text_header(q->m, "CSeq")));
+	sbuf_printf(b, "Server: %s\r\n", q->r->conf.software);
+	if (q->m && text_header(q->m, "Supported").p)
+		sbuf_printf(b, "Supported: %s\r\n", RTSP_FEATURE);
+	return b;
+}
+
+void rtsp_done(struct request *q)
+{
+	sbuf_printf(&q->out->text, "\r\n");
+}
+
+void rtsp_answer(struct request *q, int status)
+{
+	struct sbuf *b = rtsp_head(q, status);
+
+	if (status == 503)
+		sbuf_printf(b, "Retry-After: 1\r\n");
+	if (status == 405)
+		sbuf_printf(b, "Allow: %s\r\n", PUBLIC);
+	rtsp_done(q);
+}
+
+void rtsp_put_session(struct request *q, const struct session *s)
+{
+	sbuf_printf(&q->out->text, "Session: %s;timeout=%d\r\n", s->id_text,
+		(int)(q->r->conf.session_timeout / NS_S));
+}
+
+void rtsp_reject(struct rtsp *r, int status, struct rtsp_reply *out)
+{
+	struct request q = {.r = r, .out = out};
+
+	rtsp_head(&q, status);
+	sbuf_printf(&out->text, "Connection: close\r\n");
+	rtsp_done(&q);
+	out->actions = RTSP_CLOSE;
+}
+
+/* ---- what a request names ---- */
+
+/* Whether a comma-separated list has this item. */
+static bool list_has(struct slice list, struct slice item)
+{
+	while (list.n)
+		if (slice_ieq(slice_trim(slice_cut(&list, ',')), item))
+			return true;
+	return false;
+}
+
+/* Takes "/trackID=N" off the end of s. */
+static bool take_track(struct slice *s, int *track)
+{
+	static const struct slice key = {"/trackID=", 9};
+	unsigned long long n;
+	size_t i = s->n;
+
+	while (i > 0 && s->p[i - 1] != '/')
+		i--;
+	if (i == 0 || s->n - (i - 1) <= key.n || memcmp(s->p + i - 1, key.p, key.n) != 0)
+		return false;
+	if (slice_u64((struct slice){s->p + i - 1 + key.n, s->n - (i - 1) - key.n}, 99, &n))
+		return false;
+	*track = (int)n;
+	s->n = i - 1;
+	return true;
+}
+
+/* Path and track of the request's URI. Some players put the control after the query. */
+static bool parse_uri(struct request *q)
+{
+	q->track = -1;
+	if (url_parse(&q->url, q->m->uri))
+		return false;
+	q->path = q->url.path;
+	if (!take_track(&q->path, &q->track) && q->url.query.n)
+		take_track(&q->url.query, &q->track);
+	while (q->path.n > 0 && q->path.p[q->path.n - 1] == '/')
+		q->path.n--;
+	return true;
+}
+
+int rtsp_presentation_url(const struct request *q, char *out)
+{
+	char host[ADDR_STRLEN];
+	struct sbuf b;
+
+	sbuf_init(&b, out, SESSION_URL);
+	if (q->url.host.n) {
+		bool v6 = memchr(q->url.host.p, ':', q->url.host.n);
+
+		sbuf_printf(&b, v6 ? "rtsp://[" SLICE_FMT "]" : "rtsp://" SLICE_FMT,
+			SLICE_ARG(q->url.host));
+	} else {
+		sbuf_printf(&b, "rtsp://%s", addr_urlhost(&q->r->conf.addr, host));
+	}
+	if (q->url.port)
+		sbuf_printf(&b, ":%u", q->url.port);
+	sbuf_slice(&b, q->path);
+	return b.full ? -ENOSPC : 0;
+}
+
+struct session *rtsp_session(struct request *q, bool *bad)
+{
+	struct slice id = text_header(q->m, "Session");
+	struct slice pipe = text_header(q->m, "Pipelined-Requests");
+	struct session *s = NULL;
+
+	*bad = false;
+	if (id.p) {
+		s = sessions_find(&q->r->sessions, slice_trim(slice_cut(&id, ';')));
+		*bad = !s || !addr_same_host(&s->client, &q->c->peer);
+		if (*bad)
+			return NULL;
+	} else if (pipe.p) {
+		for (s = q->c->first; s; s = s->of_conn)
+			if (s->pipelined[0] && slice_eq(slice_of(s->pipelined), pipe))
+				break;
+	}
+	if (s)
+		s->active = q->now;
+	return s;
+}
+
+struct session *rtsp_need_session(struct request *q)
+{
+	bool bad;
+	struct session *s = rtsp_session(q, &bad);
+
+	if (!s)
+		rtsp_answer(q, 454);
+	return s;
+}
+
+/* ---- channels ---- */
+
+/* Refuses a request that has come through this node, or through the node that we have (or are
+ * asking for) the channel from: it would only get its own packets back. */
+static bool loops(const struct request *q, const struct channel *ch)
+{
+	struct slice via = text_header(q->m, "Nearcast-Via");
+
+	if (via.n >= CHANNEL_VIA || list_has(via, slice_of(q->r->conf.name)))
+		return true;
+	return ch && ch->from_node[0] && list_has(via, slice_of(ch->from_node));
+}
+
+static struct channel *seek(struct request *q)
+{
+	struct channel *ch;
+
+	if (!q->r->conf.has_upstreams) {
+		rtsp_answer(q, 404);
+		return NULL;
+	}
+	ch = channel_new(q->r->channels, q->path, CHANNEL_SEEKING, q->now);
+	if (!ch) {
+		rtsp_answer(q, 503);
+		return NULL;
+	}
+	slice_copy(text_header(q->m, "Nearcast-Via"), ch->via, sizeof(ch->via));
+	channel_list(q->r->channels, ch);
+	q->out->channel = ch;
+	q->out->actions = RTSP_SEEK | RTSP_WAIT;
+	return NULL;
+}
+
+struct channel *rtsp_channel(struct request *q)
+{
+	struct channel *ch;
+
+	if (q->path.n < 2 || q->path.n >= CHANNEL_PATH) {
+		rtsp_answer(q, q->path.n < 2 ? 404 : 414);
+		return NULL;
+	}
+	ch = channels_find(q->r->channels, q->path);
+	if (loops(q, ch)) {
+		rtsp_answer(q, 482);
+		return NULL;
+	}
+	if (!ch)
+		return seek(q);
+	switch (ch->state) {
+	case CHANNEL_SEEKING:
+		q->out->channel = ch;
+		q->out->actions = RTSP_WAIT;
+		return NULL;
+	case CHANNEL_REFUSED: rtsp_answer(q, ch->refusal); return NULL;
+	case CHANNEL_ENDED:
+		/* Only who fails over has a use for what is left in the rings. */
+		if (q->nearcast)
+			return ch;
+		rtsp_answer(q, 404);
+		return NULL;
+	case CHANNEL_LIVE: return ch;
+	case CHANNEL_ANNOUNCED: break;
+	}
+	rtsp_answer(q, 404);
+	return NULL;
+}
+
+void rtsp_join(struct session *s, struct channel *ch)
+{
+	s->channel = ch;
+	ch->users++;
+}
+
+void rtsp_leave(struct session *s)
+{
+	if (s->channel)
+		s->channel->users--;
+	s->channel = NULL;
+}
+
+/* ---- methods ---- */
+
+static void options(struct request *q)
+{
+	bool bad;
+	struct session *s = rtsp_session(q, &bad);
+
+	if (bad) {
+		rtsp_answer(q, 454);
+		return;
+	}
+	sbuf_printf(rtsp_head(q, 200), "Public: %s\r\n", PUBLIC);
+	if (s)
+		rtsp_put_session(q, s);
+	rtsp_done(q);
+}
+
+static bool accepts_sdp(const struct text_msg *m)
+{
+	struct slice accept = text_header(m, "Accept");
+
+	if (!accept.p)
+		return true;
+	while (accept.n) {
+		struct slice one = slice_cut(&accept, ',');
+		struct slice type = slice_trim(slice_cut(&one, ';'));
+
+		if (slice_ieq(type, SLICE("application/sdp")) || slice_eq(type, SLICE("*/*")) ||
+			slice_ieq(type, SLICE("application/*")))
+			return true;
+	}
+	return false;
+}
+
+static void describe(struct request *q)
+{
+	char base[SESSION_URL];
+	struct channel *ch;
+
+	if (!accepts_sdp(q->m)) {
+		rtsp_answer(q, 406);
+		return;
+	}
+	ch = rtsp_channel(q);
+	if (!ch)
+		return;
+	if (rtsp_presentation_url(q, base)) {
+		rtsp_answer(q, 414);
+		return;
+	}
+	sbuf_printf(rtsp_head(q, 200),
+		"Content-Base: %s/\r\nContent-Type: application/sdp\r\nContent-Length: %zu\r\n",
+		base, ch->sdp_len);
+	rtsp_done(q);
+	sbuf_append(&q->out->text, ch->sdp, ch->sdp_len);
+}
+
+static void setup(struct request *q)
+{
+	bool bad;
+	struct session *s = rtsp_session(q, &bad);
+
+	if (bad)
+		rtsp_answer(q, 454);
+	else if (q->c->publish && (!s || s == q->c->publish))
+		rtsp_setup_record(q, q->c->publish);
+	else if (s && s->publisher)
+		rtsp_answer(q, 455);
+	else
+		rtsp_setup_play(q, s);
+}
+
+/* GET_PARAMETER and SET_PARAMETER: without a body they keep the session alive (RFC 2326, 10.8). */
+static void parameter(struct request *q)
+{
+	bool bad;
+	struct session *s = rtsp_session(q, &bad);
+
+	if (bad) {
+		rtsp_answer(q, 454);
+		return;
+	}
+	if (slice_trim(q->m->body).n) {
+		rtsp_answer(q, 451);
+		return;
+	}
+	rtsp_head(q, 200);
+	if (s)
+		rtsp_put_session(q, s);
+	rtsp_done(q);
+}
+
+static void not_allowed(struct request *q)
+{
+	rtsp_answer(q, 405);
+}
+
+static const struct method {
+	const char *name;
+	void (*run)(struct request *q);
+} methods[] = {
+	{"OPTIONS", options},
+	{"DESCRIBE", describe},
+	{"SETUP", setup},
+	{"PLAY", rtsp_play},
+	{"PAUSE", rtsp_pause},
+	{"TEARDOWN", rtsp_teardown},
+	{"GET_PARAMETER", parameter},
+	{"SET_PARAMETER", parameter},
+	{"ANNOUNCE", rtsp_announce},
+	{"RECORD", rtsp_record},
+	{"REDIRECT", not_allowed},
+	{"PLAY_NOTIFY", not_allowed},
+};
+
+/* Require and Proxy-Require: a feature that we do not have (RFC 2326, 12.32). */
+static bool requires_more(struct request *q)
+{
+	static const char *const header[] = {"Require", "Proxy-Require"};
+
+	for (int i = 0; i < 2; i++) {
+		struct slice list = text_header(q->m, header[i]);
+
+		while (list.n) {
+			struct slice tag = slice_trim(slice_cut(&list, ','));
+
+			if (!tag.n || slice_ieq(tag, SLICE(RTSP_FEATURE)))
+				continue;
+			sbuf_printf(rtsp_head(q, 551), "Unsupported: " SLICE_FMT "\r\n",
+				SLICE_ARG(tag));
+			rtsp_done(q);
+			return true;
+		}
+	}
+	return false;
+}
+
+void rtsp_request(struct rtsp *r, struct rtsp_conn *c, const struct text_msg *m, ns_t now,
+	struct rtsp_reply *out)
+{
+	struct request q = {.r = r, .c = c, .m = m, .now = now, .out = out};
+	unsigned long long cseq;
+
+	out->actions = 0;
+	out->status = 0;
+	out->session = NULL;
+	out->channel = NULL;
+	if (m->response)
+		return;
+	r->requests++;
+	if (m->proto != TEXT_RTSP || slice_u64(text_header(m, "CSeq"), CSEQ_MAX, &cseq)) {
+		rtsp_reject(r, 400, out);
+		return;
+	}
+	q.nearcast = list_has(text_header(m, "Supported"), SLICE(RTSP_FEATURE));
+	if (m->major != 1 || m->minor != 0)
+		rtsp_answer(&q, 505);
+	else if (!parse_uri(&q))
+		rtsp_answer(&q, 400);
+	else if (!requires_more(&q)) {
+		for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++)
+			if (text_method_is(m, methods[i].name)) {
+				methods[i].run(&q);
+				return;
+			}
+		rtsp_answer(&q, 501);
+	}
+}
+
+/* ---- the ends of sessions ---- */
+
+void rtsp_stop(struct rtsp *r, struct session *s, ns_t now)
+{
+	if (s->state != SESSION_PLAYING)
+		return;
+	for (int i = 0; i < SDP_MAX_MEDIA; i++)
+		relay_remove(r->relay, &s->m[i].rx);
+	s->state = SESSION_READY;
+	if (--s->channel->playing == 0)
+		s->channel->idle_since = now;
+}
+
+struct channel *rtsp_end(struct rtsp *r, struct session *s, bool torn_down, ns_t now)
+{
+	struct channel *ch = s->channel, *ended = NULL;
+	struct session **p;
+
+	rtsp_stop(r, s, now);
+	if (ch && ch->publisher == s) {
+		ch->publisher = NULL;
+		if (torn_down && ch->state == CHANNEL_LIVE) {
+			channel_set_state(ch, CHANNEL_ENDED, now);
+			ended = ch;
+		} else if (ch->state == CHANNEL_LIVE) {
+			ch->grace = now + CHANNEL_GRACE;
+		}
+	}
+	rtsp_leave(s);
+	if (s->conn) {
+		for (p = &s->conn->first; *p && *p != s; p = &(*p)->of_conn)
+			;
+		if (*p)
+			*p = s->of_conn;
+		if (s->conn->publish == s)
+			s->conn->publish = NULL;
+	}
+	session_free(&r->sessions, s);
+	return ended;
+}
+
+void rtsp_notify_end(struct rtsp *r, struct session *s, struct sbuf *out)
+{
+	const char *sep = "RTP-Info: ";
+
+	sbuf_printf(out,
+		"PLAY_NOTIFY %s RTSP/1.0\r\nCSeq: %u\r\nSession: %s\r\nServer: %s\r\n"
+		"Notify-Reason: end-of-stream\r\n",
+		s->url, ++s->conn->cseq, s->id_text, r->conf.software);
+	for (int i = 0; i < s->channel->media; i++) {
+		const struct medium *m = &s->channel->medium[i];
+
+		if (m->last < 0)
+			continue;
+		sbuf_printf(out, "%surl=%s/trackID=%d;seq=%u", sep, s->url, i, (uint16_t)m->last);
+		sep = ", ";
+	}
+	sbuf_printf(out, "%s\r\n", sep[0] == ',' ? "\r\n" : "");
+}
+
+struct session *rtsp_conn_channel(
+	const struct rtsp_conn *c, uint8_t channel, int *medium, bool *rtcp)
+{
+	for (struct session *s = c->first; s; s = s->of_conn)
+		for (int i = 0; i < SDP_MAX_MEDIA; i++) {
+			const struct receiver *v = &s->m[i].rx;
+
+			if (!s->m[i].set_up || !v->tcp)
+				continue;
+			if (v->channel[0] != channel && v->channel[1] != channel)
+				continue;
+			*medium = i;
+			*rtcp = v->channel[1] == channel;
+			return s;
+		}
+	return NULL;
+}
+
+int rtsp_prefixes(const char *text, struct prefix *out)
+{
+	struct slice list = slice_of(text);
+	int n = 0;
+
+	while (list.n) {
+		struct slice one = slice_trim(slice_cut(&list, ','));
+
+		if (n == RTSP_PREFIXES_MAX)
+			return -E2BIG;
+		if (prefix_parse(&out[n], one))
+			return -EINVAL;
+		n++;
+	}
+	return n;
+}

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The node's RTSP (RFC 2326), as a core: a parsed request and `now` in, the answer's text out, and
+ * what the shell is to do beside writing it. Sessions, channels and receivers are changed here;
+ * sockets are not touched.
+ *
+ * A request for a channel that the node has not got cannot be answered before an upstream node has
+ * been asked: the core then answers RTSP_WAIT and nothing has changed but that the channel is being
+ * sought. The shell hands in the same request again when the channel's state has changed; requests
+ * behind it on the connection wait with it, since answers go out in order.
+ *
+ * Toward peers that say "Supported: nearcast.failover" there are, beyond RFC 2326:
+ *	Pipelined-Requests: N  (RFC 7826, 18.33) in place of a Session not yet known
+ *	Nearcast-From: SEQ     in SETUP: play this medium from that sequence number on
+ *	Nearcast-Via: A, B     nodes that the request has come through; a loop is refused with 482
+ *	PLAY_NOTIFY            (RFC 7826, 13.5.1) from us: the source has ended, and with which
+ *numbers
+ */
+#ifndef NEARCAST_SN_RTSP_H
+#define NEARCAST_SN_RTSP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/addr.h"
+#include "lib/clock.h"
+#include "lib/sbuf.h"
+#include "lib/text.h"
+#include "sn-agent/channel.h"
+#include "sn-agent/relay.h"
+#include "sn-agent/session.h"
+
+#define RTSP_FEATURE      "nearcast.failover"
+#define RTSP_REPLY_MAX    (SDP_MAX_SIZE + 4096) /* room that an answer needs */
+#define RTSP_CONN_MAX     8                     /* sessions of one connection */
+#define RTSP_PREFIXES_MAX 16
+
+struct rtsp_conf {
+	char name[64];     /* this node's, as in Nearcast-Via */
+	char software[64]; /* Server: */
+	struct addr addr;  /* media leave from it */
+	uint16_t rtp_port; /* even; RTCP is the next */
+	ns_t session_timeout;
+	struct prefix publishers[RTSP_PREFIXES_MAX]; /* who may ANNOUNCE */
+	int n_publishers;
+	int64_t max_sessions, max_kbps; /* 0: unlimited */
+	bool has_upstreams;             /* an unknown channel is worth asking for */
+};
+
+struct rtsp {
+	struct rtsp_conf conf;
+	struct channels *channels;
+	struct relay *relay;
+	struct sessions sessions;
+	uint64_t (*random)(void); /* 64 unguessable bits */
+	bool draining;            /* no new sessions */
+	uint64_t kbps;            /* sent now */
+	uint64_t requests, refused_capacity, refused_loop, errors_4xx, errors_5xx;
+};
+
+/* A client's connection. Zeroed, then peer and shell are set. */
+struct rtsp_conn {
+	struct addr peer;
+	void *shell;             /* the shell's object: receivers' conn over TCP */
+	struct session *first;   /* its sessions, by of_conn */
+	struct session *publish; /* announced over it */
+	uint32_t cseq;           /* of our own requests (PLAY_NOTIFY) */
+};
+
+enum rtsp_action {
+	RTSP_SEEK = 1,      /* `channel` is new: ask the upstreams for it */
+	RTSP_WAIT = 2,      /* no answer yet: ask again when `channel` has changed */
+	RTSP_PLAYED = 4,    /* `session` plays now */
+	RTSP_PAUSED = 8,    /* `session` does not play any more */
+	RTSP_RECORDED = 16, /* `session` publishes now */
+	RTSP_TEARDOWN = 32, /* `session` is to be ended with rtsp_end */
+	RTSP_CLOSE = 64,    /* the connection is to be closed after the answer */
+};
+
+struct rtsp_reply {
+	struct sbuf text; /* the caller's memory, RTSP_REPLY_MAX; nothing in it: no answer is due */
+	unsigned actions;
+	int status;
+	struct session *session;
+	struct channel *channel;
+};
+
+void rtsp_init(struct rtsp *r, const struct rtsp_conf *conf, struct channels *channels,
+	struct relay *relay, uint64_t (*random)(void));
+
+/* Handles one message of a connection; responses of the peer are ignored. */
+void rtsp_request(struct rtsp *r, struct rtsp_conn *c, const struct text_msg *m, ns_t now,
+	struct rtsp_reply *out);
+/* What came is no message at all: an answer with `status` (400, 408, 413) that closes. */
+void rtsp_reject(struct rtsp *r, int status, struct rtsp_reply *out);
+
+/* Ends a session: it is freed. A publisher's channel ends if `torn_down`, else after the grace.
+ * Returns the channel if it has ended with that, or NULL. */
+struct channel *rtsp_end(struct rtsp *r, struct session *s, bool torn_down, ns_t now);
+/* Stops playing, as PAUSE does. */
+void rtsp_stop(struct rtsp *r, struct session *s, ns_t now);
+
+/* PLAY_NOTIFY end-of-stream for a nearcast session. */
+void rtsp_notify_end(struct rtsp *r, struct session *s, struct sbuf *out);
+
+/* Which session and medium an interleaved channel number of the connection is; rtcp: the odd one.
+ * NULL: none. */
+struct session *rtsp_conn_channel(
+	const struct rtsp_conn *c, uint8_t channel, int *medium, bool *rtcp);
+
+/* Parses "10.0.0.0/8, ::/0" into out[RTSP_PREFIXES_MAX]: count, or -EINVAL, -E2BIG. "" is 0. */
+int rtsp_prefixes(const char *text, struct prefix *out);
+
+#endif

@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SETUP, PLAY, PAUSE and TEARDOWN of who receives. */
+#include <errno.h>
+#include <string.h>
+
+#include "sn-agent/rtsp_request.h"
+
+/* ---- SETUP ---- */
+
+static bool channel_taken(const struct rtsp_conn *c, uint8_t channel, const struct receiver *own)
+{
+	int medium;
+	bool rtcp;
+	const struct session *s = rtsp_conn_channel(c, channel, &medium, &rtcp);
+
+	return s && &s->m[medium].rx != own;
+}
+
+static bool pick_channels(struct rtsp_conn *c, struct rtsp_transport *t, const struct receiver *own)
+{
+	if (t->has_interleaved)
+		return t->interleaved[0] != t->interleaved[1] &&
+		       !channel_taken(c, t->interleaved[0], own) &&
+		       !channel_taken(c, t->interleaved[1], own);
+	for (int i = 0; i < 256; i += 2)
+		if (!channel_taken(c, (uint8_t)i, own) &&
+			!channel_taken(c, (uint8_t)(i + 1), own)) {
+			t->interleaved[0] = (uint8_t)i;
+			t->interleaved[1] = (uint8_t)(i + 1);
+			t->has_interleaved = true;
+			return true;
+		}
+	return false;
+}
+
+/* Media go to where the RTSP connection comes from, and nowhere else: whatever `destination` a
+ * client names, nobody is flooded who did not ask. */
+static bool set_udp(struct request *q, struct session *s, int i, struct rtsp_transport *t)
+{
+	struct receiver *v = &s->m[i].rx;
+
+	if (!t->has_client_port)
+		return false;
+	v->tcp = false;
+	v->rtp = v->rtcp = q->c->peer;
+	addr_set_port(&v->rtp, t->client_port[0]);
+	addr_set_port(&v->rtcp, t->client_port[1]);
+	if (!session_set_peers(&q->r->sessions, s, i, v->rtp, v->rtcp))
+		return false;
+	t->has_server_port = true;
+	t->server_port[0] = q->r->conf.rtp_port;
+	t->server_port[1] = (uint16_t)(q->r->conf.rtp_port + 1);
+	return true;
+}
+
+int rtsp_set_transport(struct request *q, struct session *s, int i, struct rtsp_transport *t)
+{
+	struct slice header = text_header(q->m, "Transport");
+	struct receiver *v = &s->m[i].rx;
+
+	switch (header.p ? rtsp_transport_parse(t, header) : -EINVAL) {
+	case 0: break;
+	case -EPROTONOSUPPORT: return 461;
+	default: return 400;
+	}
+	t->destination = SLICE("");
+	t->source = SLICE("");
+	t->has_server_port = t->has_ssrc = false;
+	if (t->multicast)
+		return 461;
+	if (t->tcp) {
+		if (!pick_channels(q->c, t, v))
+			return 461;
+		session_clear_peers(&q->r->sessions, s, i);
+		t->has_client_port = false;
+		v->tcp = true;
+		v->channel[0] = t->interleaved[0];
+		v->channel[1] = t->interleaved[1];
+		v->conn = q->c->shell;
+	} else {
+		t->has_interleaved = false;
+		if (!set_udp(q, s, i, t))
+			return 461;
+	}
+	s->m[i].set_up = true;
+	return 0;
+}
+
+static int admit(const struct request *q)
+{
+	const struct rtsp *r = q->r;
+
+	if (r->draining)
+		return 503;
+	if (r->conf.max_sessions && r->sessions.players >= r->conf.max_sessions)
+		return 453;
+	if (r->conf.max_kbps && r->kbps >= (uint64_t)r->conf.max_kbps)
+		return 453;
+	return 0;
+}
+
+/* Who asks, by the last name of Nearcast-Via: a node writes itself last. */
+static void note_node(struct request *q, struct session *s)
+{
+	struct slice via = text_header(q->m, "Nearcast-Via");
+
+	while (via.n)
+		slice_copy(slice_trim(slice_cut(&via, ',')), s->node, sizeof(s->node));
+}
+
+static struct session *begin(struct request *q, struct channel *ch)
+{
+	struct slice pipe = text_header(q->m, "Pipelined-Requests");
+	struct session *s;
+	int n = 0, status = admit(q);
+
+	for (s = q->c->first; s; s = s->of_conn)
+		n++;
+	if (status || n >= RTSP_CONN_MAX) {
+		rtsp_answer(q, status ? status : 453);
+		return NULL;
+	}
+	s = session_new(&q->r->sessions, q->r->random(), false, q->now);
+	if (!s) {
+		rtsp_answer(q, 503);
+		return NULL;
+	}
+	if (slice_copy(pipe, s->pipelined, sizeof(s->pipelined)) ||
+		rtsp_presentation_url(q, s->url)) {
+		session_free(&q->r->sessions, s);
+		rtsp_answer(q, 400);
+		return NULL;
+	}
+	s->nearcast = q->nearcast;
+	s->client = q->c->peer;
+	s->conn = q->c;
+	s->of_conn = q->c->first;
+	q->c->first = s;
+	note_node(q, s);
+	rtsp_join(s, ch);
+	return s;
+}
+
+static bool parse_from(struct request *q, int64_t *from)
+{
+	struct slice header = text_header(q->m, "Nearcast-From");
+	unsigned long long n;
+
+	*from = -1;
+	if (!header.p)
+		return true;
+	if (slice_u64(header, 65535, &n))
+		return false;
+	*from = (int64_t)n;
+	return true;
+}
+
+static void setup_answer(struct request *q, struct session *s, int i, struct rtsp_transport *t)
+{
+	const struct medium *m = &s->channel->medium[i];
+	char host[ADDR_STRLEN];
+	struct sbuf *b;
+
+	if (!t->tcp)
+		t->source = slice_of(addr_host(&q->r->conf.addr, host));
+	t->has_ssrc = m->has_ssrc;
+	t->ssrc = m->ssrc;
+	b = rtsp_head(q, 200);
+	sbuf_printf(b, "Transport: ");
+	rtsp_transport_write(b, t);
+	sbuf_printf(b, "\r\n");
+	rtsp_put_session(q, s);
+	if (s->pipelined[0])
+		sbuf_printf(b, "Pipelined-Requests: %s\r\n", s->pipelined);
+	rtsp_done(q);
+}
+
+void rtsp_setup_play(struct request *q, struct session *s)
+{
+	struct channel *ch = s ? s->channel : rtsp_channel(q);
+	bool fresh = !s;
+	struct rtsp_transport t;
+	int64_t from;
+	int i = q->track, status;
+
+	if (!ch)
+		return;
+	if (s && !slice_eq(slice_of(ch->path), q->path)) {
+		rtsp_answer(q, 455);
+		return;
+	}
+	if (i < 0 && ch->media > 1) {
+		rtsp_answer(q, 459);
+		return;
+	}
+	if (i < 0)
+		i = 0;
+	if (i >= ch->media || !parse_from(q, &from)) {
+		rtsp_answer(q, i >= ch->media ? 404 : 400);
+		return;
+	}
+	if (s && s->state == SESSION_PLAYING) {
+		rtsp_answer(q, 455);
+		return;
+	}
+	if (!s && !(s = begin(q, ch)))
+		return;
+	status = rtsp_set_transport(q, s, i, &t);
+	if (status) {
+		if (fresh)
+			rtsp_end(q->r, s, false, q->now);
+		rtsp_answer(q, status);
+		return;
+	}
+	s->m[i].from = from;
+	s->state = SESSION_READY;
+	setup_answer(q, s, i, &t);
+}
+
+/* ---- PLAY ---- */
+
+/* Only what is live can be played: "now-", or from 0 as players ask that mean the beginning of
+ * what there is. */
+static bool range_is_live(struct slice range)
+{
+	struct slice value;
+
+	if (!range.p || !text_param(range, "npt", &value))
+		return true;
+	return (value.n >= 3 && memcmp(value.p, "now", 3) == 0) ||
+	       (value.n >= 1 && (value.p[0] == '0' || value.p[0] == '-'));
+}
+
+/* One medium's part of RTP-Info: its first packet, and the timestamp that belongs to it. */
+static void rtp_info(struct request *q, struct sbuf *b, const struct session *s, int i,
+	int64_t first, const char **sep)
+{
+	const struct medium *m = &s->channel->medium[i];
+	struct iovec v;
+
+	if (first < 0)
+		return;
+	sbuf_printf(b, "%surl=%s/trackID=%d;seq=%u", *sep, s->url, i, (uint16_t)first);
+	*sep = ",";
+	if (ring_get(m->ring, first, &v)) {
+		const uint8_t *p = v.iov_base;
+
+		sbuf_printf(b, ";rtptime=%u",
+			(uint32_t)p[4] << 24 | (uint32_t)p[5] << 16 | (uint32_t)p[6] << 8 | p[7]);
+	} else if (m->last >= 0 && first == m->last + 1) {
+		int64_t since = (q->now - m->last_at) / NS_US * m->clock_rate / 1000000;
+
+		sbuf_printf(b, ";rtptime=%u", m->last_ts + (uint32_t)since);
+	}
+}
+
+static int start_media(struct request *q, struct session *s, int64_t *first)
+{
+	struct channel *ch = s->channel;
+
+	for (int i = 0; i < ch->media; i++) {
+		int err;
+
+		first[i] = -1;
+		if (!s->m[i].set_up)
+			continue;
+		first[i] = relay_add(
+			q->r->relay, &ch->medium[i], &s->m[i].rx, s->m[i].from, q->now, &err);
+		if (err) {
+			while (i-- > 0)
+				relay_remove(q->r->relay, &s->m[i].rx);
+			return err;
+		}
+		/* What was never here and cannot be had from anywhere is not promised. */
+		if (first[i] >= 0 && !ch->medium[i].gap && !ring_empty(ch->medium[i].ring) &&
+			first[i] < ring_oldest(ch->medium[i].ring))
+			first[i] = ring_oldest(ch->medium[i].ring);
+	}
+	return 0;
+}
+
+void rtsp_play(struct request *q)
+{
+	struct session *s = rtsp_need_session(q);
+	int64_t first[SDP_MAX_MEDIA];
+	const char *sep = "RTP-Info: ";
+	struct sbuf *b;
+
+	if (!s)
+		return;
+	if (s->publisher || s->state == SESSION_INIT) {
+		rtsp_answer(q, 455);
+		return;
+	}
+	if (q->track >= 0 && s->channel->media > 1) {
+		rtsp_answer(q, 460);
+		return;
+	}
+	if (!range_is_live(text_header(q->m, "Range"))) {
+		rtsp_answer(q, 457);
+		return;
+	}
+	if (s->state == SESSION_PLAYING) {
+		rtsp_head(q, 200);
+		rtsp_put_session(q, s);
+		rtsp_done(q);
+		return;
+	}
+	if (start_media(q, s, first)) {
+		rtsp_answer(q, 503);
+		return;
+	}
+	s->state = SESSION_PLAYING;
+	s->played = q->now;
+	s->channel->playing++;
+	s->channel->idle_since = NS_NEVER;
+	b = rtsp_head(q, 200);
+	rtsp_put_session(q, s);
+	sbuf_printf(b, "Range: npt=now-\r\n");
+	for (int i = 0; i < s->channel->media; i++)
+		rtp_info(q, b, s, i, first[i], &sep);
+	if (sep[0] == ',')
+		sbuf_printf(b, "\r\n");
+	rtsp_done(q);
+	q->out->actions = RTSP_PLAYED;
+	q->out->session = s;
+}
+
+/* ---- PAUSE, TEARDOWN ---- */
+
+void rtsp_pause(struct request *q)
+{
+	struct session *s = rtsp_need_session(q);
+
+	if (!s)
+		return;
+	if (s->state != SESSION_PLAYING && s->state != SESSION_RECORDING) {
+		rtsp_answer(q, 455);
+		return;
+	}
+	if (s->state == SESSION_PLAYING) {
+		rtsp_stop(q->r, s, q->now);
+		/* What comes next is what is live then. */
+		for (int i = 0; i < SDP_MAX_MEDIA; i++)
+			s->m[i].from = -1;
+		q->out->actions = RTSP_PAUSED;
+		q->out->session = s;
+	} else {
+		s->state = SESSION_READY;
+	}
+	rtsp_head(q, 200);
+	rtsp_put_session(q, s);
+	rtsp_done(q);
+}
+
+void rtsp_teardown(struct request *q)
+{
+	struct session *s = rtsp_need_session(q);
+
+	if (!s)
+		return;
+	if (q->track >= 0 && s->channel && s->channel->media > 1) {
+		rtsp_answer(q, 460);
+		return;
+	}
+	rtsp_head(q, 200);
+	rtsp_done(q);
+	q->out->actions = RTSP_TEARDOWN;
+	q->out->session = s;
+}

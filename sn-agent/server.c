@@ -1,0 +1,507 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "sn-agent/server.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/log.h"
+#include "lib/stream.h"
+#include "lib/text.h"
+
+#define MAX_IN     (TEXT_MAX_HEAD + TEXT_MAX_BODY + 4 + 65536)
+#define MAX_OUT    (2 * 1024 * 1024)
+#define RESERVE    (64 * 1024)  /* of the output that media may not use: answers need it */
+#define MAX_HELD   (128 * 1024) /* requests behind one that waits */
+#define FINISH     (1 * NS_S)
+#define END_LINGER (1 * NS_S) /* between a source's BYE and the end of a player's connection */
+#define FRAMES_MAX (64 * (4 + RING_MTU))
+
+struct conn {
+	struct server *sv;
+	struct stream *stream;
+	struct rtsp_conn rtsp;
+	size_t seen;           /* bytes at the front that text_parse has had */
+	struct channel *waits; /* a request waits for it */
+	char *held;            /* that request and all behind it */
+	size_t n_held;
+	ns_t partial_since; /* an unfinished request is there since; NS_NEVER */
+	ns_t last;          /* last whole request */
+	ns_t close_at;
+	bool finished; /* the last answer is out: no more input */
+	int busy;      /* its bytes are being worked on */
+	bool dead;     /* freed meanwhile */
+	struct conn *next, **prev;
+};
+
+struct server {
+	struct loop *loop;
+	struct listener *listener;
+	struct server_conf conf;
+	struct rtsp *rtsp;
+	struct relay *relay;
+	const struct server_ops *ops;
+	void *arg;
+	struct conn *first;
+	int conns;
+	struct server_counters count;
+	struct log_limit bad;
+	char reply[RTSP_REPLY_MAX];
+	uint8_t frames[FRAMES_MAX];
+};
+
+/* ---- a connection's life ---- */
+
+static void destroy(struct conn *c)
+{
+	free(c->held);
+	free(c);
+}
+
+static void conn_free(struct conn *c, const char *reason)
+{
+	struct server *sv = c->sv;
+
+	if (c->dead)
+		return;
+	c->dead = true;
+	while (c->rtsp.first)
+		sv->ops->end(sv->arg, c->rtsp.first, reason, false);
+	if (c->waits)
+		c->waits->users--;
+	c->waits = NULL;
+	stream_free(c->stream);
+	c->stream = NULL;
+	*c->prev = c->next;
+	if (c->next)
+		c->next->prev = c->prev;
+	sv->conns--;
+	if (c->busy == 0)
+		destroy(c);
+}
+
+static void leave(struct conn *c)
+{
+	if (--c->busy == 0 && c->dead)
+		destroy(c);
+}
+
+/* The answer that is queued goes out, then the connection ends. Its sessions end now. */
+static void finish(struct conn *c, const char *reason)
+{
+	struct server *sv = c->sv;
+
+	while (c->rtsp.first)
+		sv->ops->end(sv->arg, c->rtsp.first, reason, false);
+	c->finished = true;
+	stream_finish(c->stream, FINISH);
+}
+
+static void complain(struct conn *c, const char *what)
+{
+	char text[ADDR_STRLEN];
+
+	log_limited(&c->sv->bad, NLOG_REMOTE, "RTSP client %s: %s", addr_str(&c->rtsp.peer, text),
+		what);
+}
+
+/* ---- requests ---- */
+
+static void act(struct conn *c, const struct rtsp_reply *r)
+{
+	struct server *sv = c->sv;
+
+	if (r->actions & RTSP_SEEK)
+		sv->ops->seek(sv->arg, r->channel);
+	if (r->actions & RTSP_PLAYED)
+		sv->ops->played(sv->arg, r->session);
+	if (r->actions & RTSP_PAUSED)
+		sv->ops->paused(sv->arg, r->session);
+	if (r->actions & RTSP_RECORDED)
+		sv->ops->recorded(sv->arg, r->session);
+	if (r->actions & RTSP_TEARDOWN)
+		sv->ops->end(sv->arg, r->session, "teardown", true);
+	if (r->actions & RTSP_CLOSE && !c->dead)
+		finish(c, "bad request");
+}
+
+static bool send_reply(struct conn *c, const struct rtsp_reply *r)
+{
+	if (r->text.n == 0)
+		return true;
+	if (r->text.full || stream_write(c->stream, r->text.p, r->text.n)) {
+		c->sv->count.overflows++;
+		complain(c, "takes no answers; closed");
+		conn_free(c, "stuck");
+		return false;
+	}
+	return true;
+}
+
+/* False: the connection is gone, or its request has to wait. */
+static bool request(struct conn *c, const struct text_msg *m, ns_t now)
+{
+	struct server *sv = c->sv;
+	struct rtsp_reply r = {0};
+
+	sbuf_init(&r.text, sv->reply, sizeof(sv->reply));
+	rtsp_request(sv->rtsp, &c->rtsp, m, now, &r);
+	if (r.actions & RTSP_WAIT) {
+		c->waits = r.channel;
+		c->waits->users++;
+		act(c, &r);
+		if (c->waits->state == CHANNEL_SEEKING)
+			return false;
+		c->waits->users--; /* it could not even be sought */
+		c->waits = NULL;
+		return request(c, m, now);
+	}
+	c->last = now;
+	if (!send_reply(c, &r))
+		return false;
+	act(c, &r);
+	return !c->dead && !c->finished;
+}
+
+static void reject(struct conn *c, int status, const char *why)
+{
+	struct rtsp_reply r = {0};
+
+	c->sv->count.bad++;
+	complain(c, why);
+	sbuf_init(&r.text, c->sv->reply, sizeof(c->sv->reply));
+	rtsp_reject(c->sv->rtsp, status, &r);
+	if (send_reply(c, &r))
+		finish(c, "bad request");
+}
+
+static void frame(struct conn *c, uint8_t channel, struct slice payload, ns_t now)
+{
+	struct server *sv = c->sv;
+	const uint8_t *p = (const uint8_t *)payload.p;
+	struct session *s;
+	int medium;
+	int64_t seq;
+	bool rtcp;
+
+	s = rtsp_conn_channel(&c->rtsp, channel, &medium, &rtcp);
+	if (!s)
+		return;
+	s->active = now;
+	if (s->state == SESSION_PLAYING && rtcp) {
+		relay_feedback(sv->relay, &s->m[medium].rx, p, payload.n, now);
+	} else if (s->state == SESSION_RECORDING && medium < s->channel->media) {
+		struct medium *m = &s->channel->medium[medium];
+
+		if (rtcp)
+			relay_origin_rtcp(sv->relay, m, p, payload.n);
+		else
+			relay_rtp(sv->relay, m, p, payload.n, now, &seq);
+	}
+}
+
+/* Works off what is whole at the front of p[n]; how much that was. */
+static size_t consume(struct conn *c, const char *p, size_t n, ns_t now)
+{
+	struct text_msg m;
+	struct slice payload;
+	uint8_t channel;
+	size_t used = 0;
+	ssize_t len;
+
+	while (used < n && !c->dead && !c->finished) {
+		const char *at = p + used;
+
+		/* Blank lines between messages are harmless (RFC 9112, 2.2). */
+		if (*at == '\r' || *at == '\n') {
+			used++;
+			continue;
+		}
+		if (*at == '$') {
+			size_t f = text_frame((const uint8_t *)at, n - used, &channel, &payload);
+
+			if (f == 0)
+				break;
+			frame(c, channel, payload, now);
+			used += f;
+			continue;
+		}
+		len = text_parse(&m, at, n - used, c->seen);
+		if (len == 0) {
+			c->seen = n - used;
+			break;
+		}
+		c->seen = 0;
+		if (len < 0) {
+			reject(c, len == TEXT_TOO_LONG ? 413 : 400,
+				text_error_str((enum text_error)len));
+			return n;
+		}
+		if (!request(c, &m, now) && c->waits)
+			break; /* it stays at the front */
+		used += (size_t)len;
+	}
+	return used;
+}
+
+/* Input behind a request that waits is kept here, in order. */
+static bool hold(struct conn *c, const char *p, size_t n)
+{
+	char *more;
+
+	if (n == 0)
+		return true;
+	if (c->n_held + n > MAX_HELD || !(more = realloc(c->held, c->n_held + n))) {
+		complain(c, "too much input behind a request that waits; closed");
+		conn_free(c, "overflow");
+		return false;
+	}
+	memcpy(more + c->n_held, p, n);
+	c->held = more;
+	c->n_held += n;
+	return true;
+}
+
+static void work_off_held(struct conn *c)
+{
+	size_t used = consume(c, c->held, c->n_held, loop_now(c->sv->loop));
+
+	if (c->dead)
+		return;
+	c->n_held -= used;
+	memmove(c->held, c->held + used, c->n_held);
+}
+
+static size_t on_data(void *arg, const uint8_t *p, size_t n)
+{
+	struct conn *c = arg;
+	ns_t now = loop_now(c->sv->loop);
+	size_t used = n;
+
+	c->busy++;
+	if (c->finished) {
+		/* Nothing more is answered. */
+	} else if (c->n_held) {
+		if (hold(c, (const char *)p, n) && !c->waits)
+			work_off_held(c);
+	} else {
+		used = consume(c, (const char *)p, n, now);
+		if (!c->dead && c->waits && hold(c, (const char *)p + used, n - used))
+			used = n;
+	}
+	relay_flush(c->sv->relay);
+	c->partial_since = c->dead || used == n                   ? NS_NEVER
+	                   : c->partial_since == NS_NEVER || used ? now
+	                                                          : c->partial_since;
+	leave(c);
+	return used;
+}
+
+static void on_close(void *arg, int err)
+{
+	struct conn *c = arg;
+
+	if (err == -EMSGSIZE)
+		c->sv->count.overflows++;
+	conn_free(c, err ? "connection broke" : "connection closed");
+}
+
+static const struct stream_ops stream_ops = {NULL, on_data, on_close};
+
+static void on_accept(void *arg, int fd, const struct addr *peer)
+{
+	struct server *sv = arg;
+	struct conn *c;
+
+	if (sv->conns >= sv->conf.connections || !(c = calloc(1, sizeof(*c)))) {
+		sv->count.refused++;
+		close(fd);
+		return;
+	}
+	c->sv = sv;
+	c->rtsp.peer = *peer;
+	addr_unmap(&c->rtsp.peer);
+	c->rtsp.shell = c;
+	c->last = loop_now(sv->loop);
+	c->partial_since = c->close_at = NS_NEVER;
+	c->stream = stream_new(sv->loop, fd, &stream_ops, c, MAX_IN, MAX_OUT);
+	if (!c->stream) {
+		free(c);
+		return;
+	}
+	sv->count.accepted++;
+	sv->conns++;
+	c->next = sv->first;
+	c->prev = &sv->first;
+	if (c->next)
+		c->next->prev = &c->next;
+	sv->first = c;
+}
+
+/* ---- the server ---- */
+
+struct server *server_new(struct loop *l, const struct addr *at, const struct server_conf *conf,
+	struct rtsp *rtsp, struct relay *relay, const struct server_ops *ops, void *arg, int *err)
+{
+	struct server *sv = calloc(1, sizeof(*sv));
+
+	if (!sv) {
+		*err = -ENOMEM;
+		return NULL;
+	}
+	sv->loop = l;
+	sv->conf = *conf;
+	sv->rtsp = rtsp;
+	sv->relay = relay;
+	sv->ops = ops;
+	sv->arg = arg;
+	sv->bad = (struct log_limit)LOG_LIMIT_INIT;
+	sv->listener = listener_new(l, at, 1024, on_accept, sv, err);
+	if (!sv->listener) {
+		free(sv);
+		return NULL;
+	}
+	return sv;
+}
+
+void server_free(struct server *sv)
+{
+	if (!sv)
+		return;
+	server_stop_listening(sv);
+	while (sv->first)
+		conn_free(sv->first, "shutdown");
+	free(sv);
+}
+
+void server_set_conf(struct server *sv, const struct server_conf *conf)
+{
+	sv->conf = *conf;
+}
+
+void server_stop_listening(struct server *sv)
+{
+	listener_free(sv->listener);
+	sv->listener = NULL;
+}
+
+const struct addr *server_addr(const struct server *sv)
+{
+	return sv->listener ? listener_addr(sv->listener) : NULL;
+}
+
+int server_connections(const struct server *sv)
+{
+	return sv->conns;
+}
+
+void server_settled(struct server *sv, struct channel *ch)
+{
+	bool again = true;
+
+	/* What is answered may free connections: the walk begins anew after each. */
+	while (again) {
+		again = false;
+		for (struct conn *c = sv->first; c; c = c->next) {
+			if (c->waits != ch)
+				continue;
+			ch->users--;
+			c->waits = NULL;
+			c->busy++;
+			work_off_held(c);
+			leave(c);
+			again = true;
+			break;
+		}
+	}
+	relay_flush(sv->relay);
+}
+
+void server_tell_end(struct server *sv, struct session *s)
+{
+	struct conn *c = s->conn->shell;
+	char mem[SESSION_URL * (SDP_MAX_MEDIA + 2)];
+	struct sbuf b;
+
+	s->told_end = true;
+	if (s->nearcast) {
+		sbuf_init(&b, mem, sizeof(mem));
+		rtsp_notify_end(sv->rtsp, s, &b);
+		if (!b.full)
+			stream_write(c->stream, b.p, b.n);
+		return;
+	}
+	for (int i = 0; i < SDP_MAX_MEDIA; i++)
+		relay_send_bye(sv->relay, &s->m[i].rx);
+	c->close_at = loop_now(sv->loop) + END_LINGER;
+}
+
+void server_close(struct session *s)
+{
+	struct conn *c = s->conn->shell;
+
+	c->close_at = 0;
+}
+
+int server_frames(void *conn, uint8_t channel, const struct iovec *v, int n)
+{
+	struct conn *c = conn;
+	uint8_t *buf = c->sv->frames;
+	size_t used = stream_unsent(c->stream), len = 0;
+	int i;
+
+	for (i = 0; i < n; i++) {
+		size_t size = v[i].iov_len;
+
+		if (used + len + 4 + size > MAX_OUT - RESERVE || len + 4 + size > FRAMES_MAX)
+			break;
+		buf[len] = '$';
+		buf[len + 1] = channel;
+		buf[len + 2] = (uint8_t)(size >> 8);
+		buf[len + 3] = (uint8_t)size;
+		memcpy(buf + len + 4, v[i].iov_base, size);
+		len += 4 + size;
+	}
+	if (len && stream_write(c->stream, buf, len))
+		return 0;
+	return i;
+}
+
+static bool tick_conn(struct conn *c, ns_t now)
+{
+	const struct server_conf *conf = &c->sv->conf;
+
+	if (c->finished)
+		return false; /* the stream's linger ends it */
+	if (now >= c->close_at) {
+		finish(c, "end of stream");
+		return true;
+	}
+	if (c->partial_since != NS_NEVER && now - c->partial_since >= conf->request_timeout) {
+		c->sv->count.timeouts++;
+		reject(c, 408, "a request is not whole in time");
+		return true;
+	}
+	if (!c->rtsp.first && !c->waits && now - c->last >= conf->idle_timeout) {
+		c->sv->count.timeouts++;
+		conn_free(c, "idle");
+		return true;
+	}
+	return false;
+}
+
+void server_tick(struct server *sv, ns_t now)
+{
+	struct conn *c, *next;
+
+	for (c = sv->first; c; c = next) {
+		next = c->next;
+		tick_conn(c, now);
+	}
+}
+
+const struct server_counters *server_counters(const struct server *sv)
+{
+	return &sv->count;
+}

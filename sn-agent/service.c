@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What happens to sessions and channels: the parts call here, and here they are tied together. */
+#include <string.h>
+
+#include "lib/event.h"
+#include "lib/log.h"
+#include "sn-agent/agent.h"
+
+/* ---- the relay's way out ---- */
+
+static int send_udp(void *arg, bool rtcp, const struct addr *to, const struct iovec *v, int n)
+{
+	struct agent *a = arg;
+
+	return media_udp(a->media, rtcp, to, v, n);
+}
+
+static int send_tcp(void *arg, void *conn, uint8_t channel, const struct iovec *v, int n)
+{
+	(void)arg;
+	return server_frames(conn, channel, v, n);
+}
+
+static void missing(void *arg, struct medium *m, int64_t seq)
+{
+	(void)arg;
+	feed_missing(m, seq);
+}
+
+const struct relay_io agent_relay_io = {send_udp, send_tcp, missing};
+
+void agent_catch_up(void *arg)
+{
+	struct agent *a = arg;
+
+	loop_timer_at(a->catch_up, relay_catch_up(&a->relay, loop_now(a->loop)));
+}
+
+/* ---- events ---- */
+
+static struct js *session_event(const struct session *s)
+{
+	struct js *e = js_object();
+	char text[ADDR_STRLEN];
+
+	js_put_str(e, "session", s->id_text);
+	js_put_str(e, "channel", s->channel ? s->channel->path : NULL);
+	js_put_str(e, "client", addr_str(&s->client, text));
+	if (s->node[0])
+		js_put_str(e, "node", s->node);
+	return e;
+}
+
+static void say_started(struct agent *a, struct session *s)
+{
+	struct js *e = session_event(s), *from = js_array();
+	bool tcp = false, any = false;
+
+	for (int i = 0; i < s->channel->media; i++) {
+		tcp |= s->m[i].set_up && s->m[i].rx.tcp;
+		any |= s->m[i].from >= 0;
+	}
+	js_put_str(e, "transport", tcp ? "tcp" : "udp");
+	js_put_bool(e, "failover", s->nearcast);
+	if (any) {
+		for (int i = 0; i < s->channel->media; i++) {
+			struct js *o = js_object();
+
+			js_put_int(o, "media", i);
+			js_put_int(o, "seq", s->m[i].from);
+			js_push(from, o);
+		}
+		js_put(e, "from", from);
+	} else {
+		js_free(from);
+	}
+	event_emit("session_start", loop_now(a->loop), e);
+}
+
+static void say_over(struct agent *a, struct session *s, const char *reason)
+{
+	struct js *e = session_event(s);
+	uint64_t packets = 0, bytes = 0, dropped = 0, repaired = 0;
+	ns_t now = loop_now(a->loop);
+
+	for (int i = 0; i < SDP_MAX_MEDIA; i++) {
+		packets += s->m[i].rx.packets;
+		bytes += s->m[i].rx.bytes;
+		dropped += s->m[i].rx.dropped;
+		repaired += s->m[i].rx.repaired;
+	}
+	js_put_str(e, "reason", reason);
+	js_put_real(e, "seconds", (double)(now - s->started) / NS_S);
+	if (!s->publisher) {
+		js_put_int(e, "packets", (int64_t)packets);
+		js_put_int(e, "bytes", (int64_t)bytes);
+		js_put_int(e, "dropped", (int64_t)dropped);
+		js_put_int(e, "repaired", (int64_t)repaired);
+	}
+	event_emit(s->publisher ? "publisher_end" : "session_end", now, e);
+}
+
+static void say_channel(struct agent *a, const char *event, const struct channel *ch)
+{
+	struct js *e = js_object(), *last = js_array();
+
+	js_put_str(e, "channel", ch->path);
+	for (int i = 0; i < ch->media; i++) {
+		struct js *o = js_object();
+
+		js_put_int(o, "media", i);
+		js_put_int(o, "last", ch->medium[i].last < 0 ? -1 : ch->medium[i].last & 0xffff);
+		js_put_int(o, "packets", (int64_t)ch->medium[i].packets);
+		js_push(last, o);
+	}
+	js_put(e, "media", last);
+	event_emit(event, loop_now(a->loop), e);
+}
+
+/* ---- channels ---- */
+
+static void channel_ended(void *arg, struct channel *ch)
+{
+	struct agent *a = arg;
+
+	log_msg(NLOG_INFO, "channel %s has ended", ch->path);
+	say_channel(a, "channel_ended", ch);
+	relay_flush(&a->relay);
+	agent_catch_up(a);
+	for (struct session *s = a->rtsp.sessions.first; s; s = s->next)
+		if (s->channel == ch && s->state == SESSION_PLAYING && !s->told_end)
+			server_tell_end(a->server, s);
+}
+
+static void channel_settled(void *arg, struct channel *ch)
+{
+	struct agent *a = arg;
+
+	if (ch->state == CHANNEL_REFUSED)
+		log_msg(NLOG_INFO, "channel %s: no upstream has it (%d)", ch->path, ch->refusal);
+	server_settled(a->server, ch);
+}
+
+const struct feed_ops agent_feed_ops = {channel_settled, channel_ended};
+
+static void channel_goes(struct agent *a, struct channel *ch, const char *event)
+{
+	if (event)
+		say_channel(a, event, ch);
+	feed_free(ch->feed);
+	channel_free(&a->channels, ch);
+}
+
+static void channel_time(struct agent *a, ns_t now)
+{
+	struct channel *ch;
+	enum channel_due due;
+
+	while ((due = channels_tick(&a->channels, now, &ch)) != CHANNEL_NOTHING) {
+		switch (due) {
+		case CHANNEL_END:
+			ch->grace = NS_NEVER;
+			channel_set_state(ch, CHANNEL_ENDED, now);
+			channel_ended(a, ch);
+			break;
+		case CHANNEL_PRUNE:
+			log_msg(NLOG_INFO, "channel %s: nobody plays it, unsubscribed", ch->path);
+			channel_goes(a, ch, "unsubscribe");
+			break;
+		case CHANNEL_FORGOTTEN:
+		case CHANNEL_NOTHING: channel_goes(a, ch, NULL); break;
+		}
+	}
+}
+
+/* ---- sessions: what the RTSP server has decided ---- */
+
+static void seek(void *arg, struct channel *ch)
+{
+	struct agent *a = arg;
+
+	feed_seek(a->feeds, ch);
+}
+
+static void played(void *arg, struct session *s)
+{
+	struct agent *a = arg;
+
+	if (!s->spoke) {
+		a->sessions_total++;
+		say_started(a, s);
+	}
+	s->spoke = true;
+	for (int i = 0; i < s->channel->media; i++)
+		relay_send_report(&a->relay, &s->m[i].rx);
+	agent_catch_up(a);
+	feed_play(s->channel);
+	if (s->channel->state == CHANNEL_ENDED && !s->told_end)
+		server_tell_end(a->server, s);
+	announcer_now(a->announcer);
+}
+
+static void paused(void *arg, struct session *s)
+{
+	(void)arg;
+	(void)s;
+}
+
+static void recorded(void *arg, struct session *s)
+{
+	struct agent *a = arg;
+	char text[ADDR_STRLEN];
+
+	if (s->spoke)
+		return;
+	s->spoke = true;
+	a->publishers_total++;
+	log_msg(NLOG_INFO, "%s publishes %s, %d media", addr_str(&s->client, text),
+		s->channel->path, s->channel->media);
+	struct js *e = session_event(s);
+	js_put_int(e, "media", s->channel->media);
+	js_put_str(e, "transport", s->m[0].rx.tcp ? "tcp" : "udp");
+	event_emit("publisher", loop_now(a->loop), e);
+}
+
+static void end(void *arg, struct session *s, const char *reason, bool torn_down)
+{
+	struct agent *a = arg;
+	struct channel *ended;
+
+	relay_flush(&a->relay);
+	if (s->spoke)
+		say_over(a, s, reason);
+	ended = rtsp_end(&a->rtsp, s, torn_down, loop_now(a->loop));
+	if (ended)
+		channel_ended(a, ended);
+}
+
+const struct server_ops agent_server_ops = {seek, played, paused, recorded, end};
+
+/* ---- time ---- */
+
+static void measure(struct agent *a, ns_t now)
+{
+	int at = a->samples % AGENT_SAMPLES, oldest;
+
+	a->sample[at] = a->relay.bytes_out;
+	a->sampled[at] = now;
+	a->samples++;
+	oldest = a->samples < AGENT_SAMPLES ? 0 : a->samples % AGENT_SAMPLES;
+	if (now > a->sampled[oldest])
+		a->kbps = (a->sample[at] - a->sample[oldest]) * 8 * 1000000 /
+		          (uint64_t)(now - a->sampled[oldest]);
+	a->rtsp.kbps = a->kbps;
+}
+
+static void silent_sessions(struct agent *a, ns_t now)
+{
+	struct session *s;
+
+	while ((s = sessions_silent(&a->rtsp.sessions, a->rtsp.conf.session_timeout, now))) {
+		char text[ADDR_STRLEN];
+
+		a->timeouts++;
+		log_msg(NLOG_REMOTE, "session %s of %s: no sign of life, ended", s->id_text,
+			addr_str(&s->client, text));
+		server_close(s);
+		end(a, s, "timeout", false);
+	}
+}
+
+void agent_house_keeping(void *arg)
+{
+	struct agent *a = arg;
+	ns_t now = loop_now(a->loop);
+
+	measure(a, now);
+	silent_sessions(a, now);
+	channel_time(a, now);
+	server_tick(a->server, now);
+	loop_timer_at(a->house, now + AGENT_HOUSE);
+	if (a->stopping && (a->rtsp.sessions.players == 0 || now >= a->stop_by))
+		loop_stop(a->loop);
+}

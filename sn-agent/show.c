@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What operators ask: the control socket's commands, and the metrics. */
+#include <string.h>
+
+#include "lib/log.h"
+#include "sn-agent/agent.h"
+
+/* ---- show ---- */
+
+static enum ctl_code show_status(void *ctx, struct slice args, struct js *o)
+{
+	struct agent *a = ctx;
+	char text[ADDR_STRLEN];
+
+	(void)args;
+	js_put_str(o, "name", a->conf.name);
+	js_put_str(o, "software", a->software);
+	js_put_str(o, "address", addr_host(&a->conf.address, text));
+	js_put_int(o, "rtsp_port", a->conf.rtsp.port);
+	js_put_int(o, "rtp_port", a->conf.rtp.port);
+	js_put_real(o, "uptime", (double)(loop_now(a->loop) - a->started) / NS_S);
+	js_put_bool(o, "healthy", selfcheck_healthy(a->selfcheck));
+	js_put_bool(o, "draining", a->rtsp.draining);
+	js_put_bool(o, "stopping", a->stopping);
+	js_put_int(o, "sessions", a->rtsp.sessions.players);
+	js_put_int(o, "max_sessions", a->conf.capacity.sessions);
+	js_put_int(o, "publishers", a->rtsp.sessions.publishers);
+	js_put_int(o, "channels", a->channels.n);
+	js_put_int(o, "connections", server_connections(a->server));
+	js_put_int(o, "kbps", (int64_t)a->kbps);
+	js_put_int(o, "max_kbps", a->conf.capacity.kbps);
+	js_put_int(o, "announcements", (int64_t)announcer_sent(a->announcer));
+	return CTL_OK;
+}
+
+static struct js *show_medium(const struct medium *m, ns_t now)
+{
+	struct js *o = js_object();
+
+	js_put_int(o, "media", m->index);
+	js_put_int(o, "clock_rate", m->clock_rate);
+	js_put_int(o, "ssrc", m->has_ssrc ? m->ssrc : 0);
+	js_put_int(o, "packets", (int64_t)m->packets);
+	js_put_int(o, "bytes", (int64_t)m->bytes);
+	js_put_int(o, "duplicates", (int64_t)m->duplicates);
+	js_put_int(o, "receivers", m->receivers);
+	js_put_int(o, "ring_packets", ring_count(m->ring));
+	js_put_int(o, "ring_bytes", (int64_t)ring_bytes(m->ring));
+	if (!ring_empty(m->ring)) {
+		js_put_int(o, "oldest", ring_oldest(m->ring) & 0xffff);
+		js_put_int(o, "newest", ring_newest(m->ring) & 0xffff);
+		js_put_real(o, "silent_ms", (double)(now - m->last_at) / NS_MS);
+	}
+	if (m->gap)
+		js_put_int(o, "missing", gap_missing(m->gap));
+	if (m->old)
+		js_put_int(o, "fetching", fetch_count(m->old));
+	return o;
+}
+
+static enum ctl_code show_channels(void *ctx, struct slice args, struct js *out)
+{
+	struct agent *a = ctx;
+	struct js *list = js_array();
+	ns_t now = loop_now(a->loop);
+
+	(void)args;
+	for (const struct channel *ch = a->channels.first; ch; ch = ch->next) {
+		struct js *o = js_object(), *media = js_array();
+
+		js_put_str(o, "path", ch->path);
+		js_put_str(o, "state", channel_state_str(ch->state));
+		js_put_str(o, "source", ch->local ? "publisher" : "upstream");
+		js_put_str(o, "publisher", ch->publisher ? ch->publisher->id_text : NULL);
+		if (ch->feed)
+			feed_show(ch->feed, o);
+		js_put_int(o, "playing", ch->playing);
+		for (int i = 0; i < ch->media; i++)
+			js_push(media, show_medium(&ch->medium[i], now));
+		js_put(o, "media", media);
+		js_push(list, o);
+	}
+	js_put(out, "channels", list);
+	return CTL_OK;
+}
+
+static enum ctl_code show_sessions(void *ctx, struct slice args, struct js *out)
+{
+	struct agent *a = ctx;
+	struct js *list = js_array();
+	ns_t now = loop_now(a->loop);
+	char text[ADDR_STRLEN];
+
+	(void)args;
+	for (const struct session *s = a->rtsp.sessions.first; s; s = s->next) {
+		struct js *o = js_object();
+		uint64_t packets = 0, bytes = 0, dropped = 0, repaired = 0;
+
+		for (int i = 0; i < SDP_MAX_MEDIA; i++) {
+			packets += s->m[i].rx.packets;
+			bytes += s->m[i].rx.bytes;
+			dropped += s->m[i].rx.dropped;
+			repaired += s->m[i].rx.repaired;
+		}
+		js_put_str(o, "id", s->id_text);
+		js_put_str(o, "role", s->publisher ? "publisher" : "player");
+		js_put_str(o, "state", session_state_str(s->state));
+		js_put_str(o, "client", addr_str(&s->client, text));
+		js_put_str(o, "channel", s->channel ? s->channel->path : NULL);
+		js_put_str(o, "node", s->node[0] ? s->node : NULL);
+		js_put_bool(o, "failover", s->nearcast);
+		js_put_real(o, "seconds", (double)(now - s->started) / NS_S);
+		js_put_real(o, "silent", (double)(now - s->active) / NS_S);
+		js_put_int(o, "packets", (int64_t)packets);
+		js_put_int(o, "bytes", (int64_t)bytes);
+		js_put_int(o, "dropped", (int64_t)dropped);
+		js_put_int(o, "repaired", (int64_t)repaired);
+		js_push(list, o);
+	}
+	js_put(out, "sessions", list);
+	return CTL_OK;
+}
+
+static enum ctl_code show_upstreams(void *ctx, struct slice args, struct js *out)
+{
+	struct agent *a = ctx;
+
+	(void)args;
+	js_put(out, "upstreams", feeds_show(a->feeds));
+	return CTL_OK;
+}
+
+static enum ctl_code show_counters(void *ctx, struct slice args, struct js *out)
+{
+	struct agent *a = ctx;
+	int n = agent_fill_metrics(a);
+
+	(void)args;
+	for (int i = 0; i < n; i++) {
+		const struct metric *m = &a->metric[i];
+
+		js_put_int(out, m->name + strlen("nearcast_sn_"),
+			(int64_t)(m->value ? *m->value : m->read(m->arg)));
+	}
+	return CTL_OK;
+}
+
+static enum ctl_code drain(void *ctx, struct slice args, struct js *out)
+{
+	struct agent *a = ctx;
+
+	(void)args;
+	agent_drain(a, true);
+	js_put_bool(out, "draining", true);
+	js_put_int(out, "sessions", a->rtsp.sessions.players);
+	return CTL_OK;
+}
+
+static enum ctl_code undrain(void *ctx, struct slice args, struct js *out)
+{
+	struct agent *a = ctx;
+
+	(void)args;
+	if (a->stopping) {
+		js_put_str(out, "error", "it is stopping");
+		return CTL_CONFLICT;
+	}
+	agent_drain(a, false);
+	js_put_bool(out, "draining", false);
+	return CTL_OK;
+}
+
+static enum ctl_code reload(void *ctx, struct slice args, struct js *out)
+{
+	struct conf_errors e = {.n = 0};
+
+	(void)args;
+	if (agent_reload(ctx, &e)) {
+		js_put_str(out, "error", e.text);
+		return CTL_CONFLICT;
+	}
+	return CTL_OK;
+}
+
+const struct ctl_command agent_commands[] = {
+	{"show status", NULL, "this node, its load and health", show_status},
+	{"show channels", NULL, "channels, where they come from, their rings", show_channels},
+	{"show sessions", NULL, "players and publishers", show_sessions},
+	{"show upstreams", NULL, "nodes that channels are subscribed at", show_upstreams},
+	{"show counters", NULL, "all counters", show_counters},
+	{"drain", NULL, "take no new sessions", drain},
+	{"undrain", NULL, "take sessions again", undrain},
+	{"reload", NULL, "read the configuration again", reload},
+};
+const int agent_n_commands = sizeof(agent_commands) / sizeof(agent_commands[0]);
+
+/* ---- metrics ---- */
+
+static uint64_t read_healthy(void *arg)
+{
+	return selfcheck_healthy(((struct agent *)arg)->selfcheck);
+}
+
+static uint64_t read_draining(void *arg)
+{
+	return ((struct agent *)arg)->rtsp.draining;
+}
+
+static uint64_t read_players(void *arg)
+{
+	return (uint64_t)((struct agent *)arg)->rtsp.sessions.players;
+}
+
+static uint64_t read_publishers(void *arg)
+{
+	return (uint64_t)((struct agent *)arg)->rtsp.sessions.publishers;
+}
+
+static uint64_t read_channels(void *arg)
+{
+	return (uint64_t)((struct agent *)arg)->channels.n;
+}
+
+static uint64_t read_connections(void *arg)
+{
+	return (uint64_t)server_connections(((struct agent *)arg)->server);
+}
+
+static uint64_t read_announcements(void *arg)
+{
+	return announcer_sent(((struct agent *)arg)->announcer);
+}
+
+static uint64_t read_lag(void *arg)
+{
+	return selfcheck_lag_us(((struct agent *)arg)->selfcheck);
+}
+
+static uint64_t read_answer(void *arg)
+{
+	return selfcheck_answer_us(((struct agent *)arg)->selfcheck);
+}
+
+int agent_fill_metrics(struct agent *a)
+{
+	const struct server_counters *sv = server_counters(a->server);
+	const struct media_counters *md = media_counters(a->media);
+	const struct feed_counters *fd = feeds_counters(a->feeds);
+#define COUNTER(n, h, v)                                                                           \
+	{                                                                                          \
+		"nearcast_sn_" n, h, METRIC_COUNTER, NULL, v, NULL, NULL                           \
+	}
+#define GAUGE(n, h, f)                                                                             \
+	{                                                                                          \
+		"nearcast_sn_" n, h, METRIC_GAUGE, NULL, NULL, f, a                                \
+	}
+	const struct metric table[] = {
+		GAUGE("healthy", "1: its service answers its own checks", read_healthy),
+		GAUGE("draining", "1: takes no new sessions", read_draining),
+		GAUGE("sessions", "players now", read_players),
+		GAUGE("publishers", "publishers now", read_publishers),
+		GAUGE("channels", "channels known now", read_channels),
+		GAUGE("connections", "RTSP connections now", read_connections),
+		{"nearcast_sn_kbps", "RTP sent, kbit/s over the last second", METRIC_GAUGE, NULL,
+			&a->kbps, NULL, NULL},
+		GAUGE("loop_lag_us", "largest lateness of the loop, last check", read_lag),
+		GAUGE("answer_us", "time of the last self check", read_answer),
+		{"nearcast_sn_announcements_total", "announcements sent", METRIC_COUNTER, NULL,
+			NULL, read_announcements, a},
+		COUNTER("sessions_total", "players ever", &a->sessions_total),
+		COUNTER("publishers_total", "publishers ever", &a->publishers_total),
+		COUNTER("session_timeouts_total", "sessions without a sign of life", &a->timeouts),
+		COUNTER("requests_total", "RTSP requests", &a->rtsp.requests),
+		COUNTER("errors_4xx_total", "requests refused", &a->rtsp.errors_4xx),
+		COUNTER("errors_5xx_total", "requests failed", &a->rtsp.errors_5xx),
+		COUNTER("refused_capacity_total", "answered 453", &a->rtsp.refused_capacity),
+		COUNTER("refused_loop_total", "answered 482", &a->rtsp.refused_loop),
+		COUNTER("connections_total", "RTSP connections ever", &sv->accepted),
+		COUNTER("connections_refused_total", "over the limit", &sv->refused),
+		COUNTER("bad_requests_total", "no RTSP, or too long", &sv->bad),
+		COUNTER("request_timeouts_total", "slow or idle connections", &sv->timeouts),
+		COUNTER("overflows_total", "connections that overran a buffer", &sv->overflows),
+		COUNTER("rtp_in_total", "RTP packets taken in", &a->relay.packets_in),
+		COUNTER("rtp_in_bytes_total", "their bytes", &a->relay.bytes_in),
+		COUNTER("rtp_duplicates_total", "had already, or too old", &a->relay.duplicates),
+		COUNTER("rtp_malformed_total", "no RTP", &a->relay.malformed),
+		COUNTER("rtp_unknown_total", "RTP of no session", &md->unknown_rtp),
+		COUNTER("rtcp_unknown_total", "RTCP of no session", &md->unknown_rtcp),
+		COUNTER("rtcp_malformed_total", "no RTCP", &a->relay.rtcp_malformed),
+		COUNTER("restarts_total", "sources that numbered anew", &a->relay.restarts),
+		COUNTER("rtp_out_total", "RTP packets sent", &a->relay.packets_out),
+		COUNTER("rtp_out_bytes_total", "their bytes", &a->relay.bytes_out),
+		COUNTER("rtp_dropped_total", "no room at a receiver", &a->relay.dropped),
+		COUNTER("nacked_total", "packets that receivers asked for", &a->relay.nacks),
+		COUNTER("repaired_total", "of these sent from a ring", &a->relay.repaired),
+		COUNTER("unrepaired_total", "of these not in a ring", &a->relay.unrepaired),
+		COUNTER("repairs_refused_total", "asked for too fast", &a->relay.repairs_refused),
+		COUNTER("upstream_subscribed_total", "subscriptions", &fd->subscribed),
+		COUNTER("upstream_failed_total", "subscriptions that failed", &fd->failed),
+		COUNTER("upstream_switches_total", "changes of upstream", &fd->switches),
+		COUNTER("upstream_nacked_total", "packets asked of upstreams", &fd->nacked),
+		COUNTER("upstream_recovered_total", "of these that came", &fd->recovered),
+	};
+#undef COUNTER
+#undef GAUGE
+	_Static_assert(sizeof(table) <= sizeof(a->metric), "AGENT_METRICS is too small");
+	memcpy(a->metric, table, sizeof(table));
+	return sizeof(table) / sizeof(table[0]);
+}
