@@ -6,6 +6,7 @@
 fuzz_targets =
 
 # lib
+fuzz_targets += tests/fuzz/fuzz_rtspc
 fuzz_targets +=
 
 # arn

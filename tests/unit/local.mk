@@ -6,6 +6,7 @@
 unit_tests =
 
 # lib
+unit_tests += tests/unit/check_rtspc
 unit_tests += tests/unit/check_addr
 unit_tests += tests/unit/check_conf
 unit_tests += tests/unit/check_ctl
