@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * nearctl: the operator's command. It sends the words it is given to a daemon's control socket and
+ * shows the answer; which words there are is the daemon's business (`nearctl help`).
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "lib/ctl.h"
+#include "nearctl/table.h"
+
+static const char *const default_sockets[] = {
+	"/run/nearcast/arn.sock", "/run/nearcast/sn.sock", NULL};
+
+static void usage(FILE *to)
+{
+	fputs("usage: nearctl [-s SOCKET] [--json] COMMAND [ARGUMENT...]\n"
+	      "Asks a nearcast daemon on this host; `nearctl help` lists what it understands.\n\n"
+	      "  -s, --socket SOCKET  the daemon's control socket; without it the first of\n"
+	      "                       /run/nearcast/arn.sock and /run/nearcast/sn.sock that "
+	      "answers\n"
+	      "      --json           the answer as it came, for programs\n"
+	      "      --help           show this and exit\n"
+	      "      --version        show the version and exit\n\n"
+	      "exit codes: 0 done, 1 the daemon refused, 64 bad usage, 69 no daemon reached\n",
+		to);
+}
+
+/* The words with single blanks between them; free() it. */
+static char *join(char **word, int n)
+{
+	size_t len = 1;
+	char *line, *at;
+
+	for (int i = 0; i < n; i++)
+		len += strlen(word[i]) + 1;
+	line = at = malloc(len);
+	if (!line)
+		abort();
+	for (int i = 0; i < n; i++)
+		at += sprintf(at, "%s%s", i ? " " : "", word[i]);
+	return line;
+}
+
+/* Asks the one socket that was named, or the first default one that answers. */
+static int ask(const char *socket, const char *line, struct js **body)
+{
+	const char *const named[] = {socket, NULL}, *const *at = socket ? named : default_sockets;
+	char err[160];
+	int code;
+
+	for (;; at++) {
+		code = ctl_call(*at, line, body, err);
+		if (code >= 0)
+			return code;
+		/* Only one that nobody serves is passed over; an answer that fails is final. */
+		if (at[1] == NULL || (code != -ENOENT && code != -ECONNREFUSED))
+			break;
+		fprintf(stderr, "nearctl: %s\n", err);
+	}
+	fprintf(stderr, "nearctl: %s\n", err);
+	return code;
+}
+
+static int show(int code, const struct js *body, bool json)
+{
+	const char *error = js_str(js_get(body, "error"));
+	char *text;
+
+	if (json) {
+		text = js_dump(body);
+		puts(text);
+		free(text);
+	} else if (code < 300) {
+		table_print(stdout, body);
+	}
+	if (code >= 300)
+		fprintf(stderr, "nearctl: %d %s\n", code, error ? error : "refused");
+	return code < 300 ? EX_OK : EXIT_FAILURE;
+}
+
+int main(int argc, char **argv)
+{
+	enum { OPT_JSON = 256, OPT_HELP, OPT_VERSION };
+	static const struct option options[] = {
+		{"socket", required_argument, NULL, 's'},
+		{"json", no_argument, NULL, OPT_JSON},
+		{"help", no_argument, NULL, OPT_HELP},
+		{"version", no_argument, NULL, OPT_VERSION},
+		{0},
+	};
+	const char *socket = NULL;
+	struct js *body;
+	bool json = false;
+	char *line;
+	int o, code;
+
+	while ((o = getopt_long(argc, argv, "s:", options, NULL)) != -1) {
+		switch (o) {
+		case 's': socket = optarg; break;
+		case OPT_JSON: json = true; break;
+		case OPT_HELP: usage(stdout); return EX_OK;
+		case OPT_VERSION: printf("nearctl (nearcast) %s\n", PACKAGE_VERSION); return EX_OK;
+		default: usage(stderr); return EX_USAGE;
+		}
+	}
+	if (optind == argc) {
+		usage(stderr);
+		return EX_USAGE;
+	}
+	line = join(argv + optind, argc - optind);
+	code = ask(socket, line, &body);
+	free(line);
+	if (code < 0)
+		return code == -EINVAL ? EX_USAGE : EX_UNAVAILABLE;
+	code = show(code, body, json);
+	js_free(body);
+	if (fflush(stdout) == EOF || ferror(stdout)) {
+		fprintf(stderr, "nearctl: writing the answer: %s\n", strerror(errno));
+		return EX_IOERR;
+	}
+	return code;
+}
