@@ -25,6 +25,7 @@ dist_nearlab_DATA = \
 	lab/nearlab_lib/rtp.py \
 	lab/nearlab_lib/rtpdump.py \
 	lab/nearlab_lib/scenario.py \
+	lab/nearlab_lib/soak.py \
 	lab/nearlab_lib/state.py \
 	lab/nearlab_lib/timeline.py \
 	lab/nearlab_lib/topology.py

@@ -20,8 +20,11 @@ from nearlab_lib.topology import Internet
 class Fig6(Internet):
     """One way: 5 ms on the access link, 15 ms between the two autonomous systems."""
 
-    def build(self, delay=5, loss=0, far=15):
-        """delay (ms), loss (%): of the access link; far (ms): of the link between the ASes."""
+    def build(self, delay=5, loss=0, far=15, http=0):
+        """
+        delay (ms), loss (%): of the access link; far (ms): of the link between the ASes;
+        http: port of a web server that sn806 and sn810 announce (0: none).
+        """
         self.addAS(64502, "10.2.0.0/16", "the client's ISP, an affiliate")
         self.addRouter("acc", 64502)
         self.addRouter("core", 64502)
@@ -31,8 +34,8 @@ class Fig6(Internet):
 
         self.addLan("lan804", "10.2.0.0/24", router="colo")
         self.addArn("arn804", "lan804", 4)
-        self.addServiceNode("sn806", "lan804", 6, upstream="sn808")
-        self.addServiceNode("sn810", "lan804", 10, upstream="sn808")
+        self.addServiceNode("sn806", "lan804", 6, upstream="sn808", http=http)
+        self.addServiceNode("sn810", "lan804", 10, upstream="sn808", http=http)
 
         self.addClient("c802", "acc", "10.2.82.0/30", delay=delay, loss=loss)
 

@@ -3,12 +3,19 @@
 
 import json
 import os
+import threading
 
+LOCK = threading.Lock()  # pyplot is for one thread at a time
 COLOURS = ["#4c72b0", "#dd8452", "#55a868", "#8172b3", "#937860", "#64b5cd"]
 
 
 def draw(folder, cache):
     """timeline.png of the report in a folder. `cache`: where matplotlib may keep its fonts."""
+    with LOCK:
+        _draw(folder, cache)
+
+
+def _draw(folder, cache):
     os.environ.setdefault("MPLCONFIGDIR", os.path.join(cache, "matplotlib"))
     os.makedirs(os.environ["MPLCONFIGDIR"], exist_ok=True)
     import matplotlib  # pylint: disable=import-outside-toplevel

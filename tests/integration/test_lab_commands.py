@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The nearlab command in a running lab: what it prints, and its exit codes."""
+
+import json
+import os
+import signal
+import subprocess
+
+import pytest
+from conftest import wait_until
+from lab_tools import NEARLAB, in_node, nearlab
+
+
+@pytest.fixture(scope="module")
+def lab():
+    """A running figure 6."""
+    nearlab("up", "fig6", "--detach", "--name", "commands", timeout=120)
+    yield "commands"
+    nearlab("down", "--name", "commands")
+
+
+def test_list_names_topologies_nodes_and_scenarios():
+    listing = json.loads(nearlab("list", "--json").stdout)
+    assert {"fig3", "fig6"} <= set(listing)
+    assert {"kill-sn", "hang-sn", "cut-sn", "slow-sn"} <= set(listing["fig6"]["scenarios"])
+    assert {"arn804", "sn806", "sn808", "sn810", "c802", "src803"} <= set(listing["fig6"]["nodes"])
+    assert {"R1", "R6", "S1", "S2", "C1", "C2"} <= set(listing["fig3"]["nodes"])
+
+
+@pytest.mark.parametrize("argv,code,words", [
+    (["up", "fig99"], 1, "no topology 'fig99'"),
+    (["up", "fig6", "--param", "colour=blue"], 1, "no parameter 'colour'"),
+    (["run", "fig6", "kill-arn"], 1, "made for fig3"),
+    (["run", "fig6", "nonsense"], 1, "no scenario 'nonsense'"),
+    (["run", "fig6"], 64, "usage"),
+    (["frobnicate"], 64, "usage"),
+    (["exec", "--name", "nowhere", "c802", "--", "true"], 1, "no lab named 'nowhere'"),
+])
+def test_wrong_use_says_what_is_wrong(argv, code, words):
+    done = nearlab(*argv, check=False)
+    assert done.returncode == code
+    assert words in done.stderr
+
+
+@pytest.mark.parametrize("code", [0, 1, 7, 255])
+def test_exec_passes_the_exit_code_on(lab, code):
+    assert in_node(lab, "c802", "sh", "-c", f"exit {code}", check=False).returncode == code
+
+
+def test_exec_of_what_is_not_there_is_127(lab):
+    done = in_node(lab, "c802", "/no/such/program", check=False)
+    assert done.returncode == 127
+
+
+def test_exec_in_an_unknown_node_names_those_that_are(lab):
+    done = in_node(lab, "c999", "true", check=False)
+    assert done.returncode == 1
+    assert "c802" in done.stderr
+
+
+def test_exec_gives_a_node_its_own_run_and_resolver(lab):
+    in_node(lab, "c802", "sh", "-c", "echo here > /run/mine")
+    assert in_node(lab, "src803", "test", "-e", "/run/mine", check=False).returncode == 1
+    assert in_node(lab, "c802", "cat", "/run/mine").stdout == "here\n"
+    assert "10.1.18.27 acme.com" in in_node(lab, "c802", "cat", "/etc/hosts").stdout
+    assert in_node(lab, "c802", "cat", "/etc/resolv.conf").returncode == 0
+
+
+def test_exec_has_standard_input_and_the_working_folder(lab, tmp_path):
+    done = subprocess.run([NEARLAB, "exec", "--name", lab, "c802", "--", "sh", "-c", "cat; pwd"],
+                          input="through\n", text=True, capture_output=True, cwd=tmp_path,
+                          check=True)
+    assert done.stdout == f"through\n{tmp_path}\n"
+
+
+@pytest.mark.parametrize("sig,code", [(signal.SIGTERM, 9), (signal.SIGINT, 8)])
+def test_exec_passes_signals_on(lab, sig, code):
+    script = "trap 'exit 9' TERM; trap 'exit 8' INT; echo ready; while :; do sleep 0.05; done"
+    with subprocess.Popen([NEARLAB, "exec", "--name", lab, "c802", "--", "sh", "-c", script],
+                          stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(sig)
+        assert process.wait(10) == code
+
+
+def test_a_killed_exec_takes_its_command_with_it(lab):
+    with subprocess.Popen([NEARLAB, "exec", "--name", lab, "c802", "--", "sleep", "987654"],
+                          stdin=subprocess.DEVNULL) as process:
+        def there():
+            return in_node(lab, "c802", "pgrep", "-f", "^sleep 987654", check=False).stdout
+        wait_until(there, "the command runs")
+        process.kill()
+        process.wait()
+        wait_until(lambda: not there(), "the command has ended")
+
+
+def test_status_lists_nodes_and_daemons(lab):
+    status = json.loads(nearlab("status", "--name", lab, "--json").stdout)
+    assert status["topology"] == "fig6"
+    assert status["state"] == "ready"
+    assert status["nodes"]["sn806"]["daemons"]["sn-agent"]["state"] == "running"
+    assert set(status["nodes"]["arn804"]["daemons"]) == {"arn", "bird"}
+    delays = {tuple(sorted(link["ends"])): link["delay"] for link in status["links"]}
+    assert delays[("acc", "c802")] == 5
+    assert delays[("core", "edge")] == 15
+
+
+def test_links_have_their_delay(lab):
+    def best(target):
+        out = in_node(lab, "c802", "ping", "-c5", "-i0.2", "-q", target).stdout
+        return float(out.rsplit("=", 1)[1].split("/")[0])
+    assert 10 <= best("10.2.0.6") < 14
+    assert 40 <= best("10.8.0.8") < 46
+
+
+def test_routers_speak_ospf_bgp_and_bfd(lab):
+    bird = ["birdc", "-s", "/run/bird/bird.ctl", "show"]
+    assert in_node(lab, "core", *bird, "ospf", "neighbors").stdout.count("Full") == 2
+    protocols = in_node(lab, "core", *bird, "protocols").stdout
+    assert protocols.count("Established") == 3
+    assert in_node(lab, "core", *bird, "bfd", "sessions").stdout.count("Up") == 3
+
+
+def test_the_anycast_block_stays_inside_its_as(lab):
+    block = ["ip", "route", "show", "10.1.18.0/24"]
+    assert in_node(lab, "acc", *block).stdout
+    assert not in_node(lab, "edge", *block).stdout
+
+
+def test_a_fault_is_seen_in_status_and_healed(lab):
+    def state():
+        status = json.loads(nearlab("status", "--name", lab, "--json").stdout)
+        return status["nodes"]["sn810"]["daemons"]["sn-agent"]["state"], status["faults"]
+
+    nearlab("fault", "--name", lab, "kill-sn", "sn810")
+    wait_until(lambda: state()[0] == "killed by SIGKILL", "the agent is dead")
+    assert state()[1] == [{"kind": "kill", "target": "sn810"}]
+    nearlab("heal", "--name", lab)
+    assert state() == ("running", [])
+
+    nearlab("fault", "--name", lab, "hang", "sn810")
+    wait_until(lambda: state()[0] == "stopped", "the agent is stopped")
+    nearlab("heal", "--name", lab)
+    wait_until(lambda: state()[0] == "running", "the agent goes on")
+
+
+def test_a_cut_node_is_out_of_reach_until_it_is_healed(lab):
+    ping = ["ping", "-c1", "-W1", "10.2.0.10"]
+    nearlab("fault", "--name", lab, "cut", "sn810")
+    assert in_node(lab, "c802", *ping, check=False).returncode != 0
+    nearlab("heal", "--name", lab)
+    wait_until(lambda: in_node(lab, "c802", *ping, check=False).returncode == 0, "it is back")
+
+
+def test_a_cut_link_moves_nothing_but_takes_reachability(lab):
+    nearlab("fault", "--name", lab, "cut", "core-edge")
+    assert in_node(lab, "c802", "ping", "-c1", "-W1", "10.8.0.8", check=False).returncode != 0
+    nearlab("heal", "--name", lab)
+    wait_until(lambda: in_node(lab, "c802", "ping", "-c1", "-W1", "10.8.0.8",
+                               check=False).returncode == 0, "BGP is back", 30)
+
+
+def test_unknown_faults_and_targets_are_refused(lab):
+    assert "no fault" in nearlab("fault", "--name", lab, "melt", "sn806", check=False).stderr
+    assert "no node" in nearlab("fault", "--name", lab, "kill", "sn807", check=False).stderr
+    done = nearlab("fault", "--name", lab, "kill", "nginx@sn806", check=False)
+    assert done.returncode == 1 and "sn-agent" in done.stderr
+
+
+def test_the_prompt_takes_commands_from_standard_input(lab):
+    done = subprocess.run([NEARLAB, "cli", "--name", lab], input="c802 echo at $((40 + 2))\n",
+                          text=True, capture_output=True, timeout=30, check=True)
+    assert "at 42" in done.stdout + done.stderr
+
+
+def test_names_of_running_labs_are_taken(lab):
+    done = nearlab("up", "fig6", "--detach", "--name", lab, check=False)
+    assert done.returncode == 1
+    assert "already running" in done.stderr
+    assert os.path.exists(f"/run/nearlab/{lab}/control")

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Programs that know nothing of nearcast follow the redirection of the anycast address."""
+
+import json
+import subprocess
+
+import pytest
+from conftest import wait_until
+from lab_tools import NEARLAB, in_node, nearlab
+
+URL = "rtsp://10.1.18.27/news"
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    """Figure 6 with a stream on the air, and a web server on each node of the client's ISP."""
+    folder = tmp_path_factory.mktemp("players")
+    nearlab("up", "fig6", "--detach", "--name", "players", "--param", "http=8080")
+    processes = []
+
+    def start(node, *argv):
+        with open(folder / f"{node}.log", "ab") as log:
+            processes.append(subprocess.Popen(  # pylint: disable=consider-using-with
+                [NEARLAB, "exec", "--name", "players", node, "--", *argv],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log))
+
+    clip = folder / "clip.mp4"
+    subprocess.run(
+        ["ffmpeg", "-nostdin", "-loglevel", "error", "-f", "lavfi", "-i",
+         "testsrc2=size=320x180:rate=25", "-f", "lavfi", "-i", "sine=sample_rate=48000", "-t", "10",
+         "-c:v", "libx264", "-preset", "ultrafast", "-bf", "0", "-g", "25", "-c:a", "aac",
+         str(clip)], check=True)
+    start("src803", "ffmpeg", "-nostdin", "-loglevel", "warning", "-re", "-stream_loop", "-1", "-i",
+          str(clip), "-c", "copy", "-f", "rtsp", "-rtsp_transport", "udp", "rtsp://sn808/news")
+    (folder / "www").mkdir()
+    (folder / "www" / "file.bin").write_bytes(bytes(range(256)) * 400)
+    for node in ("sn806", "sn810"):
+        start(node, "/usr/bin/python3", "-B", "-m", "http.server", "8080", "--directory",
+              str(folder / "www"))
+
+    def answers():
+        done = in_node("players", "c802", "curl", "-s", "-m2", "-o", "/dev/null", "-w",
+                       "%{http_code}", "http://10.1.18.27/x", check=False)
+        return done.stdout == "302"
+
+    wait_until(answers, "the anycast address redirects", 20, 0.2)
+    wait_until(lambda: in_node("players", "c802", "curl", "-s", "-m2", "http://sn806:8080/",
+                               check=False).returncode == 0, "the web server answers", 20, 0.2)
+    yield "players"
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        process.wait(10)
+    nearlab("down", "--name", "players")
+
+
+def probe(file):
+    """What a media file holds: {codec: seconds}."""
+    out = subprocess.run(["ffprobe", "-loglevel", "error", "-show_streams", "-count_packets",
+                          "-of", "json", str(file)], check=True, capture_output=True, text=True)
+    return {s["codec_name"]: int(s["nb_read_packets"]) for s in json.loads(out.stdout)["streams"]}
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+def test_ffmpeg_plays_through_the_redirection(lab, transport, tmp_path):
+    out = tmp_path / "out.mkv"
+    done = in_node(lab, "c802", "ffmpeg", "-nostdin", "-loglevel", "warning", "-rtsp_transport",
+                   transport, "-i", URL, "-t", "4", "-c", "copy", str(out), timeout=60)
+    assert done.returncode == 0
+    counts = probe(out)
+    assert counts["h264"] >= 80 and counts["aac"] >= 150, counts
+
+
+def test_gstreamer_plays_through_the_redirection(lab, tmp_path):
+    out = tmp_path / "frames.y4m"
+    done = in_node(lab, "c802", "gst-launch-1.0", "-q", "rtspsrc", f"location={URL}", "latency=200",
+                   "!", "rtph264depay", "!", "h264parse", "!", "avdec_h264", "!", "videoconvert",
+                   "!", "identity", "eos-after=60", "!", "y4menc", "!", "filesink",
+                   f"location={out}", timeout=90)
+    assert done.returncode == 0, done.stderr
+    assert out.read_bytes().count(b"FRAME\n") >= 50
+
+
+def test_curl_follows_the_redirection_to_a_file(lab, tmp_path):
+    out = tmp_path / "file.bin"
+    done = in_node(lab, "c802", "curl", "-sSL", "-m", "20", "-o", str(out), "-w",
+                   "%{num_redirects} %{url_effective}", "http://10.1.18.27/file.bin")
+    redirects, final = done.stdout.split()
+    assert redirects == "1"
+    assert final in ("http://10.2.0.6:8080/file.bin", "http://10.2.0.10:8080/file.bin")
+    assert out.read_bytes() == bytes(range(256)) * 400
