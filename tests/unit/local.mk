@@ -40,7 +40,7 @@ unit_tests += tests/unit/check_table
 
 # What tests and fuzz targets link with (they have no *_LDADD of their own).
 LDADD = $(fuzz_driver) arn/libarn.a sn-agent/libsnagent.a client-failover/libclientfailover.a \
-	nearctl/libnearctl.a 	$(nearcast_libs) $(CHECK_LIBS)
+	nearctl/libnearctl.a $(nearcast_libs) $(CHECK_LIBS)
 
 # libFuzzer brings a main() of its own into everything that LDADD is for.
 if !FUZZING
