@@ -15,15 +15,17 @@ static const char sdp[] = "v=0\r\no=- 1 1 IN IP4 h\r\ns=x\r\nt=0 0\r\na=control:
 			  "m=video 0 RTP/AVP 33\r\na=control:trackID=0\r\n"
 			  "m=audio 0 RTP/AVP 0\r\na=control:trackID=1\r\n";
 
+/* Where every byte of an event is read to, so that a sanitizer sees it read. */
+static volatile uint8_t sink;
+
 static void drain(struct rtspc *c, bool tcp)
 {
 	struct rtspc_media_conf m[SDP_MAX_MEDIA];
 	struct rtspc_event ev;
-	volatile char sum = 0;
 
 	while (rtspc_next(c, &ev) != RTSPC_NONE) {
 		for (size_t i = 0; i < ev.data.n; i++)
-			sum += ev.data.p[i];
+			sink = (uint8_t)ev.data.p[i];
 		if (ev.kind != RTSPC_DESCRIBED)
 			continue;
 		for (int i = 0; i < ev.sdp->medias; i++)
