@@ -23,6 +23,11 @@ unit_tests += tests/unit/check_udp
 unit_tests += tests/unit/check_text
 unit_tests += tests/unit/check_transport
 unit_tests += tests/unit/check_url
+unit_tests += tests/unit/check_wire
+unit_tests += tests/unit/check_sdp
+unit_tests += tests/unit/check_rtp
+unit_tests += tests/unit/check_gap
+unit_tests += tests/unit/check_announce
 unit_tests +=
 
 # arn

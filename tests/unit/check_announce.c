@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The announcement's CBOR: both ways, and every way in which it can be wrong. */
+#include "lib/wire.h"
+
+#include <arpa/inet.h>
+#include <check.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct announce a;
+static uint8_t buf[512];
+static const char *why;
+
+static struct addr address(const char *text)
+{
+	struct addr at;
+
+	ck_assert_int_eq(addr_parse(&at, slice_of(text), 0), 0);
+	return at;
+}
+
+static void setup(void)
+{
+	a = (struct announce){.role = ROLE_SN,
+		.id = "sn806",
+		.addr = address("10.2.0.6"),
+		.rtsp_port = 554,
+		.http_port = 8080,
+		.draining = true,
+		.healthy = true,
+		.sessions = 12,
+		.max_sessions = 4294967295u,
+		.kbps = 8000,
+		.max_kbps = ANNOUNCE_MAX_KBPS,
+		.weight = 65535,
+		.interval_ms = 200};
+}
+
+/* Decodes a copy in a block of exactly its size. */
+static int decode_n(struct announce *into, const void *p, size_t n)
+{
+	uint8_t *copy = malloc(n ? n : 1);
+	int rc;
+
+	memcpy(copy, p, n);
+	rc = announce_decode(into, copy, n, &why);
+	free(copy);
+	ck_assert_int_eq(rc == 0, why == NULL);
+	return rc;
+}
+
+static void same(const struct announce *x, const struct announce *y)
+{
+	ck_assert_int_eq(x->role, y->role);
+	ck_assert_str_eq(x->id, y->id);
+	ck_assert_int_eq(addr_cmp(&x->addr, &y->addr), 0);
+	ck_assert_uint_eq(x->rtsp_port, y->rtsp_port);
+	ck_assert_uint_eq(x->http_port, y->http_port);
+	ck_assert_int_eq(x->draining, y->draining);
+	ck_assert_int_eq(x->healthy, y->healthy);
+	ck_assert_uint_eq(x->sessions, y->sessions);
+	ck_assert_uint_eq(x->max_sessions, y->max_sessions);
+	ck_assert_uint_eq(x->kbps, y->kbps);
+	ck_assert_uint_eq(x->max_kbps, y->max_kbps);
+	ck_assert_uint_eq(x->weight, y->weight);
+	ck_assert_uint_eq(x->interval_ms, y->interval_ms);
+}
+
+START_TEST(test_what_was_encoded_is_decoded)
+{
+	static const char *const ids[] = {
+		"a", "A-Z_0.9", "01234567890123456789012345678901234567890123456"};
+	static const char *const addrs[] = {"10.2.0.6", "2001:db8::6", "127.0.0.1", "::1"};
+
+	for (size_t i = 0; i < 3; i++)
+		for (size_t k = 0; k < 4; k++) {
+			struct announce b;
+			int n;
+
+			strcpy(a.id, ids[i]);
+			a.addr = address(addrs[k]);
+			a.role = k % 2 ? ROLE_ARN : ROLE_SN;
+			a.healthy = i % 2;
+			n = announce_encode(&a, buf, sizeof(buf));
+			ck_assert_int_gt(n, 0);
+			ck_assert_int_eq(decode_n(&b, buf, (size_t)n), 0);
+			same(&a, &b);
+		}
+}
+END_TEST
+
+START_TEST(test_numbers_of_every_width)
+{
+	for (unsigned shift = 0; shift < 40; shift++)
+		for (int less = 0; less < 2; less++) {
+			uint64_t v = (1ull << shift) - (unsigned)less;
+			struct announce b;
+			int n;
+
+			a.kbps = a.max_kbps = v < ANNOUNCE_MAX_KBPS ? v : ANNOUNCE_MAX_KBPS;
+			a.sessions = (uint32_t)v;
+			a.weight = (uint16_t)v;
+			n = announce_encode(&a, buf, sizeof(buf));
+			ck_assert_int_eq(decode_n(&b, buf, (size_t)n), 0);
+			same(&a, &b);
+		}
+}
+END_TEST
+
+START_TEST(test_encoder_fits_or_is_an_error)
+{
+	int need = announce_encode(&a, buf, sizeof(buf));
+
+	for (int cap = 0; cap <= need; cap++) {
+		uint8_t *p = malloc(cap ? (size_t)cap : 1);
+
+		ck_assert_int_eq(
+			announce_encode(&a, p, (size_t)cap), cap == need ? need : -EMSGSIZE);
+		free(p);
+	}
+}
+END_TEST
+
+START_TEST(test_encoder_refuses_what_the_decoder_would)
+{
+	struct announce good = a;
+	static const char *const ids[] = {"", "a b", "a/b", "\xc3\xa4"};
+	static const char *const addrs[] = {
+		"0.0.0.0", "::", "239.1.1.1", "ff02::1", "255.255.255.255", "::ffff:10.0.0.1"};
+
+	for (size_t i = 0; i < 4; i++) {
+		strcpy(a.id, ids[i]);
+		ck_assert_int_eq(announce_encode(&a, buf, sizeof(buf)), -EINVAL);
+	}
+	memset(a.id, 'x', sizeof(a.id)); /* no end */
+	ck_assert_int_eq(announce_encode(&a, buf, sizeof(buf)), -EINVAL);
+	for (size_t i = 0; i < 6; i++) {
+		a = good;
+		a.addr = address(addrs[i]);
+		ck_assert_int_eq(announce_encode(&a, buf, sizeof(buf)), -EINVAL);
+	}
+	a = good;
+	a.addr.sa.sa_family = AF_UNSPEC;
+	ck_assert_int_eq(announce_encode(&a, buf, sizeof(buf)), -EINVAL);
+	a = good;
+	a.role = (enum announce_role)3;
+	ck_assert_int_eq(announce_encode(&a, buf, sizeof(buf)), -EINVAL);
+	a = good;
+	a.interval_ms = ANNOUNCE_MIN_INTERVAL - 1;
+	ck_assert_int_eq(announce_encode(&a, buf, sizeof(buf)), -EINVAL);
+	a.interval_ms = ANNOUNCE_MAX_INTERVAL + 1;
+	ck_assert_int_eq(announce_encode(&a, buf, sizeof(buf)), -EINVAL);
+	a = good;
+	a.kbps = ANNOUNCE_MAX_KBPS + 1;
+	ck_assert_int_eq(announce_encode(&a, buf, sizeof(buf)), -EINVAL);
+}
+END_TEST
+
+START_TEST(test_cut_announcement_is_refused)
+{
+	int n = announce_encode(&a, buf, sizeof(buf));
+
+	for (int i = 0; i < n; i++)
+		ck_assert_int_eq(decode_n(&a, buf, (size_t)i), -EINVAL);
+}
+END_TEST
+
+/* Bytes in hexadecimal; blanks between them. The four required pairs can be written short. */
+#define ROLE     "01 01 "
+#define ID       "02 61 61 "
+#define ADDR     "03 44 0a020006 "
+#define INTERVAL "0d 18c8 "
+
+static int decode_hex(struct announce *into, const char *hex)
+{
+	uint8_t p[256];
+	size_t n = 0;
+
+	for (; *hex; hex++) {
+		unsigned byte;
+
+		if (*hex == ' ')
+			continue;
+		ck_assert_int_eq(sscanf(hex, "%2x", &byte), 1);
+		p[n++] = (uint8_t)byte;
+		hex++;
+	}
+	return decode_n(into, p, n);
+}
+
+START_TEST(test_least_announcement_has_defaults)
+{
+	ck_assert_int_eq(decode_hex(&a, "a4" ROLE ID ADDR INTERVAL), 0);
+	ck_assert_int_eq(a.role, ROLE_SN);
+	ck_assert_str_eq(a.id, "a");
+	ck_assert_uint_eq(addr_port(&a.addr), 0);
+	ck_assert_uint_eq(a.rtsp_port + a.http_port, 0);
+	ck_assert(!a.draining && !a.healthy);
+	ck_assert_uint_eq(a.sessions + a.max_sessions + a.kbps + a.max_kbps, 0);
+	ck_assert_uint_eq(a.weight, 100);
+	ck_assert_uint_eq(a.interval_ms, 200);
+}
+END_TEST
+
+/* In any order, and numbers in more bytes than they need. */
+START_TEST(test_order_and_width_do_not_matter)
+{
+	ck_assert_int_eq(decode_hex(&a, "a5" INTERVAL "04 1b000000000000022a" ADDR
+					"1b0000000000000002 61 61 190001 1a00000002"),
+		0);
+	ck_assert_int_eq(a.role, ROLE_ARN);
+	ck_assert_uint_eq(a.rtsp_port, 554);
+}
+END_TEST
+
+static const char *const unknown[] = {
+	"18ff 00",                    /* number */
+	"1bffffffffffffffff 20",      /* greatest key, negative number */
+	"0e 63 616263",               /* text */
+	"0e 43 616263",               /* bytes */
+	"0e f6",                      /* null */
+	"0e f7",                      /* undefined */
+	"0e f97e00",                  /* floats */
+	"0e fb7ff8000000000000",      /* */
+	"0e 80",                      /* empty array */
+	"0e a0",                      /* empty map */
+	"0e 83 01 82 02 03 a1 04 05", /* nested */
+	"0e a2 01 02 61 61 f5",       /* map with keys that we know elsewhere */
+	"0e c1 c2 1a514b67b0",        /* tags */
+	"0e 81 81 81 81 81 81 81 81 81 81 81 81 81 81 81 80",
+};
+
+START_TEST(test_unknown_key_is_skipped_whatever_its_value)
+{
+	char hex[200];
+
+	snprintf(hex, sizeof(hex), "a5" ROLE "%s " ID ADDR INTERVAL, unknown[_i]);
+	ck_assert_msg(decode_hex(&a, hex) == 0, "%s: %s", unknown[_i], why);
+	ck_assert_str_eq(a.id, "a");
+	ck_assert_uint_eq(a.interval_ms, 200);
+}
+END_TEST
+
+static const struct {
+	const char *hex, *why;
+} wrong[] = {
+	/* not one map */
+	{"", "map"},
+	{"00", "map"},
+	{"84" ROLE ID, "map"},
+	{"f6", "map"},
+	{"bf" ROLE ID ADDR INTERVAL "ff", "map"}, /* of indefinite length */
+	{"c1 a4" ROLE ID ADDR INTERVAL, "map"},   /* tagged */
+	{"ff", "map"},
+	{"1c", "map"}, /* reserved */
+	{"a4" ROLE ID ADDR INTERVAL "00", "after"},
+	{"a5" ROLE ID ADDR INTERVAL, "key"},
+	{"bbffffffffffffffff" ROLE ID ADDR INTERVAL, "key"},
+	{"a5" ROLE ID ADDR INTERVAL "04", "value"},
+	{"a5" ROLE ID ADDR INTERVAL "61 61 00", "number"},
+	{"a5" ROLE ID ADDR INTERVAL "20 00", "number"},
+	{"a5" ROLE ID ADDR INTERVAL ROLE, "twice"},
+	/* missing */
+	{"a3" ID ADDR INTERVAL, "role"},
+	{"a3" ROLE ADDR INTERVAL, "id"},
+	{"a3" ROLE ID INTERVAL, "address"},
+	{"a3" ROLE ID ADDR, "interval"},
+	{"a0", "role"},
+	/* kind and range of each */
+	{"a4 01 00" ID ADDR INTERVAL, "role"},
+	{"a4 01 03" ID ADDR INTERVAL, "role"},
+	{"a4 01 20" ID ADDR INTERVAL, "role"},
+	{"a4 01 f5" ID ADDR INTERVAL, "role"},
+	{"a4 01 1b0000000100000001" ID ADDR INTERVAL, "role"},
+	{"a4 02 60" ROLE ADDR INTERVAL, "id"},
+	{"a4 02 41 61" ROLE ADDR INTERVAL, "id"},
+	{"a4 02 7f 61 61 ff" ROLE ADDR INTERVAL, "value"},
+	{"a4 02 62 61 00" ROLE ADDR INTERVAL, "id"},
+	{"a4 02 62 61 2f" ROLE ADDR INTERVAL, "id"},
+	{"a4 02 62 c3 a4" ROLE ADDR INTERVAL, "id"},
+	{"a4 02 7bffffffffffffffff 61" ROLE ADDR INTERVAL, "value"},
+	{"a4 02 78 30 616161616161616161616161 616161616161616161616161 616161616161616161616161 "
+	 "616161616161616161616161" ROLE ADDR INTERVAL,
+		"id"},
+	{"a4 03 43 0a0200" ROLE ID INTERVAL, "address"},
+	{"a4 03 45 0a02000600" ROLE ID INTERVAL, "address"},
+	{"a4 03 40" ROLE ID INTERVAL, "address"},
+	{"a4 03 64 31313131" ROLE ID INTERVAL, "address"},
+	{"a4 03 1a 0a020006" ROLE ID INTERVAL, "address"},
+	{"a4 03 44 00000000" ROLE ID INTERVAL, "address"},
+	{"a4 03 44 ef010101" ROLE ID INTERVAL, "address"},
+	{"a4 03 44 ffffffff" ROLE ID INTERVAL, "address"},
+	{"a4 03 50 00000000000000000000000000000000" ROLE ID INTERVAL, "address"},
+	{"a4 03 50 ff020000000000000000000000000001" ROLE ID INTERVAL, "address"},
+	{"a4 03 50 00000000000000000000ffff0a020006" ROLE ID INTERVAL, "address"},
+	{"a5 04 1a00010000" ROLE ID ADDR INTERVAL, "rtsp port"},
+	{"a5 04 61 35" ROLE ID ADDR INTERVAL, "rtsp port"},
+	{"a5 05 1a00010000" ROLE ID ADDR INTERVAL, "http port"},
+	{"a5 06 01" ROLE ID ADDR INTERVAL, "draining"},
+	{"a5 07 f6" ROLE ID ADDR INTERVAL, "healthy"},
+	{"a5 08 1b0000000100000000" ROLE ID ADDR INTERVAL, "sessions"},
+	{"a5 09 1b0000000100000000" ROLE ID ADDR INTERVAL, "max sessions"},
+	{"a5 0a 1b000000e8d4a51001" ROLE ID ADDR INTERVAL, "kbps"},
+	{"a5 0b 1bffffffffffffffff" ROLE ID ADDR INTERVAL, "max kbps"},
+	{"a5 0c 1a00010000" ROLE ID ADDR INTERVAL, "weight"},
+	{"a4 0d 09" ROLE ID ADDR, "interval"},
+	{"a4 0d 1a0036ee81" ROLE ID ADDR, "interval"},
+	{"a4 0d fa43480000" ROLE ID ADDR, "interval"},
+	/* what is to be skipped, but cannot be */
+	{"a5" ROLE ID ADDR INTERVAL "0e 81", "unknown key"},
+	{"a5" ROLE ID ADDR INTERVAL "0e 9bffffffffffffffff", "unknown key"},
+	{"a5" ROLE ID ADDR INTERVAL "0e bbffffffffffffffff", "unknown key"},
+	{"a5" ROLE ID ADDR INTERVAL "0e bb7fffffffffffffff 00", "unknown key"},
+	{"a5" ROLE ID ADDR INTERVAL "0e 82 00 9f ff", "unknown key"},
+	{"a5" ROLE ID ADDR INTERVAL "0e 5bffffffffffffffff", "value"},
+	{"a5" ROLE ID ADDR INTERVAL "0e 9f ff", "value"},
+	{"a5" ROLE ID ADDR INTERVAL "0e c1", "unknown key"},
+};
+
+START_TEST(test_wrong_announcement_is_refused_and_the_field_is_named)
+{
+	ck_assert_int_eq(decode_hex(&a, wrong[_i].hex), -EINVAL);
+	ck_assert_msg(strstr(why, wrong[_i].why) != NULL, "'%s', not '%s'", why, wrong[_i].why);
+}
+END_TEST
+
+/* Arrays in arrays as deep as a datagram is long: skipped in a loop, nothing recurses. */
+START_TEST(test_deep_nesting_costs_nothing)
+{
+	uint8_t p[WIRE_MAX];
+	size_t n = 0;
+
+	memcpy(p, "\xa5\x01\x01\x02\x61\x61\x03\x44\x0a\x02\x00\x06\x0d\x18\xc8\x0e", 16);
+	n = 16;
+	while (n < sizeof(p) - 1)
+		p[n++] = 0x81;
+	p[n++] = 0x00;
+	ck_assert_int_eq(decode_n(&a, p, n), 0);
+	ck_assert_int_eq(decode_n(&a, p, n - 1), -EINVAL);
+}
+END_TEST
+
+int main(void)
+{
+	TCase *t = tcase_create("announce");
+	Suite *s = suite_create("announce");
+	SRunner *r = srunner_create(s);
+	int failed;
+
+	suite_add_tcase(s, t);
+	tcase_add_checked_fixture(t, setup, NULL);
+	tcase_add_test(t, test_what_was_encoded_is_decoded);
+	tcase_add_test(t, test_numbers_of_every_width);
+	tcase_add_test(t, test_encoder_fits_or_is_an_error);
+	tcase_add_test(t, test_encoder_refuses_what_the_decoder_would);
+	tcase_add_test(t, test_cut_announcement_is_refused);
+	tcase_add_test(t, test_least_announcement_has_defaults);
+	tcase_add_test(t, test_order_and_width_do_not_matter);
+	tcase_add_loop_test(t, test_unknown_key_is_skipped_whatever_its_value, 0,
+		sizeof(unknown) / sizeof(unknown[0]));
+	tcase_add_loop_test(t, test_wrong_announcement_is_refused_and_the_field_is_named, 0,
+		sizeof(wrong) / sizeof(wrong[0]));
+	tcase_add_test(t, test_deep_nesting_costs_nothing);
+	srunner_run_all(r, CK_ENV);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
