@@ -46,9 +46,9 @@ def blocked_route(lab, node):
 def arn_fails(lab, kind):
     """C2's ARN fails in the way of `kind` (kill, hang) and comes back."""
     home = {"N1": "S1", "N2": "S2"}
-    url = f"rtsp://{lab.topo.service}/{lab.params['path']}"
-    source = lab.publish("P", f"rtsp://{lab.topo.address('N1')}/{lab.params['path']}",
-                         rate=lab.params["rate"])
+    path = lab.fresh(lab.params["path"])
+    url = f"rtsp://{lab.topo.service}/{path}"
+    source = lab.publish("P", f"rtsp://{lab.topo.address('N1')}/{path}", rate=lab.params["rate"])
     for client in ("C1", "C2"):
         lab.wait_service(client, url)
     player = lab.play("C2", url)

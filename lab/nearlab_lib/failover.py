@@ -12,13 +12,16 @@ PARAMS = {"rate": 1, "before": 4, "after": 4, "client": "c802", "source": "src80
 
 WORDS = {"kill-sn": "was killed (SIGKILL)", "hang-sn": "was stopped (SIGSTOP)",
          "cut-sn": "was cut off (its link went down)", "slow-sn": "paused"}
+REASONS = {"closed": "the connection to it was closed", "silence": "no packets came",
+           "icmp": "the network said that it cannot be reached"}
 
 
 def begin(lab):
     """On the air, and playing: (source, player)."""
     par = lab.params
-    url = f"rtsp://{lab.topo.service}/{par['path']}"
-    source = lab.publish(par["source"], f"rtsp://{lab.topo.address(par['origin'])}/{par['path']}",
+    path = lab.fresh(par["path"])
+    url = f"rtsp://{lab.topo.service}/{path}"
+    source = lab.publish(par["source"], f"rtsp://{lab.topo.address(par['origin'])}/{path}",
                          rate=par["rate"])
     lab.wait_service(par["client"], url)
     player = lab.play(par["client"], url, ["--buffer", str(par["buffer"])])
@@ -58,6 +61,7 @@ def node_fails(lab, kind):
     victim = player.serving
     since = len(player.events)
     at = lab.fault(kind, victim)
+    suspect = player.wait("suspect", 15, since)
     resumed = player.wait("resumed", 15, since)
     after = lab.name_of(resumed.get("to") or "")
     lab.check(after not in ("", victim), f"the client went from {victim} to another node ({after})")
@@ -72,6 +76,7 @@ def node_fails(lab, kind):
         victim=victim, successor=after, fault_at_s=round(at, 3),
         detection_ms=resumed.get("detection_ms"), transaction_ms=resumed.get("transaction_ms"),
         attach_ms=resumed.get("attach_ms"), reason=resumed.get("reason"),
+        fault_to_suspect_ms=round((suspect["t"] - lab.start - at) * 1000, 1),
         fault_to_media_ms=round((new[0] - at) * 1000, 1),
         interruption_ms=round((new[0] - old[-1]) * 1000, 1))
     lab.check(count(ended, "failovers") == 1,
@@ -88,10 +93,10 @@ def tell(lab, kind):
 
     lab.tell(f"{m['victim']} {WORDS.get(kind, kind)} {m['fault_at_s']:.2f} s after the start, while "
              f"it served {par['client']} a stream of {par['rate']} Mbit/s.")
-    lab.tell(f"{par['client']} suspected it after {ms('detection_ms')} of silence "
-             f"({m.get('reason') or 'no reason given'}), asked {lab.topo.service} again "
-             f"({ms('transaction_ms')}), was sent to {m['successor']}, and attached there "
-             f"({ms('attach_ms')}).")
+    reason = REASONS.get(m.get("reason"), m.get("reason") or "no reason given")
+    lab.tell(f"{par['client']} suspected it {ms('fault_to_suspect_ms')} later ({reason}), asked "
+             f"{lab.topo.service} again ({ms('transaction_ms')}), was sent to {m['successor']}, "
+             f"and attached there ({ms('attach_ms')}).")
     lab.tell(f"The first packet from {m['successor']} came {ms('fault_to_media_ms')} after the "
              f"fault; no packet came at all for {ms('interruption_ms')}.")
     lab.tell(f"Playback: {m['lost']} of {m['written']} packets lost, {m['nacked']} asked for "

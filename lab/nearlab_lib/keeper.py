@@ -47,6 +47,7 @@ class Network(Mininet):
     def __init__(self, topo):
         Mininet.inited = True  # its init() would set sysctls of the whole machine
         LabNode.boots_itself = False
+        self.paths = {}  # how often scenarios have published under a name
         super().__init__(topo=topo, controller=None, build=False)
 
     def start(self):

@@ -160,6 +160,10 @@ class ServiceNode(KeyedNode):
         http = self.params.get("http", 0)
         text = self.common("sn") + f'address = "{self.params["address"]}"\n'
         text += f"http {{ port = {http} }}\n" if http else ""
+        publishers = [f"{self.topo.address(p)}/32" for p in self.topo.of_class(Publisher)
+                      if self.topo.nodeInfo(p)["lan"] == self.params["lan"]]
+        if publishers:
+            text += f'rtsp {{ publishers = "{", ".join(publishers)}" }}\n'
         for name in self.params.get("upstream", ()):
             text += f'upstream "{name}" {{ address = "{self.topo.address(name)}:554" }}\n'
         return text

@@ -277,6 +277,12 @@ class Lab:
 
     # Actors.
 
+    def fresh(self, path):
+        """`path`, with a number when an earlier run in this network had it: streams that follow
+        each other under one name would be one channel to the nodes that still remember it."""
+        self.net.paths[path] = self.net.paths.get(path, 0) + 1
+        return path if self.net.paths[path] == 1 else f"{path}{self.net.paths[path]}"
+
     def publish(self, node, url, rate=1):
         """ffmpeg publishes the lab's video from a node to a URL. Returns when it is on the air."""
         self.say(f"{node} publishes {rate} Mbit/s of H.264/AAC to {url}")
