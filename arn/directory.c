@@ -269,6 +269,15 @@ int directory_count(const struct directory *d)
 	return d->n;
 }
 
+int directory_usable(const struct directory *d)
+{
+	int n = 0;
+
+	for (int i = 0; i < d->n; i++)
+		n += usable(&d->entry[i]);
+	return n;
+}
+
 bool directory_view(const struct directory *d, int i, struct directory_view *v)
 {
 	const struct entry *e;

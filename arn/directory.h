@@ -69,5 +69,6 @@ struct directory_view {
 };
 bool directory_view(const struct directory *d, int i, struct directory_view *v);
 int directory_count(const struct directory *d);
+int directory_usable(const struct directory *d); /* of these, who takes new clients */
 
 #endif

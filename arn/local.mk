@@ -2,17 +2,32 @@
 
 noinst_LIBRARIES += arn/libarn.a
 arn_libarn_a_SOURCES = \
+	arn/arn.c \
+	arn/arn.h \
+	arn/block.c \
+	arn/block.h \
+	arn/command.c \
+	arn/config.c \
+	arn/config.h \
+	arn/deadman.c \
+	arn/deadman.h \
 	arn/directory.c \
 	arn/directory.h \
+	arn/discovery.c \
+	arn/discovery.h \
 	arn/fate.c \
 	arn/fate.h \
+	arn/guardian.c \
+	arn/guardian.h \
+	arn/listener.c \
+	arn/listener.h \
+	arn/meter.c \
 	arn/redirect.c \
 	arn/redirect.h \
 	arn/select.c \
 	arn/select.h \
 	arn/snapshot.h
 
-# With main.c:
-#sbin_PROGRAMS += arn/arn
-#arn_arn_SOURCES = arn/main.c
-#arn_arn_LDADD = arn/libarn.a $(nearcast_libs)
+sbin_PROGRAMS += arn/arn
+arn_arn_SOURCES = arn/main.c
+arn_arn_LDADD = arn/libarn.a $(nearcast_libs)

@@ -17,7 +17,8 @@
 
 int tun_open(char ifname[16])
 {
-	struct ifreq req = {.ifr_flags = IFF_TUN | IFF_NO_PI};
+	/* Exclusive: a persistent interface of that name would outlive us. */
+	struct ifreq req = {.ifr_flags = (short)(IFF_TUN | IFF_NO_PI | IFF_TUN_EXCL)};
 	int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
 
 	if (fd < 0)

@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "arn/arn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "arn/deadman.h"
+#include "lib/event.h"
+#include "lib/log.h"
+
+/* ---- the guardian's line ---- */
+
+static void send_beat(struct arn *a)
+{
+	struct fate_beat b = {
+		.sent = loop_now(a->loop),
+		.serving = a->listener != NULL,
+		.draining = a->draining,
+		.busy = arn_listener_busy(a->listener),
+	};
+
+	/* A guardian that does not read has its own switch to die by. */
+	send(a->line, &b, sizeof(b), MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+static void on_beat(void *arg)
+{
+	struct arn *a = arg;
+
+	deadman_feed(a->deadman);
+	send_beat(a);
+	loop_timer_at(a->beat, loop_now(a->loop) + guardian_beat_interval(&a->conf));
+}
+
+static void reload_as_ordered(struct arn *a)
+{
+	struct conf_errors e;
+	const char *fixed;
+
+	if (arn_reload(a, &e, &fixed) < 0)
+		log_msg(NLOG_CONF, "configuration unchanged: %s", e.text);
+	else if (fixed)
+		log_msg(NLOG_CONF, "configuration reloaded; %s changes at the next start", fixed);
+	else
+		log_msg(NLOG_INFO, "configuration reloaded");
+}
+
+static void on_line(void *arg, int events)
+{
+	struct arn *a = arg;
+	struct guardian_word w;
+
+	(void)events;
+	for (;;) {
+		ssize_t n = recv(a->line, &w, sizeof(w), MSG_DONTWAIT);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN)
+			return;
+		if (n != sizeof(w)) {
+			log_msg(NLOG_ERROR, "the guardian is gone");
+			return loop_stop(a->loop);
+		}
+		a->word = w;
+		if (w.order == GUARDIAN_RELOAD)
+			reload_as_ordered(a);
+		if (w.order == GUARDIAN_FINISH)
+			return loop_stop(a->loop);
+	}
+}
+
+void arn_set_draining(struct arn *a, bool draining)
+{
+	a->draining = draining;
+	send_beat(a); /* now, not at the next beat */
+}
+
+/* ---- the nodes ---- */
+
+static void on_node(void *arg, const struct directory_change *c)
+{
+	const struct arn *a = arg;
+	char address[ADDR_STRLEN];
+	struct js *o;
+
+	addr_host(&c->node->addr, address);
+	log_msg(c->up ? NLOG_INFO : NLOG_WARN, "node %s (%s) %s: %s", c->node->id, address,
+		c->up ? "up" : "down", c->reason);
+	if (!event_wanted())
+		return;
+	o = js_object();
+	js_put_str(o, "node", c->node->id);
+	js_put_str(o, "address", address);
+	js_put_str(o, "reason", c->reason);
+	event_emit(c->up ? "node-up" : "node-down", loop_now(a->loop), o);
+}
+
+static const struct snapshot *current_snapshot(void *arg)
+{
+	struct arn *a = arg;
+
+	return directory_snapshot(a->directory);
+}
+
+static struct directory_conf directory_conf_of(const struct arn_conf *c)
+{
+	return (struct directory_conf){.misses = (int)c->discovery.misses,
+		.retry_after = (uint32_t)c->retry_after,
+		.block = c->anycast.block};
+}
+
+static void configure_nodes(struct arn *a)
+{
+	const struct arn_conf_node *n = a->conf.nodes.item;
+	struct announce *list = calloc((size_t)a->conf.nodes.n + 1, sizeof(*list));
+
+	if (!list)
+		return;
+	for (int i = 0; i < a->conf.nodes.n; i++)
+		list[i] = arn_conf_announce(&n[i]);
+	directory_configure(a->directory, list, a->conf.nodes.n, loop_now(a->loop));
+	free(list);
+}
+
+/* ---- configuration ---- */
+
+static struct arn_listener_conf listener_conf_of(const struct arn_conf *c)
+{
+	return (struct arn_listener_conf){
+		.port = {[TEXT_HTTP] = (uint16_t)c->http.port,
+			[TEXT_RTSP] = (uint16_t)c->rtsp.port},
+		.block = c->anycast.block,
+		.connections = c->limits.connections,
+		.request_timeout = c->limits.request_timeout,
+		.idle_timeout = c->limits.idle_timeout,
+	};
+}
+
+/* Moves what can change while we run from `next`; the rest stays as it is. */
+static void adopt(struct arn_conf *conf, struct arn_conf *next)
+{
+	struct conf_list nodes = conf->nodes;
+
+	conf->log_level = next->log_level;
+	conf->limits = next->limits;
+	conf->retry_after = next->retry_after;
+	conf->discovery.misses = next->discovery.misses;
+	memcpy(conf->key_file, next->key_file, sizeof(conf->key_file));
+	conf->nodes = next->nodes;
+	next->nodes = nodes; /* freed with it */
+}
+
+static void apply(struct arn *a)
+{
+	struct directory_conf dc = directory_conf_of(&a->conf);
+	struct arn_listener_conf lc = listener_conf_of(&a->conf);
+
+	log_open(a->conf.name, (enum log_level)a->conf.log_level);
+	directory_set_conf(a->directory, &dc);
+	configure_nodes(a);
+	arn_listener_set_limits(a->listener, &lc);
+}
+
+int arn_reload(struct arn *a, struct conf_errors *why, const char **fixed)
+{
+	struct wire_keys keys = {0};
+	struct arn_conf next;
+	char text[256];
+	int err = daemon_load(&arn_daemon, a->conf_path, &next, why);
+
+	*fixed = NULL;
+	if (err)
+		return err;
+	if (a->discovery) {
+		err = *next.key_file ? wire_keys_load(&keys, next.key_file, text) : -EINVAL;
+		if (err) {
+			conf_error(why, "%s", *next.key_file ? text : "key-file is missing");
+			conf_free(arn_daemon.options, &next);
+			return err;
+		}
+		/* In place: whoever was heard stays known, so nothing can be played again. */
+		a->keys = keys;
+		wire_keys_wipe(&keys);
+	}
+	*fixed = arn_conf_fixed_change(&a->conf, &next);
+	adopt(&a->conf, &next);
+	apply(a);
+	conf_free(arn_daemon.options, &next);
+	event_emit("reload", loop_now(a->loop), NULL);
+	return 0;
+}
+
+/* A worker that replaces another starts with the file as it is now, as far as what the guardian
+ * holds to allows; if the file is not right, with what the guardian has. */
+static void load_own(struct arn *a, const struct arn_conf *inherited)
+{
+	struct arn_conf next;
+	struct conf_errors e;
+	const char *fixed;
+
+	a->conf = *inherited;
+	if (daemon_load(&arn_daemon, a->conf_path, &next, &e) < 0) {
+		log_msg(NLOG_CONF, "starting with the configuration of before: %s", e.text);
+		return;
+	}
+	fixed = arn_conf_fixed_change(inherited, &next);
+	if (fixed)
+		log_msg(NLOG_CONF, "%s changes at the next start of the guardian", fixed);
+	adopt(&a->conf, &next);
+	conf_free(arn_daemon.options, &next);
+}
+
+/* ---- life ---- */
+
+/* Descriptors for all connections that the limits allow, and some. */
+static void raise_descriptor_limit(const struct arn_conf *c)
+{
+	rlim_t want = (rlim_t)c->limits.connections + 64;
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) < 0 || r.rlim_cur >= want)
+		return;
+	r.rlim_cur = want;
+	if (r.rlim_max < want)
+		r.rlim_max = want;
+	if (setrlimit(RLIMIT_NOFILE, &r) < 0) {
+		getrlimit(RLIMIT_NOFILE, &r);
+		r.rlim_cur = r.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &r);
+		log_msg(NLOG_WARN, "only %llu descriptors for %lld connections",
+			(unsigned long long)r.rlim_cur, (long long)c->limits.connections);
+	}
+}
+
+static int open_discovery(struct arn *a)
+{
+	struct discovery_conf dc = {.group = a->conf.discovery.group,
+		.interface = a->conf.interface,
+		.skew = a->conf.discovery.skew,
+		.keys = &a->keys};
+	char why[256];
+	int err;
+
+	if (!*a->conf.interface)
+		return 0;
+	err = wire_keys_load(&a->keys, a->conf.key_file, why);
+	if (*why) /* an error, or a warning */
+		log_msg(NLOG_CONF, "%s", why);
+	if (err)
+		return err;
+	a->discovery = discovery_new(a->loop, &dc, a->directory, &err);
+	if (!a->discovery)
+		log_msg(NLOG_ERROR, "discovery: %s", strerror(-err));
+	return err;
+}
+
+static int open_listener(struct arn *a)
+{
+	struct arn_listener_conf lc = listener_conf_of(&a->conf);
+	uint16_t port;
+	int err;
+
+	a->listener = arn_listener_new(a->loop, &lc, current_snapshot, a, &err, &port);
+	if (!a->listener)
+		log_msg(NLOG_ERROR, "TCP port %u: %s", port, strerror(-err));
+	return err;
+}
+
+static int open_management(struct arn *a)
+{
+	struct addr at;
+	int err;
+
+	a->ctl = ctl_new(a->loop, a->conf.control, arn_commands, arn_commands_n, a, &err);
+	if (!a->ctl) {
+		log_msg(NLOG_ERROR, "control socket %s: %s", a->conf.control, strerror(-err));
+		return err;
+	}
+	err = arn_meter(a);
+	if (err || !*a->conf.management)
+		return err;
+	addr_parse(&at, slice_of(a->conf.management), 0);
+	err = metrics_serve(a->metrics, a->loop, &at);
+	if (err)
+		log_msg(NLOG_ERROR, "management address %s: %s", a->conf.management,
+			strerror(-err));
+	return err;
+}
+
+static int open_guardian(struct arn *a)
+{
+	a->line_watch = loop_fd_new(a->loop, a->line, on_line, a);
+	a->beat = loop_timer_new(a->loop, on_beat, a);
+	if (!a->line_watch || !a->beat)
+		return -ENOMEM;
+	return loop_fd_want(a->line_watch, LOOP_READ);
+}
+
+static void close_all(struct arn *a)
+{
+	metrics_free(a->metrics);
+	free(a->metric);
+	ctl_free(a->ctl);
+	arn_listener_free(a->listener);
+	discovery_free(a->discovery);
+	directory_free(a->directory);
+	loop_timer_free(a->beat);
+	loop_fd_free(a->line_watch);
+	if (a->loop)
+		loop_free(a->loop);
+	close(a->line);
+	wire_keys_wipe(&a->keys);
+	conf_free(arn_daemon.options, &a->conf);
+}
+
+int arn_work(
+	const struct arn_conf *conf, const char *conf_path, const struct guardian_charge *charge)
+{
+	struct arn a = {.conf_path = conf_path,
+		.line = charge->line,
+		.draining = charge->draining,
+		.started = clock_now()};
+	struct directory_conf dc;
+	struct deadman deadman;
+	int err = -ENOMEM;
+
+	load_own(&a, conf);
+	log_open(a.conf.name, (enum log_level)a.conf.log_level);
+	raise_descriptor_limit(&a.conf);
+	/* Later than the guardian's patience: it shall have the word on why the worker died. */
+	if (deadman_init(&deadman, a.conf.anycast.hang_bound * 3 / 2) < 0)
+		return EX_OSERR;
+	a.deadman = &deadman;
+	a.loop = loop_new();
+	dc = directory_conf_of(&a.conf);
+	a.directory = directory_new(&dc, on_node, &a);
+	if (a.loop && a.directory) {
+		configure_nodes(&a);
+		err = open_discovery(&a);
+	}
+	if (!err)
+		err = open_listener(&a);
+	if (!err)
+		err = open_management(&a);
+	if (!err)
+		err = open_guardian(&a);
+	if (!err) {
+		on_beat(&a);
+		loop_run(a.loop);
+	}
+	close_all(&a);
+	return err ? EX_UNAVAILABLE : EX_OK;
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The worker: discovery, the listeners, the operator's commands and the metrics on one loop. It
+ * knows how to do all that a node does, and nothing of how the block is held: that is the
+ * guardian's, to whom it says "I serve" and from whom it takes its orders.
+ */
+#ifndef ARN_ARN_H
+#define ARN_ARN_H
+
+#include "arn/config.h"
+#include "arn/directory.h"
+#include "arn/discovery.h"
+#include "arn/guardian.h"
+#include "arn/listener.h"
+#include "lib/ctl.h"
+#include "lib/loop.h"
+#include "lib/metrics.h"
+
+/* The worker's context. Its parts (command.c, meter.c) look into it; nobody else does. */
+struct deadman;
+
+struct arn {
+	const char *conf_path;
+	struct arn_conf conf;
+	struct wire_keys keys;
+	struct loop *loop;
+	struct directory *directory;
+	struct discovery *discovery; /* NULL: configured nodes only */
+	struct arn_listener *listener;
+	struct ctl *ctl;
+	struct metrics *metrics;
+	struct metric *metric; /* the table that `metrics` borrows */
+	struct deadman *deadman;
+	struct loop_timer *beat;
+	struct loop_fd *line_watch;
+	int line;                  /* to the guardian */
+	bool draining;             /* the operator's wish */
+	struct guardian_word word; /* what it said last */
+	ns_t started;
+};
+
+/* The worker's life (guardian.h). */
+int arn_work(
+	const struct arn_conf *conf, const char *conf_path, const struct guardian_charge *charge);
+
+/* Reads the configuration again and takes over what can be. 0; or negative errno, everything is as
+ * before and `why` says why; *fixed names an option whose change has to wait for a restart. */
+int arn_reload(struct arn *a, struct conf_errors *why, const char **fixed);
+/* Tells the guardian that the block shall go (or may come back). */
+void arn_set_draining(struct arn *a, bool draining);
+
+/* command.c */
+extern const struct ctl_command arn_commands[];
+extern const int arn_commands_n;
+
+/* meter.c: fills a->metrics and a->metric. 0 or -ENOMEM. */
+int arn_meter(struct arn *a);
+
+#endif

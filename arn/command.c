@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What nearctl can ask of an ARN. docs describe each answer; members may be added, never change. */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "arn/arn.h"
+#include "arn/redirect.h"
+#include "arn/select.h"
+
+static struct js *describe_block(const struct arn *a, ns_t now)
+{
+	struct js *o = js_object();
+	char text[ADDR_STRLEN];
+
+	js_put_str(o, "prefix", prefix_str(&a->conf.anycast.block, text));
+	js_put_str(o, "interface", a->conf.anycast.interface);
+	js_put_str(o, "state", fate_block_str(a->word.block));
+	if (a->word.block != FATE_UP)
+		js_put_str(o, "reason", a->word.reason);
+	if (a->word.since)
+		js_put_real(o, "since_s", (double)(now - a->word.since) / NS_S);
+	js_put_int(o, "raised", a->word.raised);
+	return o;
+}
+
+static enum ctl_code show_status(void *ctx, struct slice args, struct js *body)
+{
+	const struct arn *a = ctx;
+	ns_t now = loop_now(a->loop);
+	struct js *o;
+
+	(void)args;
+	js_put_str(body, "name", a->conf.name);
+	js_put_str(body, "role", "arn");
+	js_put_str(body, "version", PACKAGE_VERSION);
+	js_put(body, "block", describe_block(a, now));
+	js_put_bool(body, "draining", a->draining);
+	o = js_object();
+	js_put_int(o, "pid", a->word.guardian);
+	js_put_int(o, "workers_started", a->word.spawned);
+	js_put(body, "guardian", o);
+	o = js_object();
+	js_put_int(o, "pid", getpid());
+	js_put_real(o, "uptime_s", (double)(now - a->started) / NS_S);
+	js_put(body, "worker", o);
+	o = js_object();
+	js_put_str(o, "interface", a->conf.interface);
+	js_put_bool(o, "joined", a->discovery && discovery_joined(a->discovery));
+	js_put(body, "discovery", o);
+	o = js_object();
+	js_put_int(o, "known", directory_count(a->directory));
+	js_put_int(o, "usable", directory_usable(a->directory));
+	js_put(body, "nodes", o);
+	js_put_int(body, "connections", arn_listener_connections(a->listener));
+	js_put_int(body, "snapshot", (int64_t)directory_snapshot(a->directory)->version);
+	return CTL_OK;
+}
+
+static const char *state_of(const struct directory_view *v)
+{
+	if (!v->node->healthy)
+		return v->configured && !v->heard ? "silent" : "unhealthy";
+	return v->node->draining ? "draining" : "up";
+}
+
+static struct js *describe_node(const struct directory_view *v, ns_t now)
+{
+	const struct announce *n = v->node;
+	struct js *o = js_object();
+	char text[ADDR_STRLEN];
+
+	js_put_str(o, "node", n->id);
+	js_put_str(o, "address", addr_host(&n->addr, text));
+	js_put_str(o, "state", state_of(v));
+	js_put_int(o, "rtsp_port", n->rtsp_port);
+	js_put_int(o, "http_port", n->http_port);
+	js_put_int(o, "sessions", n->sessions);
+	js_put_int(o, "max_sessions", n->max_sessions);
+	js_put_int(o, "kbps", (int64_t)n->kbps);
+	js_put_int(o, "max_kbps", (int64_t)n->max_kbps);
+	js_put_int(o, "weight", n->weight);
+	js_put_bool(o, "configured", v->configured);
+	js_put_int(o, "announcements", (int64_t)v->announcements);
+	if (v->heard_ever)
+		js_put_real(o, "heard_s_ago", (double)(now - v->heard_at) / NS_S);
+	return o;
+}
+
+static enum ctl_code show_nodes(void *ctx, struct slice args, struct js *body)
+{
+	const struct arn *a = ctx;
+	struct js *list = js_array();
+	struct directory_view v;
+
+	(void)args;
+	for (int i = 0; directory_view(a->directory, i, &v); i++)
+		js_push(list, describe_node(&v, loop_now(a->loop)));
+	js_put(body, "nodes", list);
+	return CTL_OK;
+}
+
+/* The metrics table is the one list of counters there is. */
+static enum ctl_code show_counters(void *ctx, struct slice args, struct js *body)
+{
+	const struct arn *a = ctx;
+
+	(void)args;
+	for (int i = 0; a->metric[i].name; i++) {
+		const struct metric *m = &a->metric[i];
+		char key[160];
+
+		snprintf(key, sizeof(key), m->labels ? "%s{%s}" : "%s%s", m->name,
+			m->labels ? m->labels : "");
+		js_put_int(body, key, (int64_t)(m->value ? *m->value : m->read(m->arg)));
+	}
+	return CTL_OK;
+}
+
+static enum ctl_code fail(struct js *body, enum ctl_code code, const char *why)
+{
+	js_put_str(body, "error", why);
+	return code;
+}
+
+static struct js *describe_verdict(const struct announce *n, const struct select_verdict *v)
+{
+	struct js *o = js_object();
+	char text[ADDR_STRLEN];
+
+	js_put_str(o, "node", n->id);
+	js_put_str(o, "address", addr_host(&n->addr, text));
+	if (v->excluded)
+		js_put_str(o, "excluded", v->excluded);
+	js_put_int(o, "rank", v->rank);
+	js_put_bool(o, "avoided", v->avoided);
+	js_put_bool(o, "unhealthy", v->unhealthy);
+	js_put_bool(o, "other_family", v->other_family);
+	js_put_real(o, "load", v->load > 1e9 ? 1e9 : v->load);
+	js_put_real(o, "affinity", v->affinity);
+	return o;
+}
+
+/* Asks redirect_answer() itself, as a client with this URL would. */
+static enum ctl_code explain_answer(
+	const struct redirect_request *rq, const struct snapshot *snap, struct js *body)
+{
+	struct redirect_response rs;
+	struct text_msg m;
+
+	redirect_answer(rq, snap, &rs);
+	if (!rs.consumed)
+		return fail(body, CTL_BAD, "expected a URL");
+	js_put_int(body, "status", rs.status);
+	js_put_str(body, "chosen", rs.node ? rs.node->id : NULL);
+	if (rs.why)
+		js_put_str(body, "why", rs.why);
+	if (rs.node && text_parse(&m, rs.text, rs.len, 0) > 0)
+		js_put_slice(body, "location", text_header(&m, "Location"));
+	return CTL_OK;
+}
+
+static enum ctl_code explain(void *ctx, struct slice args, struct js *body)
+{
+	struct arn *a = ctx;
+	const struct snapshot *snap = directory_snapshot(a->directory);
+	struct slice rest = args, url = slice_cut(&rest, ' '), client = slice_trim(rest);
+	struct addr from = addr_any(a->conf.anycast.block.addr.sa.sa_family, 0);
+	char request[REDIRECT_MAX_TARGET + 128], text[ADDR_STRLEN];
+	struct select_query q;
+	struct js *list;
+	struct url u;
+	bool http;
+	int n;
+
+	if (url_parse(&u, url) < 0 || !u.scheme.n)
+		return fail(body, CTL_BAD, "expected an rtsp:// or http:// URL");
+	if (client.n && addr_parse(&from, client, 0) < 0)
+		return fail(body, CTL_BAD, "expected a client's address after the URL");
+	http = slice_ieq(u.scheme, SLICE("http"));
+	n = snprintf(request, sizeof(request),
+		http ? "GET " SLICE_FMT " HTTP/1.1\r\nHost: explain\r\n\r\n"
+		     : "DESCRIBE " SLICE_FMT " RTSP/1.0\r\nCSeq: 1\r\n\r\n",
+		SLICE_ARG(url));
+	if (n >= (int)sizeof(request))
+		return fail(body, CTL_BAD, "URL too long");
+	q = (struct select_query){.service = http ? SERVICE_HTTP : SERVICE_RTSP, .client = from};
+	list = js_array();
+	for (int i = 0; i < snap->nodes; i++) {
+		struct select_verdict v;
+
+		select_judge(&snap->node[i], &q, &v);
+		js_push(list, describe_verdict(&snap->node[i], &v));
+	}
+	js_put_str(body, "client", addr_host(&from, text));
+	js_put(body, "nodes", list);
+	return explain_answer(&(struct redirect_request){.bytes = {request, (size_t)n},
+				      .port = http ? TEXT_HTTP : TEXT_RTSP,
+				      .client = from},
+		snap, body);
+}
+
+static enum ctl_code set_draining(struct arn *a, bool draining, struct js *body)
+{
+	if (a->draining == draining)
+		return fail(body, CTL_CONFLICT, draining ? "drained already" : "not drained");
+	arn_set_draining(a, draining);
+	js_put_bool(body, "draining", draining);
+	return CTL_OK;
+}
+
+static enum ctl_code drain(void *ctx, struct slice args, struct js *body)
+{
+	(void)args;
+	return set_draining(ctx, true, body);
+}
+
+static enum ctl_code undrain(void *ctx, struct slice args, struct js *body)
+{
+	(void)args;
+	return set_draining(ctx, false, body);
+}
+
+static enum ctl_code reload(void *ctx, struct slice args, struct js *body)
+{
+	struct arn *a = ctx;
+	struct conf_errors e;
+	const char *fixed;
+
+	(void)args;
+	if (arn_reload(a, &e, &fixed) < 0)
+		return fail(body, CTL_FAILED, e.text);
+	js_put_bool(body, "reloaded", true);
+	if (fixed)
+		js_put_str(body, "needs_restart", fixed);
+	return CTL_OK;
+}
+
+const struct ctl_command arn_commands[] = {
+	{"show status", NULL, "the block, the two processes, how many nodes", show_status},
+	{"show nodes", NULL, "the service nodes that are known", show_nodes},
+	{"show counters", NULL, "all counters, by the names of the metrics", show_counters},
+	{"explain", "URL [CLIENT]", "which node a client is sent to, and why", explain},
+	{"drain", NULL, "withdraw the block; answer what still comes", drain},
+	{"undrain", NULL, "take a drain back", undrain},
+	{"reload", NULL, "read the configuration again", reload},
+};
+const int arn_commands_n = sizeof(arn_commands) / sizeof(arn_commands[0]);

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "arn/config.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define AT(field) offsetof(struct arn_conf, field), sizeof(((struct arn_conf *)0)->field)
+#define AT_NODE(field)                                                                             \
+	offsetof(struct arn_conf_node, field), sizeof(((struct arn_conf_node *)0)->field)
+
+/* In the order of enum log_level. */
+static const char *const log_levels[] = {
+	"debug", "info", "remote", "warning", "config", "error", "bug", NULL};
+
+static const char *check_name(const void *value)
+{
+	const char *s = value;
+
+	if (!*s || strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+			     "0123456789._-") != strlen(s))
+		return "a name of letters, digits, '.', '_' and '-'";
+	return NULL;
+}
+
+static const char *check_interface(const void *value)
+{
+	const char *s = value;
+
+	return *s && !strchr(s, '/') && !strchr(s, '%') ? NULL : "an interface's name";
+}
+
+static const char *check_group(const void *value)
+{
+	return addr_is_multicast(value) ? NULL : "a multicast group's address";
+}
+
+static const char *check_management(const void *value)
+{
+	struct addr a;
+
+	if (!*(const char *)value || (addr_parse(&a, slice_of(value), 0) == 0 && addr_port(&a)))
+		return NULL;
+	return "ADDRESS:PORT, or \"\" for none";
+}
+
+static const char *check_node_address(const void *value)
+{
+	const struct addr *a = value;
+
+	return addr_is_any(a) || addr_is_multicast(a) ? "a host's address" : NULL;
+}
+
+static const struct conf_option anycast_options[] = {
+	{"block", CONF_PREFIX, AT(anycast.block), .help = "anycast addresses served here"},
+	{"interface", CONF_STR, AT(anycast.interface), "anycast0", .check = check_interface,
+		.help = "TUN interface that carries the block while this node can serve"},
+	{"hang-bound", CONF_MS, AT(anycast.hang_bound), "300", 50, 60000,
+		.help = "silence of a process after which the block is withdrawn"},
+	{"hold", CONF_MS, AT(anycast.hold), "3000", 0, 3600000,
+		.help = "time of continuous health before the block comes (back) up"},
+	{0},
+};
+
+static const struct conf_option discovery_options[] = {
+	{"group", CONF_ADDR, AT(discovery.group), "239.255.77.1:7701", .def_port = 7701,
+		.check = check_group, .help = "group and port of announcements"},
+	{"misses", CONF_INT, AT(discovery.misses), "3", 1, 100,
+		.help = "a node's own intervals without an announcement until it is gone"},
+	{"skew", CONF_MS, AT(discovery.skew), "10000", 100, 3600000,
+		.help = "largest difference between two hosts' clocks"},
+	{0},
+};
+
+static const struct conf_option rtsp_options[] = {
+	{"port", CONF_INT, AT(rtsp.port), "554", 0, 65535, .help = "TCP port, 0: off"},
+	{0},
+};
+
+static const struct conf_option http_options[] = {
+	{"port", CONF_INT, AT(http.port), "80", 0, 65535, .help = "TCP port, 0: off"},
+	{0},
+};
+
+static const struct conf_option limits_options[] = {
+	{"connections", CONF_INT, AT(limits.connections), "4096", 1, 1000000,
+		.help = "connections at once; past it the oldest are closed"},
+	{"request-timeout", CONF_MS, AT(limits.request_timeout), "5000", 10, 3600000,
+		.help = "time for a request to come whole, and for a drain at most"},
+	{"idle-timeout", CONF_MS, AT(limits.idle_timeout), "10000", 10, 3600000,
+		.help = "time without a request on an RTSP connection"},
+	{0},
+};
+
+static const struct conf_option node_options[] = {
+	{"address", CONF_ADDR, AT_NODE(address), .check = check_node_address,
+		.help = "unicast address that clients are sent to"},
+	{"rtsp-port", CONF_INT, AT_NODE(rtsp_port), "554", 0, 65535, .help = "0: no RTSP"},
+	{"http-port", CONF_INT, AT_NODE(http_port), "0", 0, 65535, .help = "0: no HTTP"},
+	{"weight", CONF_INT, AT_NODE(weight), "100", 0, 65535,
+		.help = "share of the clients; 100 is usual, 0: last resort"},
+	{0},
+};
+
+static const struct conf_option options[] = {
+	{"name", CONF_STR, AT(name), .check = check_name, .help = "this node's name"},
+	{"interface", CONF_STR, AT(interface), "",
+		.help = "interface of the service nodes' LAN; \"\": configured nodes only"},
+	{"key-file", CONF_STR, AT(key_file), "", .help = "keys of announcements"},
+	{"control", CONF_STR, AT(control), "/run/nearcast/arn.sock", .help = "socket of nearctl"},
+	{"management", CONF_STR, AT(management), "", .check = check_management,
+		.help = "ADDRESS:PORT of the metrics; \"\": none"},
+	{"log-level", CONF_ENUM, AT(log_level), "info", .names = log_levels,
+		.help = "least severity that is logged"},
+	{"events", CONF_STR, AT(events), "", .help = "file that events are appended to"},
+	{"anycast", CONF_SECTION, .sub = anycast_options},
+	{"discovery", CONF_SECTION, .sub = discovery_options},
+	{"rtsp", CONF_SECTION, .sub = rtsp_options},
+	{"http", CONF_SECTION, .sub = http_options},
+	{"limits", CONF_SECTION, .sub = limits_options},
+	{"retry-after", CONF_INT, AT(retry_after), "1", 0, 86400,
+		.help = "seconds that a client is told to wait when there is no node"},
+	{"node", CONF_SECTION_LIST, offsetof(struct arn_conf, nodes), sizeof(struct arn_conf_node),
+		.sub = node_options, .help = "a service node, announced or not"},
+	{0},
+};
+
+static void check_nodes(const struct arn_conf *c, struct conf_errors *e)
+{
+	const struct arn_conf_node *n = c->nodes.item;
+	char text[ADDR_STRLEN];
+
+	for (int i = 0; i < c->nodes.n; i++) {
+		if (check_name(n[i].id) || strlen(n[i].id) >= ANNOUNCE_ID_LEN)
+			conf_error(e, "node \"%s\": expected %s, %d at most", n[i].id,
+				check_name(""), ANNOUNCE_ID_LEN - 1);
+		if (prefix_has(&c->anycast.block, &n[i].address))
+			conf_error(e,
+				"node \"%s\": %s is inside the anycast block, expected a unicast "
+				"address",
+				n[i].id, addr_host(&n[i].address, text));
+		for (int k = 0; k < i; k++)
+			if (!strcmp(n[i].id, n[k].id))
+				conf_error(e, "node \"%s\": there are two of this name", n[i].id);
+	}
+}
+
+static void check_all(const void *conf, struct conf_errors *e)
+{
+	const struct arn_conf *c = conf;
+
+	check_nodes(c, e);
+	if (*c->interface && !*c->key_file)
+		conf_error(e,
+			"interface \"%s\" is given but no key-file: announcements there "
+			"could not be trusted",
+			c->interface);
+	if (!*c->interface && !c->nodes.n)
+		conf_error(e, "neither interface nor node is given: no service node could ever "
+			      "be known");
+	if (!c->rtsp.port && !c->http.port)
+		conf_error(e, "both rtsp and http are off, expected a port for one of them");
+	if (c->rtsp.port && c->rtsp.port == c->http.port)
+		conf_error(e, "rtsp and http have the same port %lld", (long long)c->rtsp.port);
+}
+
+const struct daemon arn_daemon = {
+	.name = "arn",
+	.summary = "anycast redirection node: answers at an anycast block, sends clients to "
+		   "service nodes",
+	.options = options,
+	.check = check_all,
+};
+
+struct announce arn_conf_announce(const struct arn_conf_node *n)
+{
+	struct announce a = {
+		.role = ROLE_SN,
+		.addr = n->address,
+		.rtsp_port = (uint16_t)n->rtsp_port,
+		.http_port = (uint16_t)n->http_port,
+		.healthy = true,
+		.weight = (uint16_t)n->weight,
+	};
+
+	addr_set_port(&a.addr, 0);
+	snprintf(a.id, sizeof(a.id), "%.*s", ANNOUNCE_ID_LEN - 1, n->id);
+	return a;
+}
+
+const char *arn_conf_fixed_change(const struct arn_conf *was, const struct arn_conf *now)
+{
+	if (strcmp(was->name, now->name))
+		return "name";
+	if (strcmp(was->interface, now->interface))
+		return "interface";
+	if (strcmp(was->control, now->control))
+		return "control";
+	if (strcmp(was->management, now->management))
+		return "management";
+	if (strcmp(was->events, now->events))
+		return "events";
+	if (addr_cmp(&was->anycast.block.addr, &now->anycast.block.addr) ||
+		was->anycast.block.len != now->anycast.block.len)
+		return "anycast.block";
+	if (strcmp(was->anycast.interface, now->anycast.interface))
+		return "anycast.interface";
+	if (was->anycast.hang_bound != now->anycast.hang_bound)
+		return "anycast.hang-bound";
+	if (was->anycast.hold != now->anycast.hold)
+		return "anycast.hold";
+	if (addr_cmp(&was->discovery.group, &now->discovery.group))
+		return "discovery.group";
+	if (was->discovery.skew != now->discovery.skew)
+		return "discovery.skew";
+	if (was->rtsp.port != now->rtsp.port)
+		return "rtsp.port";
+	if (was->http.port != now->http.port)
+		return "http.port";
+	return NULL;
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* arn.conf as a struct; arn.conf(5) describes it for people. */
+#ifndef ARN_CONFIG_H
+#define ARN_CONFIG_H
+
+#include <net/if.h>
+
+#include "lib/addr.h"
+#include "lib/clock.h"
+#include "lib/conf.h"
+#include "lib/daemon.h"
+#include "lib/wire.h"
+
+struct arn_conf {
+	char name[ANNOUNCE_ID_LEN];
+	char interface[IFNAMSIZ]; /* of the service nodes' LAN; "": none, configured nodes only */
+	char key_file[256];       /* "" only without an interface */
+	char control[104];
+	char management[ADDR_STRLEN]; /* "": none */
+	int log_level;                /* enum log_level */
+	char events[256];             /* "": none */
+	struct {
+		struct prefix block;
+		char interface[IFNAMSIZ];
+		ns_t hang_bound, hold;
+	} anycast;
+	struct {
+		struct addr group;
+		int64_t misses;
+		ns_t skew;
+	} discovery;
+	struct {
+		int64_t port; /* 0: off */
+	} rtsp, http;
+	struct {
+		int64_t connections;
+		ns_t request_timeout, idle_timeout;
+	} limits;
+	int64_t retry_after;    /* s */
+	struct conf_list nodes; /* struct arn_conf_node */
+};
+
+struct arn_conf_node {
+	char id[CONF_TITLE];
+	struct addr address;
+	int64_t rtsp_port, http_port; /* 0: not offered */
+	int64_t weight;
+};
+
+extern const struct daemon arn_daemon;
+
+/* The configured node as if it had announced itself, healthy and idle. */
+struct announce arn_conf_announce(const struct arn_conf_node *n);
+
+/* Names the first option that differs between two configurations and cannot change while the
+ * daemon runs; NULL: all differences can be taken over. */
+const char *arn_conf_fixed_change(const struct arn_conf *was, const struct arn_conf *now);
+
+#endif

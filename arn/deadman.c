@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "arn/deadman.h"
+
+#include <errno.h>
+#include <signal.h>
+
+int deadman_init(struct deadman *d, ns_t bound)
+{
+	struct sigevent ev = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGKILL};
+
+	d->bound = bound;
+	return timer_create(CLOCK_MONOTONIC, &ev, &d->timer) < 0 ? -errno : 0;
+}
+
+void deadman_feed(struct deadman *d)
+{
+	struct itimerspec left = {
+		.it_value = {.tv_sec = d->bound / NS_S, .tv_nsec = d->bound % NS_S}};
+
+	timer_settime(d->timer, 0, &left, NULL);
+}

@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The guardian and its worker.
+ *
+ * The anycast block must be reachable through this node exactly while it can serve. So its fate is
+ * bound to two things. To a descriptor: the block lies on a TUN interface that the kernel removes
+ * when the guardian ends, however it ends, with no code of ours running. And to the worker's word:
+ * the process that does the work vouches for itself several times within the hang bound; when it
+ * falls silent, the guardian lets go of the interface, and then kills and replaces the worker.
+ *
+ * What if the guardian itself hangs or is stopped? Each of the two has a dead-man's switch in the
+ * kernel (deadman.h): the guardian that does not come round within the hang bound is killed by its
+ * own timer, and the block goes with it. The worker dies with the guardian (PR_SET_PDEATHSIG, and
+ * the end of the line). All four cases, either or both killed or stopped, end within the bound.
+ *
+ * The worker is a fork and inherits what is open. It must not hold the interface, or the block
+ * would outlive the guardian: so workers are started only while there is no interface (fate.h),
+ * and there is nothing to inherit, at no moment.
+ *
+ * To be sure of its turn on a busy machine, the guardian runs with real-time priority where it
+ * may, and keeps its memory. What it does to the block it does before it tells anybody. All its
+ * decisions are fate.c's: here is only the poll loop that feeds it and does as it says.
+ */
+#include "arn/guardian.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "arn/block.h"
+#include "arn/deadman.h"
+#include "lib/event.h"
+#include "lib/log.h"
+
+#define BEATS_IN_BOUND 6
+
+struct guardian {
+	const struct arn_conf *conf;
+	const char *conf_path;
+	guardian_worker_fn *run_worker;
+	struct fate fate;
+	struct block *block;
+	struct deadman deadman;
+	struct guardian_word word; /* what the worker was told last, or is to be told */
+	bool told;
+	int signals; /* signalfd */
+	int line;    /* to the worker, -1: none */
+	pid_t pid;   /* of the worker, 0: none */
+};
+
+ns_t guardian_beat_interval(const struct arn_conf *conf)
+{
+	return conf->anycast.hang_bound / BEATS_IN_BOUND;
+}
+
+static void emit_block(struct guardian *g, const char *event, ns_t now)
+{
+	char text[ADDR_STRLEN];
+	struct js *o;
+
+	if (!event_wanted())
+		return;
+	o = js_object();
+	js_put_str(o, "block", prefix_str(&g->conf->anycast.block, text));
+	js_put_str(o, "interface", g->conf->anycast.interface);
+	if (g->fate.block != FATE_UP)
+		js_put_str(o, "reason", g->fate.reason);
+	event_emit(event, now, o);
+}
+
+static void emit_worker(const char *event, ns_t now, pid_t pid, const char *how)
+{
+	struct js *o;
+
+	if (!event_wanted())
+		return;
+	o = js_object();
+	js_put_int(o, "pid", pid);
+	if (how)
+		js_put_str(o, "how", how);
+	event_emit(event, now, o);
+}
+
+/* Tells the worker what has changed. A worker that does not read will hear it later, or never. */
+static void tell(struct guardian *g, enum guardian_order order)
+{
+	g->word.order = order;
+	g->word.block = g->fate.block;
+	g->word.spawned = g->fate.spawned;
+	snprintf(g->word.reason, sizeof(g->word.reason), "%s", g->fate.reason);
+	g->told = g->line >= 0 && send(g->line, &g->word, sizeof(g->word),
+					  MSG_DONTWAIT | MSG_NOSIGNAL) == sizeof(g->word);
+}
+
+/* ---- the worker ---- */
+
+static void close_line(struct guardian *g)
+{
+	if (g->line >= 0)
+		close(g->line);
+	g->line = -1;
+}
+
+/* The child: lets go of what is the guardian's, and becomes the worker. */
+static int become_worker(struct guardian *g, int line, pid_t guardian)
+{
+	struct guardian_charge charge = {.line = line, .draining = g->fate.draining};
+	sigset_t none;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != guardian)
+		return EX_UNAVAILABLE; /* it was gone before we could ask */
+	prctl(PR_SET_NAME, "arn-worker");
+	/* Orders come over the line alone: a terminal's or a service manager's signal goes to both
+	 * processes, and the worker must not end before the guardian has withdrawn the block. */
+	signal(SIGTERM, SIG_IGN);
+	signal(SIGINT, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	close_line(g);
+	close(g->signals);
+	block_free(g->block);
+	return g->run_worker(g->conf, g->conf_path, &charge);
+}
+
+static void spawn(struct guardian *g, ns_t now)
+{
+	pid_t self = getpid();
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0) {
+		log_msg(NLOG_ERROR, "no socket pair for a worker: %s", strerror(errno));
+		fate_gone(&g->fate, now);
+		return;
+	}
+	g->pid = fork();
+	if (g->pid == 0) {
+		int code;
+
+		close(pair[0]);
+		code = become_worker(g, pair[1], self);
+		fflush(NULL);
+		_exit(code);
+	}
+	close(pair[1]);
+	if (g->pid < 0) {
+		log_msg(NLOG_ERROR, "no process for a worker: %s", strerror(errno));
+		close(pair[0]);
+		g->pid = 0;
+		fate_gone(&g->fate, now);
+		return;
+	}
+	g->line = pair[0];
+	log_msg(NLOG_INFO, "worker %d started", (int)g->pid);
+	emit_worker("worker-start", now, g->pid, NULL);
+	tell(g, GUARDIAN_STATE);
+}
+
+/* A dead child is asked for in every turn: fate must know before it hears the line's end. */
+static void reap(struct guardian *g, ns_t now)
+{
+	char how[48];
+	int status;
+
+	if (!g->pid || waitpid(g->pid, &status, WNOHANG) != g->pid)
+		return;
+	fate_gone(&g->fate, now);
+	if (WIFSIGNALED(status))
+		snprintf(how, sizeof(how), "killed by SIG%s", sigabbrev_np(WTERMSIG(status)));
+	else
+		snprintf(how, sizeof(how), "exited with %d", WEXITSTATUS(status));
+	log_msg(g->fate.stopping ? NLOG_INFO : NLOG_ERROR, "worker %d %s", (int)g->pid, how);
+	emit_worker("worker-end", now, g->pid, how);
+	close_line(g);
+	g->pid = 0;
+}
+
+static void hear(struct guardian *g, ns_t now)
+{
+	struct fate_beat b;
+
+	while (g->line >= 0) {
+		ssize_t n = recv(g->line, &b, sizeof(b), MSG_DONTWAIT);
+
+		if (n == sizeof(b)) {
+			fate_beat(&g->fate, &b, now);
+		} else if (n < 0 && errno == EINTR) {
+			continue;
+		} else if (n < 0 && errno == EAGAIN) {
+			return;
+		} else {
+			fate_closed(&g->fate, now);
+			close_line(g);
+		}
+	}
+}
+
+/* ---- the block ---- */
+
+static void raise_block(struct guardian *g, ns_t now)
+{
+	int err = block_raise(g->block);
+
+	if (err) {
+		fate_raise_failed(&g->fate, now);
+		log_msg(NLOG_ERROR, "interface %s cannot be made: %s", g->conf->anycast.interface,
+			strerror(-err));
+		return;
+	}
+	g->word.raised++;
+	g->word.since = now;
+	log_msg(NLOG_INFO, "block up on %s", g->conf->anycast.interface);
+	emit_block(g, "block-up", now);
+}
+
+static void withdraw_block(struct guardian *g, ns_t now)
+{
+	int err = block_withdraw(g->block);
+
+	if (err)
+		log_msg(NLOG_WARN, "address of %s cannot be removed: %s",
+			g->conf->anycast.interface, strerror(-err));
+	g->word.since = now;
+	log_msg(NLOG_INFO, "block withdrawn: %s", g->fate.reason);
+	emit_block(g, "block-down", now);
+}
+
+static void drop_block(struct guardian *g, ns_t now, bool was_up)
+{
+	block_drop(g->block);
+	g->word.since = now;
+	if (was_up) {
+		log_msg(NLOG_ERROR, "block down: %s", g->fate.reason);
+		emit_block(g, "block-down", now);
+	} else {
+		log_msg(NLOG_INFO, "interface %s gone", g->conf->anycast.interface);
+	}
+}
+
+/* ---- the loop ---- */
+
+static enum fate_action act(struct guardian *g, ns_t now)
+{
+	bool was_up = g->fate.block == FATE_UP;
+	enum fate_action a = fate_next(&g->fate, now);
+
+	switch (a) {
+	case FATE_NOTHING:
+	case FATE_EXIT: return a;
+	case FATE_SPAWN: spawn(g, now); return a;
+	case FATE_KILL:
+		if (g->pid > 0) /* never our own group */
+			kill(g->pid, SIGKILL);
+		log_msg(NLOG_ERROR, "worker %d: %s; killed", (int)g->pid, g->fate.reason);
+		return a;
+	case FATE_RAISE: raise_block(g, now); break;
+	case FATE_WITHDRAW: withdraw_block(g, now); break;
+	case FATE_DROP: drop_block(g, now, was_up); break;
+	case FATE_FINISH: tell(g, GUARDIAN_FINISH); return a;
+	}
+	tell(g, GUARDIAN_STATE);
+	return a;
+}
+
+static void take_signals(struct guardian *g, ns_t now)
+{
+	struct signalfd_siginfo s;
+
+	while (read(g->signals, &s, sizeof(s)) == sizeof(s)) {
+		if (s.ssi_signo == SIGHUP)
+			tell(g, GUARDIAN_RELOAD);
+		if (s.ssi_signo == SIGTERM || s.ssi_signo == SIGINT) {
+			log_msg(NLOG_INFO, "SIG%s: stopping", sigabbrev_np((int)s.ssi_signo));
+			fate_stop(&g->fate, now);
+		}
+	}
+}
+
+static int timeout_ms(const struct guardian *g, ns_t now)
+{
+	ns_t wait = fate_when(&g->fate), most = guardian_beat_interval(g->conf);
+
+	wait = wait == NS_NEVER ? most : wait - now;
+	if (wait > most)
+		wait = most;
+	return wait > 0 ? (int)((wait + NS_MS - 1) / NS_MS) : 0;
+}
+
+static void guard(struct guardian *g)
+{
+	for (;;) {
+		struct pollfd p[3] = {{.fd = g->signals, .events = POLLIN},
+			{.fd = g->line, .events = POLLIN}, {.fd = block_fd(g->block)}};
+		enum fate_action a;
+		ns_t now;
+
+		poll(p, 3, timeout_ms(g, clock_now()));
+		deadman_feed(&g->deadman);
+		now = clock_now();
+		if (p[2].revents & (POLLERR | POLLHUP)) {
+			fate_block_lost(&g->fate, now);
+			log_msg(NLOG_ERROR, "interface %s was removed by someone",
+				g->conf->anycast.interface);
+			drop_block(g, now, true);
+			tell(g, GUARDIAN_STATE);
+		}
+		take_signals(g, now);
+		reap(g, now);
+		hear(g, now);
+		while ((a = act(g, now)) != FATE_NOTHING) {
+			if (a == FATE_EXIT)
+				return;
+			deadman_feed(&g->deadman);
+		}
+		if (!g->told)
+			tell(g, GUARDIAN_STATE);
+	}
+}
+
+/* Its turn must come also when the machine is busy. Not being allowed to is no failure. */
+static void be_punctual(void)
+{
+	struct sched_param p = {.sched_priority = 1};
+
+	if (sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &p) < 0)
+		log_msg(NLOG_INFO, "no real-time priority: %s", strerror(errno));
+	if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) < 0)
+		log_msg(NLOG_INFO, "memory not locked: %s", strerror(errno));
+}
+
+static int open_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	return signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+}
+
+int guardian_run(const struct arn_conf *conf, const char *conf_path, guardian_worker_fn *worker)
+{
+	struct guardian g = {
+		.conf = conf, .conf_path = conf_path, .run_worker = worker, .line = -1};
+	struct fate_conf fc = {
+		.hang_bound = conf->anycast.hang_bound,
+		.start_bound = 5 * NS_S + conf->anycast.hang_bound,
+		.hold = conf->anycast.hold,
+		.settle = 1500 * NS_MS, /* BIRD's OSPF computes at 1 s ticks */
+		.drain_time = 1500 * NS_MS + conf->limits.request_timeout,
+		.backoff_min = 100 * NS_MS,
+		.backoff_max = 10 * NS_S,
+	};
+	int err;
+
+	g.word.guardian = getpid();
+	g.word.since = clock_now();
+	g.block = block_new(&conf->anycast.block, conf->anycast.interface, &err);
+	if (!g.block) {
+		log_msg(NLOG_ERROR, "no netlink socket: %s", strerror(-err));
+		return EX_OSERR;
+	}
+	g.signals = open_signals();
+	err = deadman_init(&g.deadman, conf->anycast.hang_bound);
+	if (g.signals < 0 || err) {
+		log_msg(NLOG_ERROR, "no signals or timer: %s", strerror(err ? -err : errno));
+		block_free(g.block);
+		return EX_OSERR;
+	}
+	be_punctual();
+	fate_init(&g.fate, &fc, clock_now());
+	guard(&g);
+	block_free(g.block);
+	close(g.signals);
+	log_msg(NLOG_INFO, "stopped");
+	return EX_OK;
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The anycast block's TCP ports: accepts, reads requests, sends redirect.c's answers. See
+ * listener.c for how many short transactions and slow or hostile clients get along.
+ */
+#ifndef ARN_LISTENER_H
+#define ARN_LISTENER_H
+
+#include <stdint.h>
+
+#include "arn/snapshot.h"
+#include "lib/addr.h"
+#include "lib/clock.h"
+#include "lib/loop.h"
+#include "lib/text.h"
+
+struct arn_listener_conf {
+	uint16_t port[2]; /* by enum text_proto; 0: off */
+	struct prefix block;
+	int64_t connections; /* at most, of both ports */
+	ns_t request_timeout, idle_timeout;
+};
+
+struct arn_listener_counters {
+	uint64_t accepted[2];      /* connections; by enum text_proto */
+	uint64_t redirected[2];    /* requests answered 302 or 307 */
+	uint64_t unavailable[2];   /* 503 */
+	uint64_t refused[2];       /* other 4xx and 5xx */
+	uint64_t other[2];         /* 200, 204 */
+	uint64_t outside_block;    /* connections to an address that is not in the block */
+	uint64_t evicted;          /* connections closed to make room */
+	uint64_t request_timeouts; /* connections closed: no whole request in time */
+	uint64_t idle_timeouts;
+	uint64_t broken; /* connections that ended with an error */
+};
+
+/* The nodes as they are when a request is answered. */
+typedef const struct snapshot *arn_snapshot_fn(void *arg);
+
+struct arn_listener;
+/* NULL: *err says why, and *failed which port it is about. */
+struct arn_listener *arn_listener_new(struct loop *l, const struct arn_listener_conf *c,
+	arn_snapshot_fn *snapshot, void *arg, int *err, uint16_t *failed);
+void arn_listener_free(struct arn_listener *ls);
+/* Limits and timeouts for what comes from now on; ports and block stay. */
+void arn_listener_set_limits(struct arn_listener *ls, const struct arn_listener_conf *c);
+
+const struct arn_listener_counters *arn_listener_counters(const struct arn_listener *ls);
+int arn_listener_connections(const struct arn_listener *ls);
+/* Connections with a request or an answer under way: what a drain waits for. */
+uint32_t arn_listener_busy(const struct arn_listener *ls);
+
+#endif

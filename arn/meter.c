@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The ARN's metrics: one table, made when its context is there for the values to point into. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "arn/arn.h"
+
+#define P "nearcast_arn_"
+#define COUNTER(NAME, HELP, LABELS, VALUE)                                                         \
+	(struct metric)                                                                            \
+	{                                                                                          \
+		.name = P NAME, .help = HELP, .kind = METRIC_COUNTER, .labels = LABELS,            \
+		.value = VALUE                                                                     \
+	}
+#define GAUGE(NAME, HELP, READ, ARG)                                                               \
+	(struct metric)                                                                            \
+	{                                                                                          \
+		.name = P NAME, .help = HELP, .kind = METRIC_GAUGE, .read = READ, .arg = ARG       \
+	}
+
+static uint64_t block_is_up(void *arg)
+{
+	const struct arn *a = arg;
+
+	return a->word.block == FATE_UP;
+}
+
+static uint64_t blocks_raised(void *arg)
+{
+	return ((const struct arn *)arg)->word.raised;
+}
+
+static uint64_t workers_started(void *arg)
+{
+	return ((const struct arn *)arg)->word.spawned;
+}
+
+static uint64_t is_draining(void *arg)
+{
+	return ((const struct arn *)arg)->draining;
+}
+
+static uint64_t connections(void *arg)
+{
+	return (uint64_t)arn_listener_connections(((const struct arn *)arg)->listener);
+}
+
+static uint64_t nodes_known(void *arg)
+{
+	return (uint64_t)directory_count(((const struct arn *)arg)->directory);
+}
+
+static uint64_t nodes_usable(void *arg)
+{
+	return (uint64_t)directory_usable(((const struct arn *)arg)->directory);
+}
+
+static struct metric *add_listener(struct metric *m, const struct arn_listener_counters *c)
+{
+	static const char *const proto[] = {
+		[TEXT_HTTP] = "proto=\"http\"", [TEXT_RTSP] = "proto=\"rtsp\""};
+	static const char *const result[2][4] = {
+		[TEXT_HTTP] = {"proto=\"http\",answer=\"redirected\"",
+			"proto=\"http\",answer=\"unavailable\"",
+			"proto=\"http\",answer=\"refused\"", "proto=\"http\",answer=\"other\""},
+		[TEXT_RTSP] = {"proto=\"rtsp\",answer=\"redirected\"",
+			"proto=\"rtsp\",answer=\"unavailable\"",
+			"proto=\"rtsp\",answer=\"refused\"", "proto=\"rtsp\",answer=\"other\""},
+	};
+	static const char help[] = "Requests answered: 302 or 307, 503, other refusals, else.";
+
+	for (int p = 0; p < 2; p++)
+		*m++ = COUNTER(
+			"connections_total", "Connections accepted.", proto[p], &c->accepted[p]);
+	for (int p = 0; p < 2; p++) {
+		*m++ = COUNTER("requests_total", help, result[p][0], &c->redirected[p]);
+		*m++ = COUNTER("requests_total", help, result[p][1], &c->unavailable[p]);
+		*m++ = COUNTER("requests_total", help, result[p][2], &c->refused[p]);
+		*m++ = COUNTER("requests_total", help, result[p][3], &c->other[p]);
+	}
+	*m++ = COUNTER("outside_block_total",
+		"Connections refused because their address is not in the block.", NULL,
+		&c->outside_block);
+	*m++ = COUNTER("evicted_total", "Connections closed to make room for new ones.", NULL,
+		&c->evicted);
+	*m++ = COUNTER("timeouts_total", "Connections closed for their silence.",
+		"waiting_for=\"request\"", &c->request_timeouts);
+	*m++ = COUNTER("timeouts_total", "Connections closed for their silence.",
+		"waiting_for=\"next\"", &c->idle_timeouts);
+	*m++ = COUNTER("broken_total", "Connections that ended with an error.", NULL, &c->broken);
+	return m;
+}
+
+static struct metric *add_discovery(struct metric *m, const struct discovery_counters *c)
+{
+	static const struct {
+		enum wire_error error;
+		const char *label;
+	} seal[] = {
+		{WIRE_MALFORMED, "reason=\"malformed\""},
+		{WIRE_VERSION, "reason=\"version\""},
+		{WIRE_UNKNOWN_KEY, "reason=\"unknown_key\""},
+		{WIRE_FORGED, "reason=\"forged\""},
+		{WIRE_STALE, "reason=\"stale\""},
+		{WIRE_REPLAYED, "reason=\"replayed\""},
+		{WIRE_TABLE_FULL, "reason=\"senders_full\""},
+	};
+	static const char help[] = "Datagrams on the group that were not believed, by reason.";
+
+	*m++ = COUNTER("datagrams_total", "Datagrams received on the group.", NULL, &c->received);
+	*m++ = COUNTER("announcements_total", "Announcements accepted.", NULL, &c->announcements);
+	*m++ = COUNTER("goodbyes_total", "Goodbyes accepted.", NULL, &c->goodbyes);
+	*m++ = COUNTER("ignored_total", "Datagrams of other roles.", NULL, &c->ignored);
+	for (size_t i = 0; i < sizeof(seal) / sizeof(seal[0]); i++)
+		*m++ = COUNTER(
+			"datagrams_refused_total", help, seal[i].label, &c->refused[seal[i].error]);
+	*m++ = COUNTER("datagrams_refused_total", help, "reason=\"payload\"", &c->bad_payload);
+	*m++ = COUNTER("datagrams_refused_total", help, "reason=\"misnamed\"", &c->misnamed);
+	*m++ = COUNTER("datagrams_refused_total", help, "reason=\"address\"", &c->bad_address);
+	*m++ = COUNTER("datagrams_refused_total", help, "reason=\"nodes_full\"", &c->table_full);
+	return m;
+}
+
+#define METRICS_MAX 64
+
+int arn_meter(struct arn *a)
+{
+	struct metric *m;
+
+	a->metrics = metrics_new();
+	a->metric = calloc(METRICS_MAX, sizeof(*a->metric)); /* the last one stays without a name */
+	if (!a->metrics || !a->metric)
+		return -ENOMEM;
+	m = a->metric;
+	*m++ = GAUGE("block_up", "1 while the block is reachable here.", block_is_up, a);
+	*m++ = GAUGE("draining", "1 while drained by the operator.", is_draining, a);
+	*m++ = GAUGE("connections", "Connections open now.", connections, a);
+	*m++ = GAUGE("nodes_known", "Service nodes known.", nodes_known, a);
+	*m++ = GAUGE("nodes_usable", "Service nodes that take new clients.", nodes_usable, a);
+	*m = GAUGE("block_raised_total", "Times that the block came up.", blocks_raised, a);
+	m++->kind = METRIC_COUNTER;
+	*m = GAUGE("workers_started_total", "Workers started by the guardian.", workers_started, a);
+	m++->kind = METRIC_COUNTER;
+	m = add_listener(m, arn_listener_counters(a->listener));
+	if (a->discovery)
+		m = add_discovery(m, discovery_counters(a->discovery));
+	metrics_add(a->metrics, a->metric, (int)(m - a->metric));
+	return 0;
+}

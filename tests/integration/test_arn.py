@@ -1,0 +1,592 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The ARN with the real kernel and a real router.
+
+    client ---- router (BIRD, OSPF) ---- arn host (arn, BIRD) ---- LAN with the service nodes
+
+Rows A1 fate, A2 hang, A4 drain, A5 igp, B1 http, B2 rtsp, C1 discover, C5 trust.
+"""
+
+import os
+import signal
+import socket
+import time
+
+import pytest
+
+import near_testlib as near
+from conftest import wait_until
+
+BLOCK = "10.1.18.0/24"
+ANYCAST = "10.1.18.27"
+HANG_BOUND = 0.3
+HOLD = 0.5
+# What a loaded machine, BIRD's one-second tick and the kernel's own time may add.
+MARGIN = 3.0
+
+OPTIONS = """
+name = "{name}"
+interface = "lan0"
+key-file = "{keys}"
+log-level = "debug"
+anycast {{ block = "{block}" hang-bound = 300 hold = 500 }}
+limits {{ connections = {connections} request-timeout = {request_timeout} idle-timeout = 3000 }}
+"""
+
+
+class Site:
+    """A client, a router and an ARN's host, with OSPF between the last two."""
+
+    def __init__(self, namespaces, link, program, folder):
+        self.folder, self.program = folder, program
+        self.client = namespaces("client")
+        self.router = namespaces("router")
+        self.host = namespaces("host")
+        self.lan = namespaces("lan")
+        link(self.client, "up0", self.router, "down0")
+        link(self.router, "core0", self.host, "core0")
+        link(self.host, "lan0", self.lan, "lan0")
+        near.address(self.client, "up0", "10.9.0.2/24", "2001:db8:9::2/64")
+        near.address(self.router, "down0", "10.9.0.1/24", "2001:db8:9::1/64")
+        near.address(self.router, "core0", "10.8.0.1/24", "2001:db8:8::1/64")
+        near.address(self.host, "core0", "10.8.0.2/24", "2001:db8:8::2/64")
+        near.address(self.host, "lan0", "10.2.0.4/24", "2001:db8:2::4/64")
+        near.address(self.lan, "lan0", "10.2.0.6/24", "2001:db8:2::6/64")
+        self.client.run("ip", "route", "add", "default", "via", "10.9.0.1")
+        self.client.run("ip", "route", "add", "default", "via", "2001:db8:9::1")
+        self.host.run("ip", "route", "add", "10.9.0.0/24", "via", "10.8.0.1")
+        self.host.run("ip", "route", "add", "2001:db8:9::/64", "via", "2001:db8:8::1")
+        self.lan.run("ip", "route", "add", "default", "via", "10.2.0.4")
+        self.host.run("sysctl", "-qw", "net.ipv4.ip_forward=1")
+        for setting in ("net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1"):
+            self.router.run("sysctl", "-qw", setting)
+        self.announcers = []
+        self.bird = None
+
+    def route(self):
+        """Starts OSPF; the router has the block as long as the host's interface carries it."""
+        near.Bird(
+            self.host,
+            self.folder,
+            "host",
+            near.bird_ospf("10.8.0.2", ["core0"], anycast=BLOCK, kernel=False),
+        )
+        self.bird = near.Bird(
+            self.router, self.folder, "router", near.bird_ospf("10.8.0.1", ["core0", "down0"])
+        )
+
+    def arn(self, extra="", ready=True, block=BLOCK, connections=100, request_timeout=1000):
+        options = OPTIONS.format(
+            name="arn804",
+            keys=near.key_file(self.folder),
+            block=block,
+            connections=connections,
+            request_timeout=request_timeout,
+        )
+        return near.Daemon(
+            self.host, self.program("arn"), self.folder, "arn804", options + extra, ready
+        )
+
+    def node(self, name="sn806", address="10.2.0.6", **fields):
+        announcer = near.Announcer(self.lan, "lan0", name, address, **fields)
+        self.announcers.append(announcer)
+        return announcer
+
+    def reachable(self):
+        return self.bird.has_route(BLOCK)
+
+    def close(self):
+        for announcer in self.announcers:
+            announcer.close()
+
+
+@pytest.fixture
+def site(namespaces, link, program, tmp_path):
+    made = Site(namespaces, link, program, tmp_path)
+    yield made
+    made.close()
+
+
+def block_state(arn):
+    return arn.ask("show status")["block"]["state"]
+
+
+def wait_up(arn):
+    wait_until(lambda: block_state(arn) == "up", "the block is up at the ARN")
+
+
+def links(space):
+    return space.run("ip", "-br", "link").stdout
+
+
+def nothing_stale(space):
+    """No interface, address or route of the block is left in the kernel."""
+    left = links(space) + space.run("ip", "route", "show", "table", "all").stdout
+    return "anycast0" not in left and "10.1.18" not in left
+
+
+def usable(arn):
+    return arn.ask("show status")["nodes"]["usable"]
+
+
+def keep_announcing(announcer, condition, what):
+    """Announces until the condition holds (announcements may be lost before the group is joined)."""
+
+    def announce_and_look():
+        announcer.send()
+        return condition()
+
+    return wait_until(announce_and_look, what, interval=0.05)
+
+
+def describe(space, host=ANYCAST, path="/news", extra="", port=554, **kwargs):
+    request = f"DESCRIBE rtsp://{host}{path} RTSP/1.0\r\nCSeq: 1\r\n{extra}\r\n"
+    return near.exchange(space, host.strip("[]"), port, request.encode(), **kwargs)
+
+
+# ---- A1, A2, A5: the block's fate ----
+
+
+def test_route_appears_at_the_neighbour_after_the_hold_and_not_before(site):
+    site.route()
+    arn = site.arn()
+    wait_until(site.reachable, "the neighbour has the route")
+    up = arn.events("block-up")[0]
+    start = arn.events("worker-start")[0]
+    assert up["t"] - start["t"] >= HOLD
+
+
+@pytest.mark.parametrize("victim", ["guardian", "worker", "both"])
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "stopped"])
+def test_route_goes_when_a_process_is(site, victim, how):
+    site.route()
+    arn = site.arn()
+    wait_until(site.reachable, "the neighbour has the route")
+    guardian, worker = near.arn_pids(arn)
+    for pid in {"guardian": [guardian], "worker": [worker], "both": [guardian, worker]}[victim]:
+        os.kill(pid, how)
+    began = time.monotonic()
+    # The kernel of the host itself is rid of it within the bound …
+    wait_until(
+        lambda: "10.1.18" not in site.host.run("ip", "-br", "addr").stdout,
+        "the host has no address of the block",
+        HANG_BOUND + MARGIN,
+    )
+    took = time.monotonic() - began
+    # … and the network after the routers have computed.
+    wait_until(lambda: not site.reachable(), "the neighbour has lost the route", MARGIN)
+    print(f"{victim} {how.name}: interface gone after {took:.3f} s")
+    if victim == "worker":
+        wait_until(site.reachable, "the block is back by itself")
+        assert len(arn.events("worker-start")) == 2
+        down = arn.events("block-down")[0]
+        assert arn.events("block-up")[1]["t"] - down["t"] >= HOLD
+        assert near.arn_pids(arn)[0] == guardian
+    else:
+        wait_until(lambda: near.gone(guardian), "the guardian is dead")
+        wait_until(lambda: near.gone(worker), "the worker is dead")
+        assert nothing_stale(site.host)
+        arn.process.wait()
+        arn.start()
+        wait_until(site.reachable, "the block is back after a restart")
+
+
+def test_worker_that_is_slow_within_the_bound_keeps_the_block(site):
+    arn = site.arn()
+    wait_up(arn)
+    _, worker = near.arn_pids(arn)
+    os.kill(worker, signal.SIGSTOP)
+    time.sleep(HANG_BOUND / 3)  # the length of the disturbance, not a wait for something
+    os.kill(worker, signal.SIGCONT)
+    assert near.arn_pids(arn)[1] == worker
+    assert not arn.events("block-down")
+
+
+def test_worker_has_no_descriptor_of_the_interface(site):
+    arn = site.arn()
+    wait_up(arn)
+    guardian, worker = near.arn_pids(arn)
+
+    def holds_tun(pid):
+        folder = f"/proc/{pid}/fd"
+        return any(
+            os.readlink(f"{folder}/{fd}") == "/dev/net/tun" for fd in os.listdir(folder)
+        )
+
+    assert holds_tun(guardian)
+    assert not holds_tun(worker)
+
+
+def test_worker_that_dies_again_and_again_is_started_ever_more_slowly(site):
+    arn = site.arn()
+    for count in range(1, 4):
+        wait_until(lambda: len(arn.events("worker-start")) == count, f"worker {count} started")
+        arn.wait_ready()
+        _, worker = near.arn_pids(arn)
+        os.kill(worker, signal.SIGKILL)
+        wait_until(lambda: len(arn.events("worker-end")) == count, f"worker {count} reaped")
+    wait_until(lambda: len(arn.events("worker-start")) == 4, "worker 4 started")
+    starts = [e["t"] for e in arn.events("worker-start")][1:]
+    ends = [e["t"] for e in arn.events("worker-end")]
+    pauses = [start - end for start, end in zip(starts, ends)]
+    assert pauses[0] >= 0.1 and pauses[1] >= 0.2 and pauses[2] >= 0.4, pauses
+
+
+def test_removed_interface_is_noticed_and_made_again(site):
+    arn = site.arn()
+    wait_up(arn)
+    site.host.run("ip", "link", "del", "anycast0")
+    wait_until(lambda: arn.events("block-down"), "the guardian has noticed")
+    assert arn.events("block-down")[0]["reason"] == "interface was removed"
+    wait_until(lambda: block_state(arn) == "up", "the block is up again")
+    assert "anycast0" in links(site.host)
+
+
+# ---- A4: drain, stop, reload ----
+
+
+def test_sigterm_takes_the_route_first_and_lets_a_transaction_finish(site):
+    site.route()
+    arn = site.arn(request_timeout=8000)
+    announcer = site.node()
+    keep_announcing(announcer, lambda: usable(arn) == 1, "the node is known")
+    wait_until(site.reachable, "the neighbour has the route")
+    with near.connect(site.client, ANYCAST, 554) as slow:
+        slow.sendall(b"DESCRIBE rtsp://10.1.18.27/news RTSP/1.0\r\n")
+        wait_until(lambda: arn.ask("show status")["connections"] == 1, "the request is under way")
+        arn.send_signal(signal.SIGTERM)
+        wait_until(lambda: not site.reachable(), "the neighbour has lost the route")
+        site.client.run("ip", "route", "get", ANYCAST)
+        # The old path, as a packet that was under way: straight to the host.
+        site.router.run("ip", "route", "add", BLOCK, "via", "10.8.0.2")
+        assert arn.process.poll() is None
+        announcer.send()
+        slow.sendall(b"CSeq: 1\r\n\r\n")
+        assert near.read_head(slow)[0] in (302, 503)
+    assert arn.process.wait(15) == 0
+    assert nothing_stale(site.host)
+    assert arn.events("block-down")[-1]["reason"] == "stopping"
+    assert not arn.control.exists()
+
+
+def test_drained_block_stays_down_until_undrain_also_with_a_new_worker(site):
+    site.route()
+    arn = site.arn()
+    wait_until(site.reachable, "the neighbour has the route")
+    arn.ask("drain")
+    wait_until(lambda: not site.reachable(), "the neighbour has lost the route")
+    assert near.request(arn.control, "drain")[0] == 409
+    wait_until(lambda: block_state(arn) == "down", "the interface is gone")
+    os.kill(near.arn_pids(arn)[1], signal.SIGKILL)
+    wait_until(lambda: len(arn.events("worker-start")) == 2, "a new worker")
+    arn.wait_ready()
+    assert arn.ask("show status")["draining"]
+    assert nothing_stale(site.host)
+    arn.ask("undrain")
+    wait_until(site.reachable, "the block is back")
+
+
+def test_reload_takes_over_what_it_can_and_names_what_it_cannot(site):
+    arn = site.arn('node "sn9" { address = "10.2.0.9" }\n')
+    assert usable(arn) == 1
+    old = arn.conf.read_text()
+    arn.conf.write_text(old.replace("sn9", "sn10").replace("10.2.0.9", "10.2.0.10"))
+    arn.send_signal(signal.SIGHUP)
+    wait_until(
+        lambda: [n["node"] for n in arn.ask("show nodes")["nodes"]] == ["sn10"], "the other node"
+    )
+    arn.conf.write_text(old.replace("hold = 500", "hold = 600"))
+    assert arn.ask("reload")["needs_restart"] == "anycast.hold"
+    arn.conf.write_text(old + "nonsense = 1\n")
+    code, body = near.request(arn.control, "reload")
+    assert code == 500 and "nonsense" in body["error"]
+    assert [n["node"] for n in arn.ask("show nodes")["nodes"]] == ["sn9"]
+
+
+# ---- B: the transaction ----
+
+
+def test_rtsp_is_redirected_to_the_announced_node_and_stays_open(site):
+    arn = site.arn()
+    site.route()
+    announcer = site.node()
+    keep_announcing(announcer, lambda: usable(arn) == 1, "the node is known")
+    wait_until(site.reachable, "the neighbour has the route")
+    with near.connect(site.client, ANYCAST, 554) as s:
+        for cseq, method in enumerate(["OPTIONS", "DESCRIBE", "DESCRIBE"], 1):
+            announcer.send()
+            s.sendall(f"{method} rtsp://{ANYCAST}/a?b RTSP/1.0\r\nCSeq: {cseq}\r\n\r\n".encode())
+            status, headers = near.read_head(s)
+            assert (status, headers["cseq"]) == (302, str(cseq))
+            assert headers["location"] == "rtsp://10.2.0.6/a?b"
+
+
+def test_curl_follows_the_redirection_to_a_web_server(site, tmp_path):
+    (tmp_path / "www").mkdir()
+    (tmp_path / "www" / "hello.txt").write_text("from the node\n")
+    site.lan.start(
+        "/usr/bin/python3", "-m", "http.server", "8080", "-d", tmp_path / "www",
+        log=tmp_path / "www.log",
+    )
+    arn = site.arn()
+    site.route()
+    announcer = site.node(http_port=8080, interval=5000)
+    keep_announcing(announcer, lambda: usable(arn) == 1, "the node is known")
+    wait_until(site.reachable, "the neighbour has the route")
+    site.router.run("ip", "route", "add", "10.2.0.0/24", "via", "10.8.0.2")
+
+    def fetched():
+        done = site.client.run(
+            "curl", "-sSL", "--max-time", "5", f"http://{ANYCAST}/hello.txt?x=1", check=False
+        )
+        assert done.stdout == "from the node\n", done.stderr
+        return True
+
+    wait_until(fetched, "curl has the file")
+
+
+@pytest.mark.parametrize("host", ["10.1.18.0", "10.1.18.1", "10.1.18.254", "10.1.18.255"])
+def test_every_address_of_the_block_answers(site, host):
+    arn = site.arn()
+    wait_up(arn)
+    site.router.run("ip", "route", "add", BLOCK, "via", "10.8.0.2")
+    assert describe(site.client, host)[0] == 503
+
+
+def test_no_node_is_503_with_retry_after(site):
+    arn = site.arn("retry-after = 9\n")
+    wait_up(arn)
+    site.router.run("ip", "route", "add", BLOCK, "via", "10.8.0.2")
+    status, headers = describe(site.client)
+    assert (status, headers["retry-after"]) == (503, "9")
+    status, headers = near.exchange(
+        site.client, ANYCAST, 80, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+    )
+    assert (status, headers["retry-after"]) == (503, "9")
+
+
+def test_block_of_ipv6_works_alike(site):
+    block = "2001:db8:18::/64"
+    arn = site.arn('node "sn6" { address = "2001:db8:2::6" }\n', block=block)
+    wait_up(arn)
+    assert "2001:db8:18::1/64" in site.host.run("ip", "-br", "addr").stdout
+    site.router.run("ip", "route", "add", block, "via", "2001:db8:8::2")
+    status, headers = describe(site.client, "[2001:db8:18::27]")
+    assert (status, headers["location"]) == (302, "rtsp://[2001:db8:2::6]/news")
+    arn.ask("drain")
+    wait_until(
+        lambda: "2001:db8:18::" not in site.host.run("ip", "-br", "addr").stdout,
+        "the address is gone",
+    )
+    if block_state(arn) == "withdrawn":
+        assert describe(site.client, "[2001:db8:18::27]")[0] == 302
+    wait_until(lambda: block_state(arn) == "down", "the interface is gone")
+    assert "2001:db8:18:" not in site.host.run("ip", "-6", "route", "show", "table", "all").stdout
+
+
+def test_connection_to_another_address_of_the_host_is_closed_and_counted(site):
+    arn = site.arn()
+    with pytest.raises(ConnectionError):
+        describe(site.router, "10.8.0.2")
+    assert arn.ask("show counters")["nearcast_arn_outside_block_total"] == 1
+
+
+def test_explain_says_what_a_client_would_get(site):
+    arn = site.arn('node "a" { address = "10.2.0.9" }\nnode "b" { address = "10.2.0.10" }\n')
+    wait_up(arn)
+    site.router.run("ip", "route", "add", BLOCK, "via", "10.8.0.2")
+    said = arn.ask(f"explain rtsp://{ANYCAST}/news 10.9.0.2")
+    status, headers = describe(site.client)
+    assert (said["status"], said["location"]) == (status, headers["location"])
+    assert {n["node"] for n in said["nodes"]} == {"a", "b"}
+    assert near.request(arn.control, "explain nonsense")[0] == 400
+
+
+# ---- bad clients ----
+
+
+def test_slow_loris_harms_nobody_and_is_ended(site):
+    arn = site.arn('node "a" { address = "10.2.0.9" }\n', connections=40, request_timeout=2000)
+    wait_up(arn)
+    site.router.run("ip", "route", "add", BLOCK, "via", "10.8.0.2")
+    slow = [near.connect(site.client, ANYCAST, 554) for _ in range(60)]
+    try:
+        for s in slow:
+            with_reset = pytest.raises(OSError) if s is None else None
+            assert with_reset is None
+            try:
+                s.sendall(b"DESCRIBE rtsp://a/")
+            except ConnectionError:
+                pass  # it gave way to a newer one already
+        wait_until(
+            lambda: arn.ask("show counters")["nearcast_arn_evicted_total"] >= 20,
+            "the oldest gave way",
+        )
+        for _ in range(20):
+            assert describe(site.client)[0] == 302
+
+        def drip_until_closed():
+            ended = 0
+            for s in slow:
+                try:
+                    s.sendall(b"x")
+                    s.setblocking(False)
+                    ended += s.recv(1) == b""
+                except BlockingIOError:
+                    pass
+                except OSError:
+                    ended += 1
+            return ended == len(slow)
+
+        wait_until(drip_until_closed, "every slow connection was ended", interval=0.2)
+    finally:
+        for s in slow:
+            s.close()
+    counters = arn.ask("show counters")
+    assert counters['nearcast_arn_timeouts_total{waiting_for="request"}'] > 0
+    assert not arn.events("block-down")
+
+
+def test_bad_requests_are_counted_and_the_next_client_is_served(site):
+    arn = site.arn('node "a" { address = "10.2.0.9" http-port = 80 }\n')
+    wait_up(arn)
+    site.router.run("ip", "route", "add", BLOCK, "via", "10.8.0.2")
+    bad = [b"\x16\x03\x01\x02\x00\x01", b"GET / HTTP/9.9\r\n\r\n", b"GET /" + b"a" * 9000]
+    for data in bad:
+        status, _ = near.exchange(site.client, ANYCAST, 80, data)
+        assert status in (400, 414, 505)
+    counters = arn.ask("show counters")
+    assert counters['nearcast_arn_requests_total{proto="http",answer="refused"}'] == len(bad)
+    with near.connect(site.client, ANYCAST, 554) as vanishing:
+        vanishing.setsockopt(
+            socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00"
+        )
+        vanishing.sendall(b"DESCRIBE rtsp")
+    assert describe(site.client)[0] == 302
+    assert "malformed" in arn.text()
+
+
+def test_requests_in_one_flight_are_all_answered(site):
+    arn = site.arn('node "a" { address = "10.2.0.9" }\n')
+    wait_up(arn)
+    site.router.run("ip", "route", "add", BLOCK, "via", "10.8.0.2")
+    with near.connect(site.client, ANYCAST, 554) as s:
+        s.sendall(
+            b"".join(b"OPTIONS rtsp://a/ RTSP/1.0\r\nCSeq: %d\r\n\r\n" % i for i in range(1, 51))
+        )
+        for i in range(1, 51):
+            status, headers = near.read_head(s)
+            assert (status, headers["cseq"]) == (302, str(i))
+
+
+# ---- C1, C5: the nodes ----
+
+
+def test_silent_node_is_timed_out_and_a_goodbye_is_quicker(site):
+    arn = site.arn()
+    announcer = site.node(interval=200)
+    keep_announcing(announcer, lambda: usable(arn) == 1, "the node is known")
+    wait_until(lambda: usable(arn) == 0, "the node is forgotten", 0.6 + MARGIN)
+    assert arn.events("node-down")[-1]["reason"] == "timeout"
+    announcer.fields[13] = 30000
+    keep_announcing(announcer, lambda: usable(arn) == 1, "the node is known again")
+    announcer.send(kind=near.GOODBYE)
+    wait_until(lambda: usable(arn) == 0, "the node has said goodbye")
+    assert arn.events("node-down")[-1]["reason"] == "goodbye"
+
+
+def test_what_is_not_a_true_announcement_is_counted_and_changes_nothing(site):
+    arn = site.arn()
+    good = site.node(interval=30000)
+    keep_announcing(good, lambda: usable(arn) == 1, "the node is known")
+    recorded = good.send()
+    evil = site.node("evil", "10.2.0.66")
+    inside = site.node("inside", ANYCAST)
+    liar = site.node("liar", "10.2.0.67")
+    liar.fields[2] = "sn806"
+    sent = {
+        "malformed": [b"", b"NCST", b"\x00" * 200, evil.seal()[:-40]],
+        "version": [evil.seal(version=9)],
+        "unknown_key": [evil.seal(key_id=99)],
+        "forged": [evil.seal(key=b"x" * 32), evil.seal()[:-1] + b"\x00"],
+        "stale": [evil.seal(wall=time.time_ns() - 60 * 10**9)],
+        "replayed": [recorded, recorded],
+        "payload": [evil.seal(b"\xff\xff"), evil.seal(b"")],
+        "misnamed": [liar.seal()],
+        "address": [inside.seal()],
+    }
+    version = arn.ask("show status")["snapshot"]
+    for datagrams in sent.values():
+        for datagram in datagrams:
+            evil.send(datagram)
+    name = 'nearcast_arn_datagrams_refused_total{{reason="{}"}}'
+
+    def all_counted():
+        counters = arn.ask("show counters")
+        for reason, datagrams in sent.items():
+            # A forgery may, by its length alone, be taken for something malformed.
+            assert counters[name.format(reason)] == len(datagrams), (reason, counters)
+        return True
+
+    wait_until(all_counted, "every bad datagram is counted by its reason")
+    assert [n["node"] for n in arn.ask("show nodes")["nodes"]] == ["sn806"]
+    assert arn.ask("show status")["snapshot"] == version
+    assert "10.2.0.6" in arn.text() and "lan0" in arn.text()
+    replayed_goodbye = good.seal(kind=near.GOODBYE, key=b"y" * 32)
+    good.send(replayed_goodbye)
+    wait_until(
+        lambda: arn.ask("show counters")[name.format("forged")] == len(sent["forged"]) + 1,
+        "the forged goodbye is counted",
+    )
+    assert usable(arn) == 1
+
+
+def test_interface_that_comes_later_is_joined(site):
+    site.host.run("ip", "link", "set", "lan0", "name", "lan9")
+    arn = site.arn()
+    assert not arn.ask("show status")["discovery"]["joined"]
+    site.host.run("ip", "link", "set", "lan9", "name", "lan0")
+    site.host.run("ip", "link", "set", "lan0", "up")
+    wait_until(lambda: arn.ask("show status")["discovery"]["joined"], "the group is joined")
+    announcer = site.node()
+    keep_announcing(announcer, lambda: usable(arn) == 1, "the node is known")
+
+
+# ---- configuration ----
+
+
+def test_check_tells_all_errors_with_their_lines(site, tmp_path):
+    conf = tmp_path / "bad.conf"
+    conf.write_text(
+        'name = "arn 804"\n'
+        "nonsense = 1\n"
+        'anycast { block = "10.1.18.1/24" hang-bound = 1 }\n'
+        'rtsp { port = "many" }\n'
+        'discovery { group = "10.0.0.1" }\n'
+    )
+    done = site.host.run(site.program("arn"), "--check", "-c", conf, check=False)
+    assert done.returncode == 78
+    for line, what in [(1, "name"), (2, "nonsense"), (3, "block"), (3, "hang-bound"), (4, "port"),
+                       (5, "group")]:
+        assert any(
+            text.startswith(f"{conf}:{line}:") and what in text
+            for text in done.stderr.splitlines()
+        ), f"line {line}, {what}:\n{done.stderr}"
+
+
+def test_check_of_a_good_file_and_wrong_usage(site, tmp_path):
+    conf = tmp_path / "good.conf"
+    conf.write_text(
+        'name = "a"\nanycast { block = "10.1.18.0/24" }\nnode "n" { address = "10.2.0.1" }\n'
+    )
+    assert site.host.run(site.program("arn"), "--check", "-c", conf).returncode == 0
+    assert site.host.run(site.program("arn"), "--nonsense", check=False).returncode == 64
+    none = site.host.run(site.program("arn"), "-c", "/nonexistent", check=False)
+    assert none.returncode == 66
+
+
+def test_metrics_say_that_the_block_is_up(site):
+    arn = site.arn('management = "127.0.0.1:7780"\n')
+    wait_up(arn)
+    text = site.host.run("curl", "-sS", "http://127.0.0.1:7780/metrics").stdout
+    assert "nearcast_arn_block_up 1" in text
+    assert 'nearcast_arn_requests_total{proto="rtsp",answer="redirected"} 0' in text
