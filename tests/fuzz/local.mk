@@ -6,6 +6,9 @@
 fuzz_targets =
 
 # lib
+fuzz_targets += tests/fuzz/fuzz_addr
+fuzz_targets += tests/fuzz/fuzz_conf
+fuzz_targets += tests/fuzz/fuzz_ctl
 fuzz_targets += tests/fuzz/fuzz_rtspc
 fuzz_targets +=
 
@@ -17,6 +20,9 @@ fuzz_targets +=
 
 # client-failover
 fuzz_targets +=
+
+# nearctl
+fuzz_targets += tests/fuzz/fuzz_table
 
 check_PROGRAMS += $(fuzz_targets)
 EXTRA_DIST += tests/fuzz/corpus
