@@ -9,7 +9,14 @@ fuzz_targets =
 fuzz_targets += tests/fuzz/fuzz_addr
 fuzz_targets += tests/fuzz/fuzz_conf
 fuzz_targets += tests/fuzz/fuzz_ctl
+fuzz_targets += tests/fuzz/fuzz_rtp
+fuzz_targets += tests/fuzz/fuzz_gap
+fuzz_targets += tests/fuzz/fuzz_announce
 fuzz_targets += tests/fuzz/fuzz_rtspc
+fuzz_targets += tests/fuzz/fuzz_sdp
+fuzz_targets += tests/fuzz/fuzz_text
+fuzz_targets += tests/fuzz/fuzz_url
+fuzz_targets += tests/fuzz/fuzz_wire
 fuzz_targets +=
 
 # arn

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A payload: what is decoded can be encoded, and is then decoded to the same. */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/wire.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+
+#define MUST(x)                                                                                    \
+	do {                                                                                       \
+		if (!(x))                                                                          \
+			abort();                                                                   \
+	} while (0)
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+	struct announce a, b;
+	const char *why;
+	uint8_t out[512];
+	int n;
+
+	if (announce_decode(&a, data, len, &why)) {
+		MUST(why && *why);
+		return 0;
+	}
+	MUST(!why && a.id[0] && strlen(a.id) < ANNOUNCE_ID_LEN);
+	MUST(a.interval_ms >= ANNOUNCE_MIN_INTERVAL && a.interval_ms <= ANNOUNCE_MAX_INTERVAL);
+	n = announce_encode(&a, out, sizeof(out));
+	MUST(n > 0);
+	MUST(announce_decode(&b, out, (size_t)n, &why) == 0);
+	MUST(a.role == b.role && !strcmp(a.id, b.id) && addr_cmp(&a.addr, &b.addr) == 0);
+	MUST(a.rtsp_port == b.rtsp_port && a.http_port == b.http_port && a.weight == b.weight);
+	MUST(a.draining == b.draining && a.healthy == b.healthy && a.kbps == b.kbps);
+	MUST(a.sessions == b.sessions && a.max_sessions == b.max_sessions);
+	MUST(a.max_kbps == b.max_kbps && a.interval_ms == b.interval_ms);
+	return 0;
+}
