@@ -39,7 +39,8 @@ unit_tests += tests/unit/check_directory tests/unit/check_fate tests/unit/check_
 unit_tests +=
 
 # client-failover
-unit_tests +=
+unit_tests += tests/unit/check_detect tests/unit/check_failover tests/unit/check_output \
+	tests/unit/check_playout
 
 # nearctl
 unit_tests += tests/unit/check_table
