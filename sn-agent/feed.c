@@ -532,8 +532,21 @@ int feed_seek(struct feeds *fs, struct channel *ch)
 	return 0;
 }
 
-void feed_play(struct channel *ch)
+/* The newest of what it wants comes first into the bounded set. */
+static void want_old(struct medium *m, const struct session_medium *sm, ns_t now)
 {
+	int64_t first;
+
+	if (!sm->set_up || sm->from < 0 || ring_empty(m->ring))
+		return;
+	first = ring_oldest(m->ring);
+	for (int64_t s = first - 1; s >= sm->rx.start && s > first - OLD_MAX; s--)
+		fetch_want(m->old, s, now);
+}
+
+void feed_play(struct session *s)
+{
+	struct channel *ch = s->channel;
 	struct feed *f = ch->feed;
 	struct attachment *a;
 
@@ -543,18 +556,8 @@ void feed_play(struct channel *ch)
 	a = f->core.active >= 0 ? f->at[f->core.active] : NULL;
 	if (a && !attachment_plays(a))
 		attachment_play(a);
-	for (int i = 0; i < ch->media; i++) {
-		struct medium *m = &ch->medium[i];
-		int64_t first = ring_empty(m->ring) ? INT64_MAX : ring_oldest(m->ring);
-
-		/* The newest of what is wanted comes first into the bounded set. */
-		for (int k = 0; k < m->receivers; k++)
-			for (int64_t s = first - 1;
-				first != INT64_MAX && s >= m->receiver[k]->start && s >= 0 &&
-				s > first - OLD_MAX;
-				s--)
-				fetch_want(m->old, s, now_of(f));
-	}
+	for (int i = 0; i < ch->media; i++)
+		want_old(&ch->medium[i], &s->m[i], now_of(f));
 	run(f);
 }
 

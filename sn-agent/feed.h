@@ -19,6 +19,7 @@
 #include "lib/loop.h"
 #include "sn-agent/channel.h"
 #include "sn-agent/relay.h"
+#include "sn-agent/session.h"
 #include "sn-agent/upstream.h"
 
 struct feeds;
@@ -52,9 +53,9 @@ int feeds_nodes(const struct feeds *fs);
 /* The channel is SEEKING: ask for it. ops.settled follows, never from within. 0 or -ENOMEM: its
  * state is then REFUSED. */
 int feed_seek(struct feeds *fs, struct channel *ch);
-/* Somebody plays the channel now: subscribe if that is not done, and see to the receivers' wishes
- * for packets from before. */
-void feed_play(struct channel *ch);
+/* The session plays its channel now: subscribe if that is not done, and see to its wish for packets
+ * from before. */
+void feed_play(struct session *s);
 /* A receiver lacks this packet and so does the ring. */
 void feed_missing(struct medium *m, int64_t seq);
 /* Unsubscribes; the channel has no feed any more. */

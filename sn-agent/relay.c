@@ -133,10 +133,19 @@ static void restart(struct relay *r, struct medium *m)
 	r->restarts++;
 }
 
+/* Those who wait for whatever comes next: this is it. */
+static void begin_here(struct medium *m, int64_t seq)
+{
+	for (int i = 0; i < m->receivers; i++)
+		if (m->receiver[i]->start == RECEIVER_NEXT)
+			m->receiver[i]->start = seq;
+}
+
 int relay_rtp(struct relay *r, struct medium *m, const uint8_t *p, size_t n, ns_t now, int64_t *seq)
 {
 	enum ring_put put;
 	struct rtp rtp;
+	bool first;
 
 	if (rtp_parse(&rtp, p, n) || n > RING_MTU) {
 		r->malformed++;
@@ -146,6 +155,7 @@ int relay_rtp(struct relay *r, struct medium *m, const uint8_t *p, size_t n, ns_
 		restart(r, m);
 	m->has_ssrc = true;
 	m->ssrc = rtp.ssrc;
+	first = ring_empty(m->ring);
 	put = ring_put(m->ring, rtp.seq, p, n, now, seq);
 	if (put == RING_RESTART) {
 		restart(r, m);
@@ -161,6 +171,8 @@ int relay_rtp(struct relay *r, struct medium *m, const uint8_t *p, size_t n, ns_
 		m->last_ts = rtp.ts;
 		m->last_at = now;
 	}
+	if (first)
+		begin_here(m, *seq);
 	m->packets++;
 	m->bytes += n;
 	r->packets_in++;
@@ -244,10 +256,12 @@ int64_t relay_add(
 	v->cursor = RECEIVER_LIVE;
 	v->refilled = now;
 	v->budget = RELAY_REPAIR;
+	if (newest < 0 && from < 0) {
+		v->start = RECEIVER_NEXT;
+		return -1;
+	}
 	v->start = from < 0 ? newest + 1 : ring_extend(m->ring, (uint16_t)from);
 	if (newest < 0) {
-		if (from < 0)
-			return -1;
 		ring_hint(m->ring, v->start);
 		return v->start;
 	}

@@ -50,7 +50,8 @@ struct relay {
 	uint64_t rtcp_malformed;
 };
 
-#define RECEIVER_LIVE INT64_MAX
+#define RECEIVER_LIVE INT64_MAX /* as cursor: does not catch up */
+#define RECEIVER_NEXT 0         /* as start: nothing has come yet, and it has no wish */
 
 /* One medium of one session that plays. */
 struct receiver {

@@ -130,7 +130,8 @@ static bool send_reply(struct conn *c, const struct rtsp_reply *r)
 {
 	if (r->text.n == 0)
 		return true;
-	if (r->text.full || stream_write(c->stream, r->text.p, r->text.n)) {
+	/* A connection that is broken is told so by on_close; one that takes nothing is not. */
+	if (r->text.full || stream_write(c->stream, r->text.p, r->text.n) == -ENOBUFS) {
 		c->sv->count.overflows++;
 		complain(c, "takes no answers; closed");
 		conn_free(c, "stuck");

@@ -194,7 +194,7 @@ static void played(void *arg, struct session *s)
 	for (int i = 0; i < s->channel->media; i++)
 		relay_send_report(&a->relay, &s->m[i].rx);
 	agent_catch_up(a);
-	feed_play(s->channel);
+	feed_play(s);
 	if (s->channel->state == CHANNEL_ENDED && !s->told_end)
 		server_tell_end(a->server, s);
 	announcer_now(a->announcer);
