@@ -32,7 +32,7 @@ def clip(cache, rate, say=lambda text: None):
         counter = (f",drawtext=fontfile={font}:text='%{{frame_num}}':fontsize=h/8:fontcolor=white:"
                    "box=1:boxcolor=black:x=(w-text_w)/2:y=h/12")
     video_rate = f"{rate * 1000}k"
-    temporary = f"{path}.{os.getpid()}.tmp"
+    temporary = f"{path}.{os.urandom(4).hex()}.tmp"  # several labs may encode it at once
     command = [
         daemons.find("ffmpeg"), "-nostdin", "-loglevel", "error", "-y",
         "-f", "lavfi", "-i", f"testsrc2=size={VARIANTS[rate]}:rate=25",
