@@ -32,6 +32,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -121,6 +122,7 @@ static int become_worker(struct guardian *g, int line, pid_t guardian)
 	if (getppid() != guardian)
 		return EX_UNAVAILABLE; /* it was gone before we could ask */
 	prctl(PR_SET_NAME, "arn-worker");
+	setpriority(PRIO_PROCESS, 0, -10); /* its silence would count as a failure; if it may */
 	/* Orders come over the line alone: a terminal's or a service manager's signal goes to both
 	 * processes, and the worker must not end before the guardian has withdrawn the block. */
 	signal(SIGTERM, SIG_IGN);

@@ -91,6 +91,10 @@ class Site:
         self.announcers.append(announcer)
         return announcer
 
+    def route_statically(self, block=BLOCK, via="10.8.0.2"):
+        """For tests that are not about routing."""
+        self.router.run("ip", "route", "add", block, "via", via)
+
     def reachable(self):
         return self.bird.has_route(BLOCK)
 
@@ -255,9 +259,8 @@ def test_sigterm_takes_the_route_first_and_lets_a_transaction_finish(site):
         wait_until(lambda: arn.ask("show status")["connections"] == 1, "the request is under way")
         arn.send_signal(signal.SIGTERM)
         wait_until(lambda: not site.reachable(), "the neighbour has lost the route")
-        site.client.run("ip", "route", "get", ANYCAST)
         # The old path, as a packet that was under way: straight to the host.
-        site.router.run("ip", "route", "add", BLOCK, "via", "10.8.0.2")
+        site.route_statically()
         assert arn.process.poll() is None
         announcer.send()
         slow.sendall(b"CSeq: 1\r\n\r\n")
@@ -307,10 +310,10 @@ def test_reload_takes_over_what_it_can_and_names_what_it_cannot(site):
 
 def test_rtsp_is_redirected_to_the_announced_node_and_stays_open(site):
     arn = site.arn()
-    site.route()
+    site.route_statically()
     announcer = site.node()
     keep_announcing(announcer, lambda: usable(arn) == 1, "the node is known")
-    wait_until(site.reachable, "the neighbour has the route")
+    wait_up(arn)
     with near.connect(site.client, ANYCAST, 554) as s:
         for cseq, method in enumerate(["OPTIONS", "DESCRIBE", "DESCRIBE"], 1):
             announcer.send()
@@ -328,10 +331,10 @@ def test_curl_follows_the_redirection_to_a_web_server(site, tmp_path):
         log=tmp_path / "www.log",
     )
     arn = site.arn()
-    site.route()
-    announcer = site.node(http_port=8080, interval=5000)
+    site.route_statically()
+    announcer = site.node(http_port=8080, interval=30000)
     keep_announcing(announcer, lambda: usable(arn) == 1, "the node is known")
-    wait_until(site.reachable, "the neighbour has the route")
+    wait_up(arn)
     site.router.run("ip", "route", "add", "10.2.0.0/24", "via", "10.8.0.2")
 
     def fetched():
@@ -348,14 +351,14 @@ def test_curl_follows_the_redirection_to_a_web_server(site, tmp_path):
 def test_every_address_of_the_block_answers(site, host):
     arn = site.arn()
     wait_up(arn)
-    site.router.run("ip", "route", "add", BLOCK, "via", "10.8.0.2")
+    site.route_statically()
     assert describe(site.client, host)[0] == 503
 
 
 def test_no_node_is_503_with_retry_after(site):
     arn = site.arn("retry-after = 9\n")
     wait_up(arn)
-    site.router.run("ip", "route", "add", BLOCK, "via", "10.8.0.2")
+    site.route_statically()
     status, headers = describe(site.client)
     assert (status, headers["retry-after"]) == (503, "9")
     status, headers = near.exchange(
@@ -369,7 +372,7 @@ def test_block_of_ipv6_works_alike(site):
     arn = site.arn('node "sn6" { address = "2001:db8:2::6" }\n', block=block)
     wait_up(arn)
     assert "2001:db8:18::1/64" in site.host.run("ip", "-br", "addr").stdout
-    site.router.run("ip", "route", "add", block, "via", "2001:db8:8::2")
+    site.route_statically(block, "2001:db8:8::2")
     status, headers = describe(site.client, "[2001:db8:18::27]")
     assert (status, headers["location"]) == (302, "rtsp://[2001:db8:2::6]/news")
     arn.ask("drain")
@@ -393,7 +396,7 @@ def test_connection_to_another_address_of_the_host_is_closed_and_counted(site):
 def test_explain_says_what_a_client_would_get(site):
     arn = site.arn('node "a" { address = "10.2.0.9" }\nnode "b" { address = "10.2.0.10" }\n')
     wait_up(arn)
-    site.router.run("ip", "route", "add", BLOCK, "via", "10.8.0.2")
+    site.route_statically()
     said = arn.ask(f"explain rtsp://{ANYCAST}/news 10.9.0.2")
     status, headers = describe(site.client)
     assert (said["status"], said["location"]) == (status, headers["location"])
@@ -407,12 +410,10 @@ def test_explain_says_what_a_client_would_get(site):
 def test_slow_loris_harms_nobody_and_is_ended(site):
     arn = site.arn('node "a" { address = "10.2.0.9" }\n', connections=40, request_timeout=2000)
     wait_up(arn)
-    site.router.run("ip", "route", "add", BLOCK, "via", "10.8.0.2")
+    site.route_statically()
     slow = [near.connect(site.client, ANYCAST, 554) for _ in range(60)]
     try:
         for s in slow:
-            with_reset = pytest.raises(OSError) if s is None else None
-            assert with_reset is None
             try:
                 s.sendall(b"DESCRIBE rtsp://a/")
             except ConnectionError:
@@ -449,7 +450,7 @@ def test_slow_loris_harms_nobody_and_is_ended(site):
 def test_bad_requests_are_counted_and_the_next_client_is_served(site):
     arn = site.arn('node "a" { address = "10.2.0.9" http-port = 80 }\n')
     wait_up(arn)
-    site.router.run("ip", "route", "add", BLOCK, "via", "10.8.0.2")
+    site.route_statically()
     bad = [b"\x16\x03\x01\x02\x00\x01", b"GET / HTTP/9.9\r\n\r\n", b"GET /" + b"a" * 9000]
     for data in bad:
         status, _ = near.exchange(site.client, ANYCAST, 80, data)
@@ -468,7 +469,7 @@ def test_bad_requests_are_counted_and_the_next_client_is_served(site):
 def test_requests_in_one_flight_are_all_answered(site):
     arn = site.arn('node "a" { address = "10.2.0.9" }\n')
     wait_up(arn)
-    site.router.run("ip", "route", "add", BLOCK, "via", "10.8.0.2")
+    site.route_statically()
     with near.connect(site.client, ANYCAST, 554) as s:
         s.sendall(
             b"".join(b"OPTIONS rtsp://a/ RTSP/1.0\r\nCSeq: %d\r\n\r\n" % i for i in range(1, 51))
