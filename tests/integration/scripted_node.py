@@ -36,7 +36,7 @@ class Stream:
 
     def packet(self, medium, n):
         ts = int(n / self.rates[medium] * CLOCK) & 0xFFFFFFFF
-        head = struct.pack("!BBHII", 0x80, 33, (FIRST_SEQ + n) & 0xFFFF, ts, SSRC + medium)
+        head = struct.pack("!BBHII", 0x80, 96, (FIRST_SEQ + n) & 0xFFFF, ts, SSRC + medium)
         return head + payload(medium, n)
 
     def over(self):
@@ -50,10 +50,12 @@ def payload(medium, n):
     return b"\x47" + struct.pack("!BI", medium, n) + bytes((n * 7 + i) & 0xFF for i in range(182))
 
 
-def sdp(address, second):
-    media = [f"m=video 0 RTP/AVP 33\r\na=rtpmap:33 MP2T/{CLOCK}\r\na=control:trackID=0\r\n"]
+def sdp(address, second, encoding):
+    media = [f"m=video 0 RTP/AVP 96\r\na=rtpmap:96 {encoding}/{CLOCK}\r\na=control:trackID=0\r\n"]
     if second:
-        media.append(f"m=application 0 RTP/AVP 33\r\na=rtpmap:33 X-DATA/{CLOCK}\r\na=control:trackID=1\r\n")
+        media.append(
+            f"m=application 0 RTP/AVP 96\r\na=rtpmap:96 X-DATA/{CLOCK}\r\na=control:trackID=1\r\n"
+        )
     head = f"v=0\r\no=- 1 1 IN IP4 {address}\r\ns=test\r\nc=IN IP4 0.0.0.0\r\nt=0 0\r\na=control:*\r\n"
     return head + "".join(media)
 
@@ -82,12 +84,13 @@ class Session:
                 self.next[m] = newest + 1 - delta if delta < 0x8000 else newest + 1
 
     def tick(self):
-        for m, at in self.next.items():
-            newest = self.node.stream.newest(m) - (self.node.hold_back if self.node.stream.over() else 0)
+        for m in self.next:
+            newest = self.node.stream.newest(m)
+            if self.node.stream.ends[m] is not None:
+                newest = min(newest, self.node.stream.ends[m] - self.node.hold_back)
             while self.next[m] <= newest:
                 self.send(m, self.next[m], self.ports[m])
                 self.next[m] += 1
-            del at
 
 
 class Node:
@@ -219,8 +222,8 @@ class Node:
         if self.args.delay and method in ("DESCRIBE", "SETUP") and key not in self.sessions:
             await asyncio.sleep(self.args.delay)
         if method == "DESCRIBE":
-            base = f"Content-Base: {url}/"
-            self.answer(writer, headers, "200 OK", [base], sdp(self.address, self.args.second))
+            base = [f"Content-Base: {url}/"]
+            self.answer(writer, headers, "200 OK", base, sdp(self.address, self.args.second, self.args.encoding))
         elif method == "SETUP":
             self.setup(url, headers, key, peer, writer)
         elif method == "PLAY":
@@ -277,6 +280,7 @@ def main():
     p.add_argument("--rate", type=float, default=200, help="packets a second of the first medium")
     p.add_argument("--end", type=float, help="length of the stream in seconds")
     p.add_argument("--second", action="store_true", help="a second medium")
+    p.add_argument("--encoding", default="MP2T", help="of the first medium")
     p.add_argument("--loss", type=float, default=0, help="of everything over UDP, both directions")
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--plain", action="store_true", help="not a nearcast peer")
