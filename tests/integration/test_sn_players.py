@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Unmodified publishers and players at the service node: ffmpeg and GStreamer, over UDP and TCP.
+
+Nothing may be lost: what a player wrote is compared with what was published, packet by packet.
+"""
+
+import re
+import subprocess
+
+import pytest
+
+import near_testlib
+from conftest import wait_until
+from sn_testlib import Here
+
+SECONDS = 6
+HOST = "127.0.0.31"
+URL = f"rtsp://{HOST}/news"
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory):
+    """H.264 and AAC, as MP4 and as MPEG-TS."""
+    folder = tmp_path_factory.mktemp("video")
+    mp4, ts = folder / "v.mp4", folder / "v.ts"
+    make = (
+        f"ffmpeg -v error -f lavfi -i testsrc2=size=320x180:rate=25:duration={SECONDS} "
+        f"-f lavfi -i sine=frequency=440:duration={SECONDS} -c:v libx264 -preset ultrafast "
+        f"-b:v 800k -g 25 -bf 0 -c:a aac -y {mp4}"
+    )
+    subprocess.run(make.split(), check=True, timeout=120)
+    subprocess.run(f"ffmpeg -v error -i {mp4} -c copy -y {ts}".split(), check=True, timeout=60)
+    return {"mp4": mp4, "ts": ts}
+
+
+@pytest.fixture
+def here():
+    space = Here()
+    yield space
+    space.close()
+
+
+@pytest.fixture
+def sn(here, program, tmp_path):
+    conf = f'name = "sn31"\naddress = "{HOST}"\nrtsp {{ publishers = "127.0.0.0/8" }}\n'
+    return near_testlib.Daemon(here, program("sn-agent"), tmp_path, "sn31", conf)
+
+
+@pytest.fixture
+def second(here, program, tmp_path, sn):
+    """A node that subscribes at the first."""
+    conf = f'name = "sn32"\naddress = "127.0.0.32"\nupstream "sn31" {{ address = "{HOST}" }}\n'
+    return near_testlib.Daemon(here, program("sn-agent"), tmp_path, "sn32", conf)
+
+
+PUBLISHERS = {
+    "ffmpeg-udp": "ffmpeg -v warning -re -i {mp4} -c copy -f rtsp {url}",
+    "ffmpeg-tcp": "ffmpeg -v warning -re -i {mp4} -c copy -f rtsp -rtsp_transport tcp {url}",
+    "gst-udp": "gst-launch-1.0 -q filesrc location={mp4} ! qtdemux name=d "
+    "rtspclientsink name=s location={url} protocols=udp latency=0 "
+    "d.video_0 ! queue ! h264parse ! s. d.audio_0 ! queue ! aacparse ! s.",
+    "gst-tcp": "gst-launch-1.0 -q filesrc location={mp4} ! qtdemux name=d "
+    "rtspclientsink name=s location={url} protocols=tcp latency=0 "
+    "d.video_0 ! queue ! h264parse ! s. d.audio_0 ! queue ! aacparse ! s.",
+}
+TS_PUBLISHER = (
+    "gst-launch-1.0 -q filesrc location={mp4} ! qtdemux name=d d.video_0 ! queue ! h264parse ! "
+    "mpegtsmux name=m alignment=7 ! rtspclientsink location={url} protocols=udp latency=0 "
+    "d.audio_0 ! queue ! aacparse ! m."
+)
+
+
+def publish(here, sn, command, video, tmp_path):
+    argv = command.format(url=URL, **video).split()
+    process = here.start(*argv, log=tmp_path / "publisher.log")
+
+    def live():
+        assert process.poll() is None, (tmp_path / "publisher.log").read_text()
+        return [c for c in sn.ask("show channels")["channels"] if c["state"] == "live"]
+
+    wait_until(live, "it publishes")
+    return process
+
+
+def packets(path, stream):
+    """(pts, size) of each packet of a stream of a file."""
+    out = subprocess.run(
+        ["ffprobe", "-v", "error", "-select_streams", stream, "-show_entries"]
+        + ["packet=size,data_hash", "-show_data_hash", "md5", "-of", "csv=p=0", str(path)],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    ).stdout.split()
+    return [line.rsplit(",", 1)[-1].rpartition(":")[2] for line in out]
+
+
+def is_run_of(part, whole):
+    """True when `part` lies in `whole` as it is, without a hole."""
+    if not part:
+        return False
+    return any(whole[i : i + len(part)] == part for i in range(len(whole) - len(part) + 1))
+
+
+@pytest.mark.parametrize("player", ["udp", "tcp"])
+@pytest.mark.parametrize("publisher", PUBLISHERS)
+def test_ffmpeg_plays_both_media_without_loss(here, sn, video, tmp_path, publisher, player):
+    publish(here, sn, PUBLISHERS[publisher], video, tmp_path)
+    out = tmp_path / "out.mkv"
+    command = f"ffmpeg -v warning -rtsp_transport {player} -i {URL} -c copy -y {out}"
+    process = here.start(*command.split(), log=tmp_path / "player.log")
+    process.wait(30)
+    log = (tmp_path / "player.log").read_text()
+    assert not re.search(r"missed \d+ packets|max delay reached|RTP timestamps|bad cseq", log), log
+    assert sn.ask("show counters")["rtp_dropped_total"] == 0
+    # H.264 is compared by count: its framing differs between the two files.
+    assert len(packets(out, "v:0")) >= 25, log
+    assert is_run_of(packets(out, "a:0")[1:-1], packets(video["mp4"], "a:0")), log
+
+
+@pytest.mark.parametrize("player", ["udp", "tcp"])
+def test_ffmpeg_plays_from_a_second_node(here, sn, second, video, tmp_path, player):
+    publish(here, sn, PUBLISHERS["ffmpeg-udp"], video, tmp_path)
+    out = tmp_path / "out.mkv"
+    url = "rtsp://127.0.0.32/news"
+    command = f"ffmpeg -v warning -rtsp_transport {player} -i {url} -c copy -y {out}"
+    process = here.start(*command.split(), log=tmp_path / "player.log")
+    process.wait(30)
+    log = (tmp_path / "player.log").read_text()
+    assert not re.search(r"missed \d+ packets|max delay reached", log), log
+    assert is_run_of(packets(out, "a:0")[1:-1], packets(video["mp4"], "a:0")), log
+
+
+@pytest.mark.parametrize("protocols", ["udp", "tcp"])
+def test_gstreamer_plays_both_media_and_ends_with_the_source(here, sn, video, tmp_path, protocols):
+    publish(here, sn, PUBLISHERS["ffmpeg-udp"], video, tmp_path)
+    audio, picture = tmp_path / "a.aac", tmp_path / "v.h264"
+    command = (
+        f"gst-launch-1.0 -q rtspsrc name=s location={URL} protocols={protocols} "
+        f"s. ! application/x-rtp,media=video ! rtph264depay ! h264parse ! "
+        f"video/x-h264,stream-format=byte-stream ! filesink location={picture} "
+        f"s. ! application/x-rtp,media=audio ! rtpmp4gdepay ! aacparse ! "
+        f"audio/mpeg,stream-format=adts ! filesink location={audio}"
+    )
+    process = here.start(*command.split(), log=tmp_path / "player.log")
+    process.wait(30)
+    log = (tmp_path / "player.log").read_text()
+    assert len(packets(picture, "v:0")) >= 25, log
+    got = [_adts_payloads(audio), _adts_payloads(_adts_of(video["mp4"], tmp_path))]
+    assert is_run_of(got[0][1:-1], got[1]), log
+
+
+def _adts_of(mp4, tmp_path):
+    out = tmp_path / "whole.aac"
+    subprocess.run(f"ffmpeg -v error -i {mp4} -vn -c copy -y {out}".split(), check=True, timeout=60)
+    return out
+
+
+def _adts_payloads(path):
+    data, frames, at = path.read_bytes(), [], 0
+    while at + 7 <= len(data):
+        n = (data[at + 3] & 3) << 11 | data[at + 4] << 3 | data[at + 5] >> 5
+        head = 7 if data[at + 1] & 1 else 9
+        frames.append(data[at + head : at + n])
+        at += n
+    return frames
+
+
+@pytest.mark.parametrize("protocols", ["udp", "tcp"])
+def test_mpegts_of_gstreamer_reaches_ffmpeg_and_gstreamer(here, sn, video, tmp_path, protocols):
+    publish(here, sn, TS_PUBLISHER, video, tmp_path)
+    first, other = tmp_path / "gst.ts", tmp_path / "ffmpeg.ts"
+    gst = (
+        f"gst-launch-1.0 -q rtspsrc location={URL} protocols={protocols} ! rtpmp2tdepay ! "
+        f"filesink location={first}"
+    )
+    ffmpeg = f"ffmpeg -v warning -rtsp_transport {protocols} -i {URL} -c copy -y {other}"
+    players = [here.start(*c.split(), log=tmp_path / "player.log") for c in (gst, ffmpeg)]
+    for process in players:
+        process.wait(30)
+    log = (tmp_path / "player.log").read_text()
+    whole = packets(video["mp4"], "a:0")
+    data = first.read_bytes()
+    assert len(data) % 188 == 0 and _continuous(data), log
+    assert is_run_of(packets(other, "a:0")[1:-1], whole) or _same_audio(other, video, tmp_path), log
+
+
+def _same_audio(ts, video, tmp_path):
+    """In MPEG-TS the AAC frames have ADTS heads; compared without them."""
+    out = tmp_path / "ts.aac"
+    subprocess.run(f"ffmpeg -v error -i {ts} -vn -c copy -y {out}".split(), check=True, timeout=60)
+    whole = _adts_payloads(_adts_of(video["mp4"], tmp_path))
+    return is_run_of(_adts_payloads(out)[1:-1], whole)
+
+
+def _continuous(data):
+    """Continuity counters of the TS packets with payload of each PID (ISO 13818-1, 2.4.3.3)."""
+    last = {}
+    for at in range(0, len(data), 188):
+        p = data[at : at + 188]
+        assert p[0] == 0x47
+        pid, counter = (p[1] & 0x1F) << 8 | p[2], p[3] & 15
+        if pid == 0x1FFF or not p[3] & 0x10:
+            continue
+        if pid in last and counter != (last[pid] + 1) & 15:
+            return False
+        last[pid] = counter
+    return len(last) >= 3
