@@ -179,6 +179,8 @@ START_TEST(test_bad_values_name_line_and_expectation)
 {
 	expect_error("name = a\nannounce {\n interval = 5\n}\n",
 		"t.conf:3: interval = \"5\" in announce, expected milliseconds from 10 to 60000\n");
+	expect_error("name = a announce { interval = 60001 }",
+		"t.conf:1: interval = \"60001\" in announce, expected milliseconds from 10 to");
 	expect_error("name = a announce { interval = soon }",
 		"t.conf:1: interval = \"soon\" in announce, expected milliseconds from 10 to");
 	expect_error("name = a\nblock = \"10.1.18.1/24\"",
@@ -250,6 +252,8 @@ START_TEST(test_syntax_errors_are_told_where_they_are)
 	expect_error(
 		"name = \"a\nlevel = info\n", "t.conf:1: a string that does not end on its line");
 	expect_error("name =\nlevel = info\n", "t.conf:1: nothing after \"=\", expected a value\n");
+	expect_error("name = a\nannounce { interval =\n}\n",
+		"t.conf:2: nothing after \"=\", expected a value\n");
 	expect_error("name = a\n}\nlevel = info\n", "t.conf:2: a closing brace, but no section is");
 	expect_error("name = a\nannounce {\n interval = 50\n",
 		"t.conf:2: the file ends within what begins here, expected a");

@@ -14,12 +14,20 @@
 struct conf {
 	char name[16];
 	int64_t low, high;
+	struct conf_list peer;
 };
+
+static const struct conf_option peer_options[] = {{0}};
 
 static const struct conf_option options[] = {
 	{.name = "name", .type = CONF_STR, .offset = offsetof(struct conf, name), .size = 16},
 	{.name = "low", .type = CONF_INT, .offset = offsetof(struct conf, low), .def = "1"},
 	{.name = "high", .type = CONF_INT, .offset = offsetof(struct conf, high), .def = "2"},
+	{.name = "peer",
+		.type = CONF_SECTION_LIST,
+		.offset = offsetof(struct conf, peer),
+		.size = CONF_TITLE,
+		.sub = peer_options},
 	{0},
 };
 
@@ -194,9 +202,10 @@ START_TEST(test_reload_that_fails_leaves_nothing_to_free)
 {
 	struct conf_errors e;
 
-	write_file("name = a\nlow = 9\n");
+	write_file("name = a\nlow = 9\npeer \"p\" { }\n");
 	ck_assert_int_eq(daemon_load(&sn, file, &conf, &e), -EINVAL);
 	ck_assert_int_eq(e.n, 1);
+	ck_assert_int_eq(conf.peer.n, 0);
 	write_file("name = b\n");
 	ck_assert_int_eq(daemon_load(&sn, file, &conf, &e), 0);
 	ck_assert_str_eq(conf.name, "b");

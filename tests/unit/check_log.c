@@ -96,6 +96,10 @@ END_TEST
 
 START_TEST(test_errno_survives_a_message)
 {
+	int full = open("/dev/full", O_WRONLY); /* writing there fails */
+
+	dup2(full, 2);
+	close(full);
 	errno = ENOENT;
 	log_msg(NLOG_INFO, "x");
 	ck_assert_int_eq(errno, ENOENT);
