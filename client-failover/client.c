@@ -349,8 +349,7 @@ static bool on_described(void *ctx, int id, struct slice text, const struct sdp 
 	if (!c->po && prepare(c, sdp) < 0)
 		return false;
 	if (sdp->medias != c->medias) {
-		report_error(
-			node_name(c, id), 0, "it has another presentation", loop_now(c->loop));
+		report_error(node_name(c, id), 0, "it has another presentation", loop_now(c->loop));
 		failover_lost(c->fo, id, FO_REFUSED, loop_now(c->loop));
 		return false;
 	}
@@ -425,11 +424,18 @@ static void on_ended(void *ctx, int id, const struct rtspc_event *ev)
 		return;
 	failover_ended(c->fo, id, now);
 	c->ended = true;
+	bool told = false;
 	for (int i = 0; i < ev->medias && i < c->medias && c->po; i++)
-		if (ev->media[i].last >= 0)
+		if (ev->media[i].last >= 0) {
 			playout_ends(c->po, i, (uint16_t)ev->media[i].last, now);
+			told = true;
+		}
 	if (c->po)
 		playout_finish(c->po);
+	if (!told) { /* a plain server, which has nothing more for us */
+		c->tail_done = true;
+		failover_done(c->fo, now);
+	}
 }
 
 static void on_failed(void *ctx, int id, int status, int retry_after, const char *why)

@@ -59,6 +59,7 @@ struct failover {
 	struct att *cur; /* NULL before the first packet */
 	struct detect detect;
 	ns_t last_packet;  /* of the current node */
+	ns_t ended_at;     /* when it said that the source has ended */
 	ns_t steady_since; /* phase PH_STEADY began */
 
 	/* The search for another node. */
@@ -445,9 +446,10 @@ void failover_packet(struct failover *f, int id, bool live, ns_t now)
 		return;
 	}
 	f->last_packet = f->alive = now;
-	if (!live)
+	if (live)
+		detect_packet(&f->detect, now);
+	else if (!f->ended) /* the ring answers, the stream stands still */
 		return;
-	detect_packet(&f->detect, now);
 	/* What still comes after the connection's end was on its way: no sign of life. */
 	if (f->phase == PH_SEEK && a->open)
 		win(f, a, now);
@@ -483,6 +485,8 @@ void failover_ended(struct failover *f, int id, ns_t now)
 
 	if (!a)
 		return;
+	if (!f->ended)
+		f->ended_at = now;
 	f->ended = true;
 	if (a != f->cur || f->phase == PH_SEEK)
 		win(f, a, now);
@@ -501,6 +505,15 @@ void failover_done(struct failover *f, ns_t now)
 }
 
 /* ---- time ---- */
+
+/* When the current node's silence is suspicious. After the end it has only what we ask it for. */
+static ns_t silent_at(const struct failover *f)
+{
+	if (!f->ended)
+		return detect_when(&f->detect);
+	return (f->last_packet > f->ended_at ? f->last_packet : f->ended_at) +
+	       clamp(detect_bound(&f->detect), f->conf.least, f->conf.most);
+}
 
 static ns_t give_up_at(const struct failover *f)
 {
@@ -523,7 +536,7 @@ static void candidates_tick(struct failover *f, ns_t now)
 
 void failover_tick(struct failover *f, ns_t now)
 {
-	if (f->phase == PH_STEADY && !f->ended && now >= detect_when(&f->detect))
+	if (f->phase == PH_STEADY && now >= silent_at(f))
 		suspect(f, FO_SILENCE, now);
 	if (f->phase != PH_SEEK)
 		return;
@@ -547,8 +560,8 @@ ns_t failover_when(const struct failover *f)
 
 	if (f->outs)
 		return 0;
-	if (f->phase == PH_STEADY && !f->ended)
-		return detect_when(&f->detect);
+	if (f->phase == PH_STEADY)
+		return silent_at(f);
 	if (f->phase != PH_SEEK)
 		return NS_NEVER;
 	t = give_up_at(f);

@@ -96,7 +96,8 @@ void failover_attached(struct failover *f, int id, ns_t now); /* PLAY answered *
 void failover_packet(struct failover *f, int id, bool live, ns_t now);
 /* The attachment is over (FO_CLOSED, FO_REFUSED) or the network complains (FO_ICMP). */
 void failover_lost(struct failover *f, int id, enum failover_reason r, ns_t now);
-/* The source ended: silence is no failure any more; a lost node is one until failover_done. */
+/* The source ended. Until failover_done something of it is still missing, so that a node which is
+ * lost or does not answer is replaced as before. */
 void failover_ended(struct failover *f, int id, ns_t now);
 void failover_done(struct failover *f, ns_t now); /* all packets are there: release everything */
 
