@@ -28,8 +28,6 @@ static void doom(struct fate *f, const char *why)
 
 void fate_beat(struct fate *f, const struct fate_beat *b, ns_t now)
 {
-	if (f->worker != FATE_ALIVE)
-		return; /* the last words of one that is given up */
 	f->heard = true;
 	f->vouched = b->sent < now ? b->sent : now;
 	f->draining = b->draining;

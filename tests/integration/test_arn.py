@@ -495,6 +495,13 @@ def test_silent_node_is_timed_out_and_a_goodbye_is_quicker(site):
     assert arn.events("node-down")[-1]["reason"] == "goodbye"
 
 
+def test_node_is_heard_on_a_group_of_ipv6(site):
+    arn = site.arn('discovery { group = "[ff02::7701]:7701" }\n')
+    announcer = site.node(address="2001:db8:2::6", group=("ff02::7701", 7701))
+    keep_announcing(announcer, lambda: usable(arn) == 1, "the node is known")
+    assert arn.ask("show nodes")["nodes"][0]["address"] == "2001:db8:2::6"
+
+
 def test_what_is_not_a_true_announcement_is_counted_and_changes_nothing(site):
     arn = site.arn()
     good = site.node(interval=30000)
