@@ -142,7 +142,9 @@ static bool grow(struct ring *r)
 static bool make_room(struct ring *r, int64_t seq)
 {
 	if (seq > r->newest) {
-		while (seq - r->first >= (int64_t)r->slots && !grow(r)) {
+		while (seq - r->first >= (int64_t)r->slots) {
+			if (grow(r))
+				continue;
 			if (r->first == r->newest) {
 				drop(r, slot_of(r, r->first));
 				r->first = r->newest = seq;

@@ -36,7 +36,7 @@ unit_tests += tests/unit/check_directory tests/unit/check_fate tests/unit/check_
 	tests/unit/check_select
 
 # sn-agent
-unit_tests +=
+unit_tests += tests/unit/check_fetch tests/unit/check_ring tests/unit/check_upstream
 
 # client-failover
 unit_tests += tests/unit/check_detect tests/unit/check_failover tests/unit/check_output \
