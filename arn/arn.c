@@ -38,17 +38,30 @@ static void on_beat(void *arg)
 	loop_timer_at(a->beat, loop_now(a->loop) + guardian_beat_interval(&a->conf));
 }
 
+static void log_errors(const struct conf_errors *e)
+{
+	struct slice rest = slice_of(e->text);
+
+	while (rest.n) {
+		struct slice line = slice_cut(&rest, '\n');
+
+		log_msg(NLOG_CONF, SLICE_FMT, SLICE_ARG(line));
+	}
+}
+
 static void reload_as_ordered(struct arn *a)
 {
 	struct conf_errors e;
 	const char *fixed;
 
-	if (arn_reload(a, &e, &fixed) < 0)
-		log_msg(NLOG_CONF, "configuration unchanged: %s", e.text);
-	else if (fixed)
+	if (arn_reload(a, &e, &fixed) < 0) {
+		log_errors(&e);
+		log_msg(NLOG_CONF, "configuration not reloaded: it stays as it was");
+	} else if (fixed) {
 		log_msg(NLOG_CONF, "configuration reloaded; %s changes at the next start", fixed);
-	else
+	} else {
 		log_msg(NLOG_INFO, "configuration reloaded");
+	}
 }
 
 static void on_line(void *arg, int events)
@@ -207,7 +220,8 @@ static void load_own(struct arn *a, const struct arn_conf *inherited)
 
 	a->conf = *inherited;
 	if (daemon_load(&arn_daemon, a->conf_path, &next, &e) < 0) {
-		log_msg(NLOG_CONF, "starting with the configuration of before: %s", e.text);
+		log_errors(&e);
+		log_msg(NLOG_CONF, "starting with the configuration of before");
 		return;
 	}
 	fixed = arn_conf_fixed_change(inherited, &next);

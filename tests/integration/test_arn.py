@@ -245,6 +245,19 @@ def test_removed_interface_is_noticed_and_made_again(site):
     assert "anycast0" in links(site.host)
 
 
+def test_port_that_is_taken_keeps_the_block_down_until_it_is_free(site):
+    other = near.socket_in(site.host, lambda: socket.create_server(("0.0.0.0", 554)))
+    try:
+        arn = site.arn(ready=False)
+        wait_until(lambda: len(arn.events("worker-end")) >= 3, "three workers have given up")
+    finally:
+        other.close()
+    assert "TCP port 554: Address already in use" in arn.text()
+    assert nothing_stale(site.host)
+    arn.wait_ready()
+    wait_up(arn)
+
+
 # ---- A4: drain, stop, reload ----
 
 
@@ -579,6 +592,30 @@ def test_check_tells_all_errors_with_their_lines(site, tmp_path):
             text.startswith(f"{conf}:{line}:") and what in text
             for text in done.stderr.splitlines()
         ), f"line {line}, {what}:\n{done.stderr}"
+
+
+def test_check_tells_what_does_not_go_together(site, tmp_path):
+    conf = tmp_path / "bad.conf"
+    conf.write_text(
+        'name = "a"\n'
+        'interface = "lan0"\n'
+        'anycast { block = "10.1.18.0/24" }\n'
+        "rtsp { port = 80 }\n"
+        'node "n" { address = "10.1.18.9" }\n'
+        'node "m m" { address = "10.2.0.1" }\n'
+    )
+    done = site.host.run(site.program("arn"), "--check", "-c", conf, check=False)
+    assert done.returncode == 78
+    for what in ("key-file", "same port 80", "inside the anycast block", '"m m"'):
+        assert what in done.stderr
+
+
+def test_key_file_that_cannot_be_used_is_told_before_anything_starts(site, tmp_path):
+    arn = site.arn(ready=False)
+    arn.process.kill()
+    near.key_file(tmp_path, lines="7 abc\n")
+    done = site.host.run(site.program("arn"), "-c", arn.conf, check=False)
+    assert done.returncode == 66 and f"{tmp_path}/keys:1" in done.stderr
 
 
 def test_check_of_a_good_file_and_wrong_usage(site, tmp_path):
