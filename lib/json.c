@@ -214,6 +214,14 @@ const char *js_each(const struct js *o, void **it, const struct js **v)
 	return json_object_iter_key(*it);
 }
 
+/* Four digits say enough; but a large number keeps all before the point. */
+static void text_of_real(double d, char *buf, size_t cap)
+{
+	bool large = fabs(d) >= 1000 && fabs(d) < 1e15;
+
+	snprintf(buf, cap, large ? "%.0f" : "%.4g", d);
+}
+
 const char *js_text(const struct js *v, char *buf, size_t cap)
 {
 	char *dump;
@@ -224,7 +232,7 @@ const char *js_text(const struct js *v, char *buf, size_t cap)
 	case JSON_FALSE: snprintf(buf, cap, "no"); break;
 	case JSON_STRING: snprintf(buf, cap, "%s", js_str(v)); break;
 	case JSON_INTEGER: snprintf(buf, cap, "%" PRId64, js_int(v)); break;
-	case JSON_REAL: snprintf(buf, cap, "%.10g", js_real(v)); break;
+	case JSON_REAL: text_of_real(js_real(v), buf, cap); break;
 	default:
 		dump = js_dump(v);
 		snprintf(buf, cap, "%s", dump);

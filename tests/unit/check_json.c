@@ -147,6 +147,24 @@ START_TEST(test_reading_gives_what_is_there)
 }
 END_TEST
 
+START_TEST(test_real_numbers_are_shown_short)
+{
+	static const struct {
+		const char *json, *text;
+	} t[] = {{"1.033565613", "1.034"}, {"0.045273339", "0.04527"}, {"-502.292621", "-502.3"},
+		{"1790000000.123", "1790000000"}, {"999.9", "999.9"}, {"2.0", "2"},
+		{"1e300", "1e+300"}};
+	char err[160], buf[64];
+
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		struct js *v = js_parse(slice_of(t[i].json), err);
+
+		ck_assert_str_eq(js_text(v, buf, sizeof(buf)), t[i].text);
+		js_free(v);
+	}
+}
+END_TEST
+
 START_TEST(test_what_is_no_json_says_where)
 {
 	char err[160] = "";
@@ -241,6 +259,7 @@ int main(void)
 	tcase_add_test(t, test_bytes_that_are_no_utf8_are_escaped);
 	tcase_add_test(t, test_any_bytes_give_valid_json);
 	tcase_add_test(t, test_reading_gives_what_is_there);
+	tcase_add_test(t, test_real_numbers_are_shown_short);
 	tcase_add_test(t, test_what_is_no_json_says_where);
 	tcase_add_test(t, test_event_has_times_and_name_before_its_fields);
 	tcase_add_test(t, test_event_that_nobody_wants_costs_nothing);
