@@ -181,6 +181,19 @@ int relay_rtp(struct relay *r, struct medium *m, const uint8_t *p, size_t n, ns_
 	return RING_NEW;
 }
 
+/* Whether a BYE is for this source. GStreamer's publisher says it for others of its own first. */
+static bool names(const struct rtcp *r, uint32_t ssrc)
+{
+	for (size_t i = 0; i < r->count && 4 * i + 4 <= r->len; i++) {
+		const uint8_t *p = r->body + 4 * i;
+
+		if (((uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3]) ==
+			ssrc)
+			return true;
+	}
+	return false;
+}
+
 int relay_origin_rtcp(struct relay *r, struct medium *m, const uint8_t *p, size_t n)
 {
 	bool sr = false, bye = false;
@@ -189,8 +202,8 @@ int relay_origin_rtcp(struct relay *r, struct medium *m, const uint8_t *p, size_
 	int got;
 
 	while ((got = rtcp_next(&pkt, p, n, &at)) == 1) {
-		sr |= pkt.type == RTCP_SR;
-		bye |= pkt.type == RTCP_BYE;
+		sr |= pkt.type == RTCP_SR && pkt.ssrc == m->ssrc;
+		bye |= pkt.type == RTCP_BYE && names(&pkt, m->ssrc);
 	}
 	if (got < 0 || at == 0) {
 		r->rtcp_malformed++;
