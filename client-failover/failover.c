@@ -20,8 +20,8 @@
 
 const struct failover_conf failover_defaults = {
 	.detect = DETECT_DEFAULTS,
-	.transaction = NS_S,
-	.attach = 3 * NS_S,
+	.transaction = 500 * NS_MS,
+	.attach = NS_S,
 	.least = 250 * NS_MS,
 	.most = 5 * NS_S,
 	.settle = 5 * NS_S,
@@ -76,6 +76,7 @@ struct failover {
 		int timeouts;
 	} tr;
 	ns_t attach_took;
+	int attach_timeouts; /* of this search */
 
 	struct {
 		char host[FAILOVER_NODE];
@@ -256,6 +257,7 @@ static void suspect(struct failover *f, enum failover_reason r, ns_t now)
 	f->silence = now - f->last_packet;
 	f->same = 0;
 	f->tr.timeouts = 0;
+	f->attach_timeouts = 0;
 	avoid_add(f, a->host, now);
 	struct action *o = act(f, FO_SUSPECT, a->id);
 	snprintf(o->node, sizeof o->node, "%s", a->node);
@@ -341,7 +343,7 @@ static void attach(struct failover *f, struct slice url, const char *node, const
 	slice_copy(url, a->url, sizeof a->url);
 	snprintf(a->node, sizeof a->node, "%s", node);
 	snprintf(a->host, sizeof a->host, "%s", host);
-	a->deadline = now + patience(f, f->attach_took, f->conf.attach, f->rounds - 1);
+	a->deadline = now + patience(f, f->attach_took, f->conf.attach, f->attach_timeouts);
 	struct action *o = act(f, FO_ATTACH, a->id);
 	snprintf(o->url, sizeof o->url, "%s", a->url);
 	snprintf(o->node, sizeof o->node, "%s", a->node);
@@ -528,6 +530,7 @@ static void candidates_tick(struct failover *f, ns_t now)
 		if (!a->id || a == f->cur || a->late || now < a->deadline)
 			continue;
 		a->late = true;
+		f->attach_timeouts += !a->attached;
 		avoid_add(f, a->host, now);
 		if (!f->tr.id && f->next_try == NS_NEVER)
 			try_at(f, now);

@@ -36,10 +36,11 @@ unit_tests += tests/unit/check_directory tests/unit/check_fate tests/unit/check_
 	tests/unit/check_select
 
 # sn-agent
-unit_tests += tests/unit/check_fetch tests/unit/check_ring tests/unit/check_upstream
+unit_tests += tests/unit/check_channel tests/unit/check_fetch tests/unit/check_relay \
+	tests/unit/check_ring tests/unit/check_upstream
 
 # client-failover
-unit_tests += tests/unit/check_detect tests/unit/check_failover tests/unit/check_output \
+unit_tests += tests/unit/check_client_sim tests/unit/check_detect tests/unit/check_failover tests/unit/check_output \
 	tests/unit/check_playout
 
 # nearctl
