@@ -508,6 +508,30 @@ def test_silent_node_is_timed_out_and_a_goodbye_is_quicker(site):
     assert arn.events("node-down")[-1]["reason"] == "goodbye"
 
 
+def test_service_node_itself_is_found_served_to_and_says_goodbye(site, program, tmp_path):
+    arn = site.arn()
+    site.route_statically()
+    node = near.Daemon(
+        site.lan,
+        program("sn-agent"),
+        tmp_path,
+        "sn806",
+        'name = "sn806"\naddress = "10.2.0.6"\ninterface = "lan0"\n'
+        f'key-file = "{tmp_path}/keys"\nrtsp {{ port = 8554 }}\n',
+    )
+    wait_until(lambda: usable(arn) == 1, "the node is found with no configuration")
+    wait_up(arn)
+    status, headers = describe(site.client)
+    assert (status, headers["location"]) == (302, "rtsp://10.2.0.6:8554/news")
+    assert node.stop() == 0
+    wait_until(lambda: usable(arn) == 0, "the node is gone")
+    reasons = [e["reason"] for e in arn.events("node-down")]
+    assert reasons[-1] in ("goodbye", "draining")
+    counters = arn.ask("show counters")
+    refused = [k for k, v in counters.items() if "refused_total{reason=" in k and v]
+    assert not refused
+
+
 def test_node_is_heard_on_a_group_of_ipv6(site):
     arn = site.arn('discovery { group = "[ff02::7701]:7701" }\n')
     announcer = site.node(address="2001:db8:2::6", group=("ff02::7701", 7701))
