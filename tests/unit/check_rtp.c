@@ -169,6 +169,20 @@ START_TEST(test_compound_is_walked_to_its_end)
 }
 END_TEST
 
+START_TEST(test_sender_information_is_of_a_whole_sender_report)
+{
+	static const uint8_t body[28] = {0};
+	struct rtcp r = {.type = RTCP_RR, .body = body, .len = 28};
+	struct rtcp_sr sr;
+
+	ck_assert_int_eq(rtcp_sr_parse(&sr, &r), -EINVAL);
+	r.type = RTCP_SR;
+	ck_assert_int_eq(rtcp_sr_parse(&sr, &r), 0);
+	r.len = 23;
+	ck_assert_int_eq(rtcp_sr_parse(&sr, &r), -EINVAL);
+}
+END_TEST
+
 START_TEST(test_compound_cut_inside_a_packet_is_refused)
 {
 	int packets;
@@ -246,6 +260,8 @@ START_TEST(test_padding_of_rtcp)
 	}
 	at = 0;
 	ck_assert_int_eq(rtcp_next(&r, (const uint8_t *)"\xa0\xcb\0\0", 4, &at), -EINVAL);
+	ck_assert_int_eq(rtcp_next(&r, (const uint8_t *)"\xa0\xcf\0\1\0\0\0\4", 8, &at), 1);
+	ck_assert_uint_eq(r.len, 0); /* all of it is padding */
 }
 END_TEST
 
@@ -471,6 +487,7 @@ static void add_tests(TCase *t)
 	tcase_add_test(t, test_rtcp_is_told_from_rtp_on_one_port);
 	tcase_add_test(t, test_extended_numbers_are_the_nearest);
 	tcase_add_test(t, test_compound_is_walked_to_its_end);
+	tcase_add_test(t, test_sender_information_is_of_a_whole_sender_report);
 	tcase_add_test(t, test_compound_cut_inside_a_packet_is_refused);
 	tcase_add_test(t, test_length_that_passes_the_datagram_is_refused);
 	tcase_add_loop_test(t, test_packet_shorter_than_its_count_says_is_refused, 0,

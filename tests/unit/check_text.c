@@ -53,6 +53,7 @@ static const char *const valid[] = {
 	"GET / HTTP/1.1\r\nHost: a\n\r\n",
 	"HTTP/1.1 200 OK\r\n\r\n",
 	"HTTP/1.1 302 Found\r\nLocation: http://10.2.0.6/a\r\nContent-Length: 2\r\n\r\nhi",
+	"RTSP/1.0 200 OK\r\nContent-Length: 4\r\n\r\nbody",
 	"HTTP/1.1 304 Not Modified\r\nContent-Length: 9999999\r\n\r\n",
 	"HTTP/1.1 204 No Content\r\nContent-Length: 7\r\n\r\n",
 	"RTSP/1.0 100 Continue\r\nContent-Length: 7\r\n\r\n",
@@ -224,6 +225,10 @@ static const struct {
 	{"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", TEXT_UNSUPPORTED},
 	{"GET / HTTP/1.2\r\n\r\n", TEXT_UNSUPPORTED},
 	{"GET / HTTP/0.9\r\n\r\n", TEXT_UNSUPPORTED},
+	{"GET / HTTP/9.0\r\n\r\n", TEXT_UNSUPPORTED},
+	{"GET / HTTP/1.9\r\n\r\n", TEXT_UNSUPPORTED},
+	{"GET / HTTP/:.1\r\n\r\n", TEXT_BAD},
+	{"GET / HTTP/1./\r\n\r\n", TEXT_BAD},
 	{"PLAY * RTSP/1.1\r\n\r\n", TEXT_UNSUPPORTED},
 	{"PLAY * RTSP/2.0\r\n\r\n", TEXT_UNSUPPORTED},
 	{"RTSP/2.0 200 OK\r\n\r\n", TEXT_UNSUPPORTED},
@@ -317,6 +322,19 @@ START_TEST(test_errors_are_found_early)
 	/* the CR was seen at the call before */
 	ck_assert_int_eq(parse_n("GET / HTTP/1.1\r\nA: b\rc", 22, 21), TEXT_BAD);
 	ck_assert_int_eq(parse_n("GET / HTTP/1.1\r\nA: b\r\n", 22, 21), 0);
+}
+END_TEST
+
+/* So that a message in many pieces costs linear time: lines that ended before `last` are not read
+ * again until the head is whole. */
+START_TEST(test_what_was_judged_is_not_judged_again)
+{
+	static const char text[] = "GET / HTTP/1.1\r\nbroken\r\nA: b";
+
+	ck_assert_int_eq(parse_n(text, 28, 0), TEXT_BAD);
+	ck_assert_int_eq(parse_n(text, 28, 23), TEXT_BAD);
+	ck_assert_int_eq(parse_n(text, 28, 24), 0);
+	ck_assert_int_eq(parse_n("GET / HTTP/1.1\r\nbroken\r\n\r\n", 26, 24), TEXT_BAD);
 }
 END_TEST
 
@@ -479,6 +497,7 @@ static void add_tests(TCase *t)
 	tcase_add_loop_test(t, test_wrong_message_is_refused, 0, sizeof(wrong) / sizeof(wrong[0]));
 	tcase_add_test(t, test_nul_is_refused_wherever_it_is_in_a_head);
 	tcase_add_test(t, test_errors_are_found_early);
+	tcase_add_test(t, test_what_was_judged_is_not_judged_again);
 	tcase_add_test(t, test_request_of_a_refused_version_can_be_answered);
 	tcase_add_test(t, test_longest_head_and_one_byte_more);
 	tcase_add_loop_test(t, test_most_headers_and_one_more, 0, 2);

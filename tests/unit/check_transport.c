@@ -98,6 +98,21 @@ START_TEST(test_answer_of_a_server)
 }
 END_TEST
 
+START_TEST(test_ssrc_of_every_digit)
+{
+	struct rtsp_transport t;
+
+	ck_assert_int_eq(rtsp_transport_parse(&t, SLICE("RTP/AVP;ssrc=01234567")), 0);
+	ck_assert_uint_eq(t.ssrc, 0x01234567);
+	ck_assert_int_eq(rtsp_transport_parse(&t, SLICE("RTP/AVP;ssrc=89abcdef")), 0);
+	ck_assert_uint_eq(t.ssrc, 0x89abcdef);
+	ck_assert_int_eq(rtsp_transport_parse(&t, SLICE("RTP/AVP;ssrc=9aFfA0")), 0);
+	ck_assert_uint_eq(t.ssrc, 0x9affa0);
+	ck_assert_int_eq(rtsp_transport_parse(&t, SLICE("RTP/AVP;ssrc=`")), -EINVAL);
+	ck_assert_int_eq(rtsp_transport_parse(&t, SLICE("RTP/AVP;ssrc=:")), -EINVAL);
+}
+END_TEST
+
 START_TEST(test_one_port_stands_for_it_and_the_next)
 {
 	struct rtsp_transport t;
@@ -213,6 +228,7 @@ int main(void)
 	tcase_add_test(t, test_ffmpeg_records_over_tcp);
 	tcase_add_test(t, test_gstreamer_offers_alternatives);
 	tcase_add_test(t, test_answer_of_a_server);
+	tcase_add_test(t, test_ssrc_of_every_digit);
 	tcase_add_test(t, test_one_port_stands_for_it_and_the_next);
 	tcase_add_test(t, test_mode_is_one_of_a_list_in_quotes);
 	tcase_add_loop_test(t, test_unknown_and_malformed_transports_are_told_apart, 0,
