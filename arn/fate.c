@@ -12,7 +12,6 @@ void fate_init(struct fate *f, const struct fate_conf *c, ns_t now)
 		.conf = *c,
 		.reason = "starting",
 		.serving_since = NS_NEVER,
-		.finish_by = NS_NEVER,
 		.spawn_at = now,
 		.raise_at = now,
 		.backoff = c->backoff_min,
@@ -42,7 +41,7 @@ void fate_beat(struct fate *f, const struct fate_beat *b, ns_t now)
 void fate_closed(struct fate *f, ns_t now)
 {
 	(void)now;
-	if (f->worker == FATE_ALIVE)
+	if (f->worker == FATE_ALIVE && !f->finish_sent)
 		doom(f, "worker closed its line");
 }
 
@@ -86,6 +85,8 @@ void fate_stop(struct fate *f, ns_t now)
 
 static ns_t silence_ends(const struct fate *f)
 {
+	if (f->finish_sent) /* it is ending, and the block is down */
+		return f->finish_by;
 	return f->vouched + (f->heard ? f->conf.hang_bound : f->conf.start_bound);
 }
 
@@ -146,16 +147,10 @@ static enum fate_action next_of_worker(struct fate *f, ns_t now)
 		f->spawned++;
 		return FATE_SPAWN;
 	}
-	if (f->worker == FATE_ALIVE && f->stopping && f->block == FATE_DOWN) {
-		if (!f->finish_sent) {
-			f->finish_sent = true;
-			f->finish_by = now + f->conf.drain_time;
-			return FATE_FINISH;
-		}
-		if (now >= f->finish_by) {
-			f->worker = FATE_DOOMED;
-			return FATE_KILL;
-		}
+	if (f->worker == FATE_ALIVE && f->stopping && f->block == FATE_DOWN && !f->finish_sent) {
+		f->finish_sent = true;
+		f->finish_by = now + f->conf.drain_time;
+		return FATE_FINISH;
 	}
 	return FATE_NOTHING;
 }
@@ -184,7 +179,7 @@ ns_t fate_when(const struct fate *f)
 	ns_t when = raise_due(f);
 
 	if (f->worker == FATE_ALIVE)
-		when = earlier(when, earlier(silence_ends(f), f->finish_by));
+		when = earlier(when, silence_ends(f));
 	if (f->worker == FATE_ABSENT)
 		when = earlier(when, f->spawn_at);
 	if (f->block == FATE_WITHDRAWN)

@@ -64,7 +64,7 @@ struct fate {
 	ns_t vouched;       /* when the worker last spoke; before that, when it started */
 	ns_t serving_since; /* NS_NEVER: it does not */
 	ns_t withdrawn_at;  /* of WITHDRAWN */
-	ns_t finish_by;     /* NS_NEVER: not told to */
+	ns_t finish_by;     /* of finish_sent */
 	ns_t spawn_at;      /* of ABSENT */
 	ns_t raise_at;      /* not before: the last attempt failed */
 	ns_t backoff;       /* before the start after next */

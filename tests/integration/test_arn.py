@@ -282,6 +282,7 @@ def test_sigterm_takes_the_route_first_and_lets_a_transaction_finish(site):
     assert nothing_stale(site.host)
     assert arn.events("block-down")[-1]["reason"] == "stopping"
     assert not arn.control.exists()
+    assert arn.events("worker-end")[-1]["how"] == "exited with 0"
 
 
 def test_drained_block_stays_down_until_undrain_also_with_a_new_worker(site):

@@ -297,9 +297,25 @@ START_TEST(test_stop_does_not_wait_for_a_worker_that_will_not_end)
 	beat(true, false, 0);
 	expect(FATE_DROP);
 	expect(FATE_FINISH);
-	serve_quietly(conf.drain_time);
-	beat(true, false, 0);
+	now += conf.drain_time - 1;
+	expect(FATE_NOTHING);
+	now += 1;
 	expect(FATE_KILL);
+	expect(FATE_NOTHING);
+	fate_gone(&f, now);
+	expect(FATE_EXIT);
+}
+END_TEST
+
+START_TEST(test_worker_that_ends_as_told_is_not_killed_for_its_silence)
+{
+	expect(FATE_SPAWN);
+	beat(true, false, 0);
+	fate_stop(&f, now);
+	expect(FATE_FINISH);
+	fate_closed(&f, now);
+	expect(FATE_NOTHING);
+	now += 2 * conf.hang_bound;
 	expect(FATE_NOTHING);
 	fate_gone(&f, now);
 	expect(FATE_EXIT);
@@ -403,6 +419,7 @@ int main(void)
 	tcase_add_test(t, test_drain_outlives_the_worker);
 	tcase_add_test(t, test_stop_takes_the_route_first_and_ends_the_worker_last);
 	tcase_add_test(t, test_stop_does_not_wait_for_a_worker_that_will_not_end);
+	tcase_add_test(t, test_worker_that_ends_as_told_is_not_killed_for_its_silence);
 	tcase_add_test(t, test_stop_during_backoff_exits_at_once);
 	tcase_add_test(t, test_worker_that_hangs_while_stopping_loses_the_block_within_the_bound);
 	tcase_add_test(t, test_interface_that_cannot_be_made_is_tried_again_later);
