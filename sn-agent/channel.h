@@ -63,7 +63,7 @@ struct medium {
 	struct medium *dirty; /* next with fresh packets */
 	bool is_dirty;
 
-	uint64_t packets, bytes, duplicates, strays;
+	uint64_t packets, bytes, duplicates;
 };
 
 enum channel_state {

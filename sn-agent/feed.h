@@ -38,7 +38,7 @@ struct feed_node {
 
 struct feed_counters {
 	uint64_t subscribed, failed, switches, suspicions, false_alarms;
-	uint64_t nacked, recovered, unknown_rtp;
+	uint64_t nacked, recovered;
 };
 
 /* name: ours, for Nearcast-Via. addr: ours, media come there. The rest is borrowed. */

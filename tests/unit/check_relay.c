@@ -1,0 +1,456 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The relay with a recorder in place of the sockets: who gets which packets, in what order. */
+#include "sn-agent/relay.h"
+
+#include <check.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/rtp.h"
+
+#define SSRC    0x11223344u
+#define SDP     "v=0\r\no=- 1 1 IN IP4 h\r\ns=x\r\nt=0 0\r\nm=video 0 RTP/AVP 33\r\na=control:a\r\n"
+#define LOG_MAX 20000
+
+/* What went out: to which receiver (its port, or its connection), which packet. */
+static struct {
+	int to;
+	bool rtcp;
+	uint16_t seq;
+	int call; /* number of the call that it was sent by */
+} sent[LOG_MAX];
+static int n_sent, calls, room; /* room: packets that a TCP connection takes */
+static int64_t lacks[16];
+static int n_lacks;
+
+static struct channels channels;
+static struct channel *ch;
+static struct medium *m;
+static struct relay r;
+static struct receiver rx[3];
+
+static void record(int to, bool rtcp, const struct iovec *v, int n)
+{
+	calls++;
+	for (int i = 0; i < n; i++) {
+		const uint8_t *p = v[i].iov_base;
+
+		ck_assert_int_lt(n_sent, LOG_MAX);
+		sent[n_sent].to = to;
+		sent[n_sent].rtcp = rtcp;
+		sent[n_sent].call = calls;
+		sent[n_sent++].seq = (uint16_t)(p[2] << 8 | p[3]);
+	}
+}
+
+static int udp(void *arg, bool rtcp, const struct addr *to, const struct iovec *v, int n)
+{
+	(void)arg;
+	record(addr_port(to), rtcp, v, n);
+	return n;
+}
+
+static int tcp(void *arg, void *conn, uint8_t channel, const struct iovec *v, int n)
+{
+	int take = n < room ? n : room;
+
+	(void)arg;
+	room -= take;
+	record(*(int *)conn, channel % 2, v, take);
+	return take;
+}
+
+static void missing(void *arg, struct medium *of, int64_t seq)
+{
+	(void)arg;
+	ck_assert_ptr_eq(of, m);
+	ck_assert_int_lt(n_lacks, 16);
+	lacks[n_lacks++] = seq;
+}
+
+static const struct relay_io io = {udp, tcp, missing};
+
+static void setup(void)
+{
+	static const uint16_t port[] = {1000, 2000, 3000};
+
+	channels_init(&channels, 10 * NS_S, (size_t)64 * 1024 * 1024, NS_S);
+	ch = channel_new(&channels, SLICE("/news"), CHANNEL_LIVE, 0);
+	ck_assert_int_eq(channel_describe(&channels, ch, SLICE(SDP)), 0);
+	m = &ch->medium[0];
+	relay_init(&r, &io, NULL);
+	memset(rx, 0, sizeof(rx));
+	for (int i = 0; i < 3; i++) {
+		rx[i].rtp = addr_any(AF_INET, port[i]);
+		rx[i].rtcp = addr_any(AF_INET, (uint16_t)(port[i] + 1));
+	}
+	n_sent = calls = n_lacks = 0;
+	room = 1 << 30;
+}
+
+static void teardown(void)
+{
+	for (int i = 0; i < 3; i++)
+		relay_remove(&r, &rx[i]);
+	relay_flush(&r);
+	channels_free(&channels);
+}
+
+static int push_ssrc(uint16_t seq, uint32_t ssrc, ns_t now)
+{
+	uint8_t p[40] = {0x80, 33, (uint8_t)(seq >> 8), (uint8_t)seq, 0, 0, 0, 0,
+		(uint8_t)(ssrc >> 24), (uint8_t)(ssrc >> 16), (uint8_t)(ssrc >> 8), (uint8_t)ssrc};
+	int64_t number;
+
+	return relay_rtp(&r, m, p, sizeof(p), now, &number);
+}
+
+static void push(uint16_t from, int n)
+{
+	for (int i = 0; i < n; i++)
+		ck_assert_int_eq(push_ssrc((uint16_t)(from + i), SSRC, 0), RING_NEW);
+	relay_flush(&r);
+}
+
+static int64_t play(int i, int64_t from)
+{
+	int err;
+	int64_t first = relay_add(&r, m, &rx[i], from, 0, &err);
+
+	ck_assert_int_eq(err, 0);
+	return first;
+}
+
+/* The packets that `to` got are exactly from..from+n-1, in order. */
+static void assert_got(int to, uint16_t from, int n)
+{
+	int k = 0;
+
+	for (int i = 0; i < n_sent; i++) {
+		if (sent[i].to != to || sent[i].rtcp)
+			continue;
+		ck_assert_uint_eq(sent[i].seq, (uint16_t)(from + k));
+		k++;
+	}
+	ck_assert_int_eq(k, n);
+}
+
+START_TEST(test_what_came_together_goes_out_together_once_for_each_receiver)
+{
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(play(i, -1), -1);
+	push(65530, 20);
+	ck_assert_int_eq(calls, 3);
+	for (int i = 0; i < 3; i++)
+		assert_got(1000 * (i + 1), 65530, 20);
+	ck_assert_uint_eq(rx[0].packets, 20);
+	ck_assert_uint_eq(rx[0].bytes, 20 * 40);
+	ck_assert_uint_eq(r.packets_out, 60);
+}
+END_TEST
+
+START_TEST(test_more_than_one_batch_in_a_turn)
+{
+	play(0, -1);
+	push(1, 3 * MEDIUM_BATCH + 1);
+	assert_got(1000, 1, 3 * MEDIUM_BATCH + 1);
+	ck_assert_int_eq(calls, 4);
+}
+END_TEST
+
+START_TEST(test_duplicates_and_garbage_are_not_passed_on)
+{
+	int64_t n;
+
+	play(0, -1);
+	push(1, 3);
+	ck_assert_int_eq(push_ssrc(2, SSRC, 0), RING_DUPLICATE);
+	ck_assert_int_eq(relay_rtp(&r, m, (const uint8_t *)"x", 1, 0, &n), -EINVAL);
+	relay_flush(&r);
+	assert_got(1000, 1, 3);
+	ck_assert_uint_eq(r.duplicates, 1);
+	ck_assert_uint_eq(r.malformed, 1);
+}
+END_TEST
+
+START_TEST(test_who_joins_late_gets_what_is_live)
+{
+	push(1, 10);
+	ck_assert_int_eq(play(0, -1) & 0xffff, 11);
+	push(11, 5);
+	assert_got(1000, 11, 5);
+	ck_assert_int_eq(push_ssrc(0, SSRC, 0), RING_NEW); /* from before it came */
+	relay_flush(&r);
+	assert_got(1000, 11, 5);
+}
+END_TEST
+
+START_TEST(test_catching_up_is_paced_and_joins_the_live_packets_without_hole_or_double)
+{
+	ns_t now = 0, when;
+	uint16_t next = 1001;
+
+	push(1, 1000);
+	ck_assert_int_eq(play(0, 101) & 0xffff, 101);
+	when = relay_catch_up(&r, now);
+	assert_got(1000, 101, RELAY_FIRST);
+	while (when != NS_NEVER) {
+		ck_assert_int_eq(when, now + NS_MS);
+		now = when;
+		push(next, 2);
+		next += 2;
+		when = relay_catch_up(&r, now);
+	}
+	push(next, 3);
+	assert_got(1000, 101, 900 + next - 1001 + 3);
+	ck_assert_int_ge(now, (900 - RELAY_FIRST) / RELAY_PACE * NS_MS);
+	ck_assert_int_le(now, 2 * (900 - RELAY_FIRST) / RELAY_PACE * NS_MS);
+}
+END_TEST
+
+START_TEST(test_from_older_than_the_ring_begins_with_what_there_is)
+{
+	push(500, 10);
+	play(0, 400);
+	relay_catch_up(&r, 0);
+	assert_got(1000, 500, 10);
+	/* what a repair brings later from before is passed on to it, and only to it */
+	play(1, -1);
+	ck_assert_int_eq(push_ssrc(450, SSRC, 0), RING_NEW);
+	ck_assert_int_eq(push_ssrc(399, SSRC, 0), RING_NEW);
+	relay_flush(&r);
+	ck_assert_int_eq(n_sent, 11);
+	ck_assert_uint_eq(sent[10].seq, 450);
+	ck_assert_int_eq(sent[10].to, 1000);
+}
+END_TEST
+
+START_TEST(test_from_ahead_of_the_ring_waits_for_it_but_not_for_ever)
+{
+	push(500, 10);
+	play(0, 512);
+	ck_assert_int_eq(play(1, 510 + 20000) & 0xffff, 510);
+	push(510, 5);
+	assert_got(1000, 512, 3);
+	assert_got(2000, 510, 5);
+}
+END_TEST
+
+START_TEST(test_from_before_the_first_packet_has_come)
+{
+	ck_assert_int_eq(play(0, 65000) & 0xffff, 65000);
+	push(64999, 1);
+	push(65000, 600);
+	assert_got(1000, 65000, 600);
+}
+END_TEST
+
+START_TEST(test_a_full_tcp_receiver_loses_whole_packets_and_the_others_none)
+{
+	int conn = 77;
+
+	rx[0].tcp = true;
+	rx[0].conn = &conn;
+	rx[0].channel[1] = 1;
+	play(0, -1);
+	play(1, -1);
+	room = 7;
+	push(1, 20);
+	assert_got(77, 1, 7);
+	assert_got(2000, 1, 20);
+	ck_assert_uint_eq(rx[0].dropped, 13);
+	ck_assert_uint_eq(r.dropped, 13);
+}
+END_TEST
+
+START_TEST(test_a_full_tcp_receiver_that_catches_up_waits)
+{
+	int conn = 77;
+
+	rx[0].tcp = true;
+	rx[0].conn = &conn;
+	push(1, 100);
+	play(0, 1);
+	room = 30;
+	relay_catch_up(&r, 0);
+	assert_got(77, 1, 30);
+	room = 1000;
+	for (ns_t now = NS_MS; relay_catch_up(&r, now) != NS_NEVER; now += NS_MS)
+		;
+	assert_got(77, 1, 100);
+	ck_assert_uint_eq(rx[0].dropped, 0);
+}
+END_TEST
+
+/* A compound of an empty RR and a NACK. */
+static void nack(int i, const uint16_t *seq, int n)
+{
+	uint8_t buf[4096];
+	size_t len = 0;
+
+	ck_assert_int_eq(rtcp_put_rr(buf, sizeof(buf), &len, 1), 0);
+	ck_assert_int_eq(rtcp_put_nack(buf, sizeof(buf), &len, 1, SSRC, seq, n), n);
+	ck_assert_int_eq(relay_feedback(&r, &rx[i], buf, len, 0), 0);
+}
+
+START_TEST(test_nacks_are_answered_from_the_ring_to_who_asked)
+{
+	static const uint16_t seq[] = {3, 4, 9};
+
+	play(0, -1);
+	play(1, -1);
+	push(1, 10);
+	n_sent = 0;
+	nack(1, seq, 3);
+	ck_assert_int_eq(n_sent, 3);
+	for (int i = 0; i < 3; i++) {
+		ck_assert_int_eq(sent[i].to, 2000);
+		ck_assert_uint_eq(sent[i].seq, seq[i]);
+	}
+	ck_assert_uint_eq(rx[1].repaired, 3);
+}
+END_TEST
+
+START_TEST(test_what_the_ring_lacks_is_asked_for_and_passed_on_when_it_comes)
+{
+	static const uint16_t seq[] = {90, 105};
+
+	push(100, 5);
+	push(106, 5);
+	play(0, -1);
+	nack(0, seq, 2);
+	ck_assert_int_eq(n_lacks, 2);
+	ck_assert_int_eq(lacks[0] & 0xffff, 90);
+	ck_assert_int_eq(lacks[1] & 0xffff, 105);
+	ck_assert_int_eq(push_ssrc(90, SSRC, 0), RING_NEW);
+	relay_flush(&r);
+	assert_got(1000, 90, 1);
+}
+END_TEST
+
+START_TEST(test_repairs_have_a_budget)
+{
+	uint16_t seq[100];
+
+	play(0, -1);
+	push(1, 100);
+	for (int i = 0; i < 100; i++)
+		seq[i] = (uint16_t)(i + 1);
+	for (int i = 0; i < RELAY_REPAIR / 100 + 2; i++)
+		nack(0, seq, 100);
+	ck_assert_uint_eq(r.repaired, RELAY_REPAIR);
+	ck_assert_uint_eq(r.repairs_refused, (RELAY_REPAIR / 100 + 2) * 100 - RELAY_REPAIR);
+}
+END_TEST
+
+START_TEST(test_a_source_that_numbers_anew_goes_on_for_all)
+{
+	play(0, -1);
+	push(60000, 10);
+	ck_assert_int_eq(push_ssrc(5, SSRC + 1, 0), RING_NEW);
+	relay_flush(&r);
+	ck_assert_int_eq(n_sent, 11);
+	ck_assert_uint_eq(sent[10].seq, 5);
+	ck_assert_uint_eq(r.restarts, 1);
+	ck_assert_int_eq(ring_count(m->ring), 1);
+	ck_assert_int_eq(push_ssrc(40000, SSRC + 1, 0), RING_OLD);
+	ck_assert_int_eq(push_ssrc(40001, SSRC + 1, 0), RING_NEW);
+	relay_flush(&r);
+	ck_assert_uint_eq(sent[11].seq, 40001);
+}
+END_TEST
+
+START_TEST(test_bye_counts_only_for_the_source_itself)
+{
+	uint8_t buf[64];
+	size_t n = 0;
+
+	play(0, -1);
+	push(1, 1);
+	rtcp_put_rr(buf, sizeof(buf), &n, SSRC + 9);
+	rtcp_put_bye(buf, sizeof(buf), &n, SSRC + 9);
+	ck_assert_int_eq(relay_origin_rtcp(&r, m, buf, n), 0);
+	ck_assert(!m->bye);
+	relay_send_bye(&r, &rx[0]);
+	ck_assert_int_eq(n_sent, 3);
+	n = 0;
+	rtcp_put_rr(buf, sizeof(buf), &n, SSRC);
+	rtcp_put_bye(buf, sizeof(buf), &n, SSRC);
+	ck_assert_int_eq(relay_origin_rtcp(&r, m, buf, n), 0);
+	ck_assert(m->bye);
+	relay_send_bye(&r, &rx[0]);
+	ck_assert_int_eq(n_sent, 4);
+	for (int i = 1; i < 4; i++)
+		ck_assert_int_eq(sent[i].to, 1001);
+}
+END_TEST
+
+START_TEST(test_malformed_rtcp_is_refused)
+{
+	static const uint8_t bad[][8] = {{0}, {0x80, 201, 0, 9}, {0x40, 201, 0, 1}};
+
+	play(0, -1);
+	for (int i = 0; i < 3; i++) {
+		ck_assert_int_eq(relay_origin_rtcp(&r, m, bad[i], 8), -EINVAL);
+		ck_assert_int_eq(relay_feedback(&r, &rx[0], bad[i], 8, 0), -EINVAL);
+	}
+	ck_assert_int_eq(relay_feedback(&r, &rx[0], bad[0], 0, 0), -EINVAL);
+	ck_assert_uint_eq(r.rtcp_malformed, 7);
+	ck_assert_int_eq(n_sent, 0);
+}
+END_TEST
+
+START_TEST(test_receivers_come_and_go)
+{
+	for (int i = 0; i < 3; i++)
+		play(i, -1);
+	relay_remove(&r, &rx[0]);
+	relay_remove(&r, &rx[0]);
+	push(1, 4);
+	assert_got(1000, 1, 0);
+	assert_got(2000, 1, 4);
+	assert_got(3000, 1, 4);
+	play(0, 2);
+	relay_remove(&r, &rx[0]);
+	ck_assert_int_eq(relay_catch_up(&r, 0), NS_NEVER);
+}
+END_TEST
+
+static void add_tests(TCase *t)
+{
+	tcase_add_test(t, test_what_came_together_goes_out_together_once_for_each_receiver);
+	tcase_add_test(t, test_more_than_one_batch_in_a_turn);
+	tcase_add_test(t, test_duplicates_and_garbage_are_not_passed_on);
+	tcase_add_test(t, test_who_joins_late_gets_what_is_live);
+	tcase_add_test(
+		t, test_catching_up_is_paced_and_joins_the_live_packets_without_hole_or_double);
+	tcase_add_test(t, test_from_older_than_the_ring_begins_with_what_there_is);
+	tcase_add_test(t, test_from_ahead_of_the_ring_waits_for_it_but_not_for_ever);
+	tcase_add_test(t, test_from_before_the_first_packet_has_come);
+	tcase_add_test(t, test_a_full_tcp_receiver_loses_whole_packets_and_the_others_none);
+	tcase_add_test(t, test_a_full_tcp_receiver_that_catches_up_waits);
+	tcase_add_test(t, test_nacks_are_answered_from_the_ring_to_who_asked);
+	tcase_add_test(t, test_what_the_ring_lacks_is_asked_for_and_passed_on_when_it_comes);
+	tcase_add_test(t, test_repairs_have_a_budget);
+	tcase_add_test(t, test_a_source_that_numbers_anew_goes_on_for_all);
+	tcase_add_test(t, test_bye_counts_only_for_the_source_itself);
+	tcase_add_test(t, test_malformed_rtcp_is_refused);
+	tcase_add_test(t, test_receivers_come_and_go);
+}
+
+int main(void)
+{
+	TCase *t = tcase_create("relay");
+	Suite *s = suite_create("relay");
+	SRunner *runner = srunner_create(s);
+	int failed;
+
+	suite_add_tcase(s, t);
+	tcase_add_checked_fixture(t, setup, teardown);
+	add_tests(t);
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
