@@ -377,6 +377,30 @@ START_TEST(test_seventeen_numbers_take_one_fci)
 }
 END_TEST
 
+/* So many that the length takes both of its bytes. */
+START_TEST(test_nack_of_more_than_256_words)
+{
+	static uint8_t buf[4096];
+	uint16_t seq[600];
+	struct numbers got;
+	size_t len = 0;
+
+	for (int i = 0; i < 600; i++)
+		seq[i] = (uint16_t)(60000 + 20 * i);
+	ck_assert_int_eq(
+		rtcp_put_nack(buf, sizeof(buf), &len, 0x11111111, 0x22222222, seq, 600), 600);
+	ck_assert_uint_eq(len, 12 + 4 * 600);
+	read_nacks(buf, len, &got);
+	ck_assert_int_eq(got.n, 600);
+	ck_assert_mem_eq(got.seq, seq, sizeof(seq));
+	/* one FCI less fits exactly where the high byte changes */
+	len = 0;
+	ck_assert_int_eq(rtcp_put_nack(buf, 4 * 257, &len, 0x11111111, 0x22222222, seq, 600), 254);
+	read_nacks(buf, len, &got);
+	ck_assert_int_eq(got.n, 254);
+}
+END_TEST
+
 START_TEST(test_number_said_twice_is_asked_for_once)
 {
 	static const uint16_t seq[] = {5, 5, 6, 6, 5 + 17};
@@ -496,6 +520,7 @@ static void add_tests(TCase *t)
 	tcase_add_loop_test(t, test_nack_built_is_the_nack_parsed, 0, 5);
 	tcase_add_loop_test(t, test_nacks_that_do_not_fit_go_into_the_next, 0, 5);
 	tcase_add_test(t, test_seventeen_numbers_take_one_fci);
+	tcase_add_test(t, test_nack_of_more_than_256_words);
 	tcase_add_test(t, test_number_said_twice_is_asked_for_once);
 	tcase_add_test(t, test_feedback_that_is_no_nack_is_refused);
 	tcase_add_test(t, test_reports_are_built_within_their_bounds);
