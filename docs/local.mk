@@ -1,7 +1,36 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 
-dist_doc_DATA += README.md docs/architecture.md docs/nearcast.svg
-EXTRA_DIST += docs/decisions
+dist_man_MANS += \
+	docs/man/arn.8 \
+	docs/man/arn.conf.5 \
+	docs/man/client-failover.1 \
+	docs/man/nearctl.1 \
+	docs/man/nearlab.1 \
+	docs/man/sn-agent.8 \
+	docs/man/sn-agent.conf.5
 
-examplesdir = $(docdir)/examples
-dist_examples_DATA = docs/examples/arn.conf docs/examples/bird.conf docs/examples/sn-agent.conf
+# With their folders, so that the links between them hold where they are installed, too.
+nobase_dist_doc_DATA = \
+	README.md \
+	docs/architecture.md \
+	docs/decisions/0001-dead-man-switch.md \
+	docs/decisions/0002-one-flight-attachment.md \
+	docs/decisions/0003-wildcard-listeners.md \
+	docs/decisions/0004-delay-by-wirefilter.md \
+	docs/decisions/0005-external-route.md \
+	docs/decisions/0006-half-the-numbers.md \
+	docs/decisions/0007-withdrawn-before-down.md \
+	docs/decisions/0008-one-port-pair.md \
+	docs/examples/arn.conf \
+	docs/examples/bird.conf \
+	docs/examples/sn-agent.conf \
+	docs/lab.md \
+	docs/nearcast.svg \
+	docs/operations.md \
+	docs/protocol.md \
+	docs/timeline.png
+
+# What test_docs.py compares the manual with.
+check_PROGRAMS += tests/integration/print_options
+tests_integration_print_options_SOURCES = tests/integration/print_options.c
+tests_integration_print_options_LDADD = arn/libarn.a sn-agent/libsnagent.a $(nearcast_libs)

@@ -1,0 +1,409 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the documents say is so: the manual knows every option and no other, with its default and
+range; links lead somewhere; examples are valid and work as printed."""
+
+import collections
+import hashlib
+import json
+import pathlib
+import re
+import shlex
+import socket
+import subprocess
+
+import pytest
+from conftest import BUILD, SOURCE, wait_until
+from lab_tools import nearlab
+from near_testlib import Daemon, key_file
+
+DOCS = SOURCE / "docs"
+MAN = DOCS / "man"
+PAGES = sorted(MAN.iterdir())
+TEXTS = [SOURCE / "README.md", *sorted(DOCS.rglob("*.md"))]
+CONFIGURATION = {"arn": "arn.conf.5", "sn-agent": "sn-agent.conf.5"}
+COMMANDS = {"arn": "arn.8", "sn-agent": "sn-agent.8", "client-failover": "client-failover.1",
+            "nearctl": "nearctl.1", "nearlab": "nearlab.1"}
+
+
+def run(*argv, **kwargs):
+    return subprocess.run([str(a) for a in argv], capture_output=True, text=True, timeout=30,
+                          check=False, **kwargs)
+
+
+def blocks(page):
+    """The literal displays of a manual page."""
+    text = page.read_text(encoding="utf-8")
+    found = re.findall(r"^\.Bd -literal.*?\n(.*?)^\.Ed$", text, re.MULTILINE | re.DOTALL)
+    return [b.replace("\\e", "\\").replace("\\&", "") for b in found]
+
+
+def fences(page, language=""):
+    """The fenced blocks of a Markdown page."""
+    text = page.read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+# ---- the manual ----
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_manual_page_is_free_of_complaints(page):
+    done = run("mandoc", "-T", "lint", "-W", "warning", page)
+    assert done.returncode == 0 and not done.stdout, done.stdout
+
+
+def test_every_manual_page_is_installed():
+    listed = set(re.findall(r"docs/man/(\S+)", (DOCS / "local.mk").read_text(encoding="utf-8")))
+    assert listed == {p.name for p in PAGES}
+
+
+def test_manual_pages_refer_to_pages_that_are_there():
+    others = {("bird", "8"), ("socat", "1")}
+    for page in PAGES:
+        for name, section in re.findall(r"^\.?.*\bXr (\S+) (\d)", page.read_text(encoding="utf-8"),
+                                        re.MULTILINE):
+            assert (MAN / f"{name}.{section}").exists() or (name, section) in others, \
+                f"{page.name}: {name}({section})"
+
+
+Option = collections.namedtuple("Option", "type least most default")
+
+
+def options_of_tables():
+    """{(daemon, section, name): Option}, as the daemons know them."""
+    done = run(BUILD / "tests" / "integration" / "print_options")
+    assert done.returncode == 0, done.stderr
+    found = {}
+    for line in done.stdout.splitlines():
+        daemon, section, name, kind, least, most, default = line.split("\t")
+        found[daemon, section, name] = Option(kind, int(least), int(most), default)
+    return found
+
+
+def options_of_page(page):
+    """{(section, name): what the page says of it}."""
+    found, section, current = {}, None, None
+    for line in page.read_text(encoding="utf-8").splitlines():
+        if line.startswith(".Sh"):
+            section = current = None
+            if line == ".Sh OPTIONS":
+                section = ""
+        elif line.startswith(".Ss") and section is not None:
+            word = line.split()[1]
+            section, current = "" if word == "Top" else word, None
+        elif section is not None and (item := re.match(r"\.It Ic (\S+) No = ", line)):
+            current = section, item.group(1)
+            assert current not in found, f"{page.name}: {current} twice"
+            found[current] = ""
+        elif current and line == ".El":
+            current = None
+        elif current:
+            found[current] += line + " "
+    return found
+
+
+@pytest.mark.parametrize("daemon", CONFIGURATION)
+def test_manual_has_every_option_of_the_configuration_and_no_other(daemon):
+    known = {(s, n) for d, s, n in options_of_tables() if d == daemon}
+    assert known and set(options_of_page(MAN / CONFIGURATION[daemon])) == known
+
+
+@pytest.mark.parametrize("daemon", CONFIGURATION)
+def test_manual_has_the_default_and_the_range_of_every_option(daemon):
+    page = options_of_page(MAN / CONFIGURATION[daemon])
+    for (owner, section, name), option in options_of_tables().items():
+        if owner != daemon:
+            continue
+        text = page[section, name]
+        where = f"{section}.{name}: {text}"
+        if option.default == "!":
+            assert "Required." in text, where
+        elif option.type in ("number", "ms"):
+            assert re.search(rf"\bdefault {option.default}\b", text), where
+        else:
+            shown = re.escape(option.default) if option.default else "Qq"
+            assert re.search(rf"[Dd]efault \.Ql {shown} ", text), where
+        if option.least or option.most:
+            assert re.search(rf"\b{option.least} to {option.most}\b", text), where
+
+
+def test_manual_has_every_level_of_the_log():
+    levels = re.findall(r'\{"(\w+)", \d\}', (SOURCE / "lib/log.c").read_text(encoding="utf-8"))
+    for page in CONFIGURATION.values():
+        text = options_of_page(MAN / page)["", "log-level"]
+        assert len(levels) == 7 and all(f".Ql {level} " in text for level in levels)
+
+
+def options_of_help(text):
+    """Long and short options that a --help shows."""
+    return set(re.findall(r"(?<![\w-])(--[a-z][a-z-]*|-[a-zA-Z])(?![\w-])", text))
+
+
+def options_of_manual(page):
+    found = set()
+    for line in page.read_text(encoding="utf-8").splitlines():
+        if line.startswith("."):
+            for flag in re.findall(r"\bFl (\S+)", line):
+                found |= {f"-{flag}"} if flag != "-" else set()
+    return found
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_manual_has_every_option_of_the_command_line_and_no_other(program, name):
+    shown = run(program(name), "--help")
+    assert shown.returncode == 0, shown.stderr
+    text = shown.stdout
+    if name == "nearlab":
+        for command in re.findall(r"^    ([a-z]+)  ", text, re.MULTILINE):
+            text += run(program(name), command, "--help").stdout
+        assert "--detach" in text and "--runs" in text
+    known = {o for o in options_of_help(text) if len(o) == 2 or o.startswith("--")}
+    given = options_of_manual(MAN / COMMANDS[name])
+    if name == "nearlab":  # its sub-commands' help speaks of Mininet, and of kill-sn and the like
+        known -= {o for o in known if not re.search(rf"^ .*{o}\b|\[{o}\b", text, re.MULTILINE)}
+    assert known == given
+
+
+def test_manual_of_nearlab_has_every_command_and_kind_of_fault(program):
+    text = (MAN / "nearlab.1").read_text(encoding="utf-8")
+    shown = run(program("nearlab"), "--help").stdout
+    commands = re.findall(r"^    ([a-z]+)  ", shown, re.MULTILINE)
+    assert len(commands) >= 10
+    for command in commands:
+        assert re.search(rf"^\.It Cm {command}\b", text, re.MULTILINE), command
+    kinds = re.search(r"^KINDS = \((.*?)\)",
+                      (SOURCE / "lab/nearlab_lib/faults.py").read_text(encoding="utf-8"),
+                      re.MULTILINE | re.DOTALL).group(1)
+    for kind in re.findall(r'"(\w+)"', kinds):
+        assert re.search(rf"^\.It Cm {kind} ", text, re.MULTILINE), kind
+
+
+def examples_of_configuration():
+    for daemon, page in CONFIGURATION.items():
+        for number, text in enumerate(blocks(MAN / page)):
+            yield pytest.param(daemon, text, id=f"{page}-{number}")
+    for number, text in enumerate(fences(DOCS / "operations.md")):
+        if "/etc/nearcast/" in text.splitlines()[0] and ".conf" in text.splitlines()[0]:
+            daemon = pathlib.Path(text.split()[1]).stem
+            yield pytest.param(daemon, text, id=f"operations.md-{number}")
+
+
+@pytest.mark.parametrize("daemon,text", examples_of_configuration())
+def test_example_of_configuration_is_accepted(program, tmp_path, daemon, text):
+    file = tmp_path / "example.conf"
+    file.write_text(text, encoding="utf-8")
+    done = run(program(daemon), "-c", file, "--check")
+    assert done.returncode == 0, done.stderr
+
+
+def test_both_daemons_have_examples():
+    assert {p.values[0] for p in examples_of_configuration()} == {"arn", "sn-agent"}
+    assert sum("operations" in p.id for p in examples_of_configuration()) == 2
+
+
+# ---- links ----
+
+
+def anchors(page):
+    """The names that a forge gives the headings of a Markdown page."""
+    found = set()
+    text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+    for heading in re.findall(r"^#+ (.*)$", text, re.MULTILINE):
+        plain = re.sub(r"[^\w\- ]", "", heading.lower())
+        found.add(plain.strip().replace(" ", "-"))
+    return found
+
+
+@pytest.mark.parametrize("page", TEXTS, ids=lambda p: str(p.relative_to(SOURCE)))
+def test_links_lead_somewhere(page):
+    text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+    wrong = []
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if re.match(r"https?:", target):
+            continue
+        place, _, anchor = target.partition("#")
+        file = (page.parent / place).resolve() if place else page
+        if not file.exists() or (anchor and anchor not in anchors(file)):
+            wrong.append(target)
+    assert not wrong
+
+
+@pytest.mark.parametrize("page", TEXTS, ids=lambda p: str(p.relative_to(SOURCE)))
+def test_sources_that_are_named_are_there(page):
+    text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+    names = re.findall(r"`((?:arn|sn-agent|client-failover|lab|lib|nearctl|packaging|tests|"
+                       r"topologies)/[\w./-]*)`", text)
+    wrong = [n for n in names if not (SOURCE / n).exists() and not (BUILD / n).exists()]
+    assert not wrong
+
+
+def test_table_of_cores_names_sources():
+    text = (DOCS / "architecture.md").read_text(encoding="utf-8")
+    named = 0
+    for row in re.findall(r"^\| (`[^|]*\.c`[^|]*)\|", text, re.MULTILINE):
+        folder = None
+        for name in re.findall(r"`([\w./-]+\.c)`", row):
+            folder = name.rsplit("/", 1)[0] if "/" in name else folder
+            assert (SOURCE / folder / name.rsplit("/", 1)[-1]).exists(), name
+            named += 1
+    assert named > 10
+
+
+# ---- the wire ----
+
+
+def hexdump(text):
+    """The bytes of a dump with offsets and remarks."""
+    return bytes.fromhex("".join(
+        re.match(r"[0-9a-f]{4}  ((?:[0-9a-f]{2} ?)+)", line).group(1) for line in text.splitlines()))
+
+
+def test_example_of_an_announcement_is_authentic():
+    dump = next(b for b in fences(DOCS / "protocol.md") if "NCST" in b and b.startswith("0000"))
+    text = (DOCS / "protocol.md").read_text(encoding="utf-8")
+    key = bytes.fromhex(re.search(r"`([0-9a-f]{64})`", text).group(1))
+    data = hexdump(dump)
+    assert data[:4] == b"NCST"
+    assert hashlib.blake2b(data[:-32], key=key, digest_size=32).digest() == data[-32:]
+    assert data[8:16] == hashlib.blake2b(b"sn806", digest_size=16).digest()[:8]
+    assert data[40:41] == b"\xad" and socket.inet_aton("10.2.0.6") in data
+
+
+def test_example_of_a_nack_is_one():
+    dump = next(b for b in fences(DOCS / "protocol.md") if "RTPFB" in b)
+    data, at, types = hexdump(dump), 0, []
+    while at < len(data):
+        types.append(data[at + 1])
+        last, at = at, at + 4 * (1 + int.from_bytes(data[at + 2:at + 4], "big"))
+    assert types == [201, 202, 205] and at == len(data)
+    assert data[last] & 31 == 1 and int.from_bytes(data[last + 12:last + 14], "big") == 2466
+
+
+@pytest.fixture
+def daemons(namespaces, program, tmp_path):
+    """Both daemons in one namespace. The ARN's hold is so long that it never raises its block."""
+    space = namespaces("docs")
+    space.run("ip", "link", "set", "lo", "multicast", "on")
+    common = f'key-file = "{key_file(tmp_path)}"\ninterface = "lo"\n'
+    texts = {
+        "arn": common + 'name = "a"\nmanagement = "127.0.0.1:7780"\nrtsp { port = 5540 }\n'
+               'anycast { block = "10.1.18.0/24" hold = 3600000 }\n',
+        "sn-agent": common + 'name = "s"\nmanagement = "127.0.0.1:7781"\naddress = "127.0.0.1"\n',
+    }
+    return {name: Daemon(space, program(name), tmp_path, name, text)
+            for name, text in texts.items()}
+
+
+def metrics(daemons, name):
+    """The names of a daemon's metrics."""
+    port = {"arn": 7780, "sn-agent": 7781}[name]
+    text = daemons[name].space.run("curl", "-sf", f"http://127.0.0.1:{port}/metrics").stdout
+    return set(re.findall(r"^# TYPE (\S+)", text, re.MULTILINE))
+
+
+def section_of(page, heading):
+    """The text below a heading, up to the next of its rank."""
+    rank = heading.split()[0]
+    text = page.read_text(encoding="utf-8")
+    return re.search(rf"^{heading}$(.*?)(?=^{rank} |\Z)", text, re.M | re.S).group(1)
+
+
+@pytest.mark.parametrize("daemon,prefix", [("arn", "nearcast_arn_"), ("sn-agent", "nearcast_sn_")])
+def test_protocol_has_every_metric_and_no_other(daemons, daemon, prefix):
+    written = {m for m in re.findall(r"`(nearcast_\w+)(?:\{[\w,]+\})?`",
+                                     section_of(DOCS / "protocol.md", "## Metrics"))
+               if m.startswith(prefix) and m != prefix}
+    assert metrics(daemons, daemon) == written
+
+
+def test_operations_watches_metrics_that_there_are(daemons):
+    there = metrics(daemons, "arn") | metrics(daemons, "sn-agent")
+    text = (DOCS / "operations.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"\b(nearcast_(?:arn|sn)_\w+)", text))
+    assert named and named <= there
+
+
+def test_manual_has_every_command_of_the_control_sockets_and_no_other(daemons):
+    known = {"help"}
+    for daemon in daemons.values():
+        known |= {c["command"] for c in daemon.ask("help")["commands"]}
+    text = (MAN / "nearctl.1").read_text(encoding="utf-8").split(".Sh COMMANDS")[1]
+    written = re.findall(r"^\.It Cm ([a-z ]+?)(?= Ar|$)", text.split(".Sh EXIT")[0], re.MULTILINE)
+    assert set(written) == known
+
+
+@pytest.mark.parametrize("daemon,command", [
+    ("arn", "show status"), ("arn", "show nodes"), ("arn", "explain rtsp://a/b 10.0.0.1"),
+    ("sn-agent", "show status"), ("sn-agent", "show sessions"), ("sn-agent", "show upstreams")])
+def test_protocol_has_every_member_of_an_answer(daemons, daemon, command):
+    if daemon == "arn":
+        wait_until(lambda: daemons["arn"].ask("show nodes")["nodes"], "the ARN hears the node")
+    row = next(line for line in section_of(DOCS / "protocol.md", "## The control socket").splitlines()
+               if line.startswith(f"| `{command.split(' rtsp')[0]}"))
+    written = set(re.findall(r"`(\w+)`", row))
+    body = daemons[daemon].ask(command)
+    members = set(body)
+    for value in body.values():
+        for item in value if isinstance(value, list) else [value]:
+            members |= set(item) if isinstance(item, dict) else set()
+    assert members <= written
+
+
+def emitted(*folders):
+    """The names of the events in the sources of some folders."""
+    found = set()
+    for folder in folders:
+        for file in (SOURCE / folder).glob("*.c"):
+            text = file.read_text(encoding="utf-8")
+            for call in re.findall(r"\b(?:event_emit|emit_\w+|say_channel|channel_goes|node_event)"
+                                   r"\(([^;]*?)\);", text):
+                found |= set(re.findall(r'"([a-z]+(?:[-_][a-z]+)*)"', call))
+    return found
+
+
+@pytest.mark.parametrize("folder", ["arn", "sn-agent"])
+def test_protocol_has_every_event_and_no_other(folder):
+    section = section_of(DOCS / "protocol.md", "## Events")
+    table = section.split(f"| event of `{folder}` |")[1].split("\n\n")[0]
+    written = set()
+    for row in table.splitlines()[2:]:
+        written |= set(re.findall(r"`([a-z_-]+)`", row.split("|")[1]))
+    assert emitted(folder) == written
+
+
+def test_manual_of_the_client_has_every_event_and_no_other():
+    text = (MAN / "client-failover.1").read_text(encoding="utf-8")
+    written = re.findall(r"^\.It Ic (\w+)$", text, re.MULTILINE)
+    assert emitted("client-failover") == set(written) and len(written) == len(set(written))
+
+
+# ---- operations and lab ----
+
+
+def test_bird_accepts_the_snippets(tmp_path):
+    snippets = [b for b in fences(DOCS / "operations.md") if "filter anycast_block" in b]
+    assert len(snippets) == 2
+    for text in snippets:
+        head = "" if "protocol device" in text else \
+            "protocol device {}\nprotocol bfd {}\nprotocol direct { ipv4; }\n"
+        file = tmp_path / "bird.conf"
+        file.write_text(f"router id 10.2.0.4;\n{head}{text}", encoding="utf-8")
+        done = run("bird", "-p", "-c", file)
+        assert done.returncode == 0, done.stderr
+
+
+def test_topology_and_scenario_of_the_tutorial_work_as_printed(tmp_path):
+    topology, scenario = fences(DOCS / "lab.md", "python")
+    (tmp_path / "small.py").write_text(topology, encoding="utf-8")
+    (tmp_path / "there-and-back.py").write_text(scenario, encoding="utf-8")
+    text = (DOCS / "lab.md").read_text(encoding="utf-8")
+    command = re.search(r"^\$ sudo lab/nearlab (run \./small\.py .*)$", text, re.MULTILINE).group(1)
+    done = nearlab(*shlex.split(command), "--report", tmp_path / "report", cwd=tmp_path)
+    assert "There and back again: 2 failovers, 0 packets lost" in done.stdout
+    assert "PASSED" in done.stdout
+    report = json.loads((tmp_path / "report" / "report.json").read_text(encoding="utf-8"))
+    assert report["passed"] and report["measured"]["back_ms"] > 0
+
+
+def test_picture_of_the_lab_is_small():
+    assert (DOCS / "timeline.png").stat().st_size < 150_000
