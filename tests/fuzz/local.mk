@@ -23,7 +23,7 @@ fuzz_targets +=
 fuzz_targets += tests/fuzz/fuzz_redirect
 
 # sn-agent
-fuzz_targets +=
+fuzz_targets += tests/fuzz/fuzz_sn_rtcp tests/fuzz/fuzz_sn_rtsp
 
 # client-failover
 fuzz_targets +=

@@ -1,0 +1,696 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The node's RTSP core: requests in, answers and actions out; every method, state and refusal. */
+#include "sn-agent/rtsp.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/rtp.h"
+
+#define SDP1                                                                                       \
+	"v=0\r\no=- 1 1 IN IP4 h\r\ns=x\r\nt=0 0\r\n"                                              \
+	"m=video 0 RTP/AVP 33\r\na=control:streamid=0\r\n"
+#define SDP2     SDP1 "m=audio 0 RTP/AVP 0\r\na=control:streamid=1\r\n"
+#define UDP(a)   "Transport: RTP/AVP;unicast;client_port=" a "\r\n"
+#define TCP(c)   "Transport: RTP/AVP/TCP;unicast;interleaved=" c "\r\n"
+#define NEARCAST "Supported: nearcast.failover\r\n"
+#define U        "rtsp://10.0.0.1/news"
+
+static struct channels channels;
+static struct relay relay;
+static struct rtsp rtsp;
+static struct rtsp_conn conn, other;
+static struct rtsp_reply reply;
+static char text[RTSP_REPLY_MAX];
+static ns_t now;
+static uint64_t next_id;
+static int sent;
+
+static int udp(void *arg, bool rtcp, const struct addr *to, const struct iovec *v, int n)
+{
+	(void)arg, (void)rtcp, (void)to, (void)v;
+	sent += n;
+	return n;
+}
+
+static int tcp(void *arg, void *c, uint8_t channel, const struct iovec *v, int n)
+{
+	(void)arg, (void)c, (void)channel, (void)v;
+	sent += n;
+	return n;
+}
+
+static void missing(void *arg, struct medium *m, int64_t seq)
+{
+	(void)arg, (void)m, (void)seq;
+}
+
+static uint64_t ids(void)
+{
+	return 0xfedcba9876543210u + next_id++;
+}
+
+static void setup(void)
+{
+	static const struct relay_io io = {udp, tcp, missing};
+	struct rtsp_conf conf = {
+		.name = "sn1", .software = "test", .rtp_port = 7704, .session_timeout = 60 * NS_S};
+
+	addr_parse(&conf.addr, SLICE("10.0.0.1"), 0);
+	conf.n_publishers = rtsp_prefixes("10.0.0.0/8, fd00::/8", conf.publishers);
+	ck_assert_int_eq(conf.n_publishers, 2);
+	channels_init(&channels, 10 * NS_S, (size_t)64 * 1024 * 1024, NS_S);
+	relay_init(&relay, &io, NULL);
+	rtsp_init(&rtsp, &conf, &channels, &relay, ids);
+	memset(&conn, 0, sizeof(conn));
+	memset(&other, 0, sizeof(other));
+	addr_parse(&conn.peer, SLICE("10.9.9.9:5555"), 0);
+	addr_parse(&other.peer, SLICE("10.8.8.8:5555"), 0);
+	next_id = 0;
+	sent = 0;
+	now = NS_S;
+}
+
+static void teardown(void)
+{
+	while (rtsp.sessions.first)
+		rtsp_end(&rtsp, rtsp.sessions.first, true, now);
+	relay_flush(&relay);
+	channels_free(&channels);
+}
+
+/* Hands in a request; the status of the answer, 0 when there is none. */
+static int ask_on(struct rtsp_conn *c, const char *request)
+{
+	struct text_msg m;
+
+	sbuf_init(&reply.text, text, sizeof(text));
+	ck_assert_int_eq(text_parse(&m, request, strlen(request), 0), (int)strlen(request));
+	rtsp_request(&rtsp, c, &m, now, &reply);
+	ck_assert(!reply.text.full);
+	if (reply.text.n == 0)
+		return 0;
+	ck_assert_int_gt(text_parse(&m, text, reply.text.n, 0), 0);
+	ck_assert(m.response);
+	ck_assert_int_eq(m.status, reply.status);
+	return m.status;
+}
+
+static int ask(const char *method, const char *uri, const char *headers)
+{
+	char request[4096];
+
+	snprintf(request, sizeof(request), "%s %s RTSP/1.0\r\nCSeq: 7\r\n%s\r\n", method, uri,
+		headers);
+	return ask_on(&conn, request);
+}
+
+static int announce(struct rtsp_conn *c, const char *uri, const char *sdp)
+{
+	char request[4096];
+
+	snprintf(request, sizeof(request),
+		"ANNOUNCE %s RTSP/1.0\r\nCSeq: 1\r\nContent-Type: application/sdp\r\n"
+		"Content-Length: %zu\r\n\r\n%s",
+		uri, strlen(sdp), sdp);
+	return ask_on(c, request);
+}
+
+static bool says(const char *what)
+{
+	return strstr(text, what) != NULL;
+}
+
+/* "Session: ID\r\n" of the last answer. */
+static const char *session(void)
+{
+	static char line[64];
+	const char *at = strstr(text, "Session: ");
+
+	ck_assert_ptr_nonnull(at);
+	snprintf(line, sizeof(line), "Session: %.16s\r\n", at + 9);
+	return line;
+}
+
+/* A live channel /news, published over `other`. */
+static struct channel *publish(const char *sdp, const char *path)
+{
+	char line[256], request[512];
+
+	snprintf(line, sizeof(line), "rtsp://10.0.0.1%s", path);
+	ck_assert_int_eq(announce(&other, line, sdp), 200);
+	snprintf(request, sizeof(request),
+		"SETUP %s/streamid=0 RTSP/1.0\r\nCSeq: 2\r\nTransport: RTP/AVP/TCP\r\n\r\n", line);
+	ck_assert_int_eq(ask_on(&other, request), 200);
+	snprintf(request, sizeof(request), "RECORD %s RTSP/1.0\r\nCSeq: 3\r\n%s\r\n", line,
+		session());
+	ck_assert_int_eq(ask_on(&other, request), 200);
+	ck_assert_uint_eq(reply.actions, RTSP_RECORDED);
+	return reply.session->channel;
+}
+
+static void push(struct channel *ch, uint16_t seq, uint32_t ts)
+{
+	uint8_t p[20] = {0x80, 33, (uint8_t)(seq >> 8), (uint8_t)seq, (uint8_t)(ts >> 24),
+		(uint8_t)(ts >> 16), (uint8_t)(ts >> 8), (uint8_t)ts, 0xca, 0xfe, 0xba, 0xbe};
+	int64_t n;
+
+	ck_assert_int_eq(relay_rtp(&relay, &ch->medium[0], p, sizeof(p), now, &n), RING_NEW);
+	relay_flush(&relay);
+}
+
+START_TEST(test_options_tells_methods_and_feature)
+{
+	ck_assert_int_eq(ask("OPTIONS", "*", ""), 200);
+	ck_assert(says("CSeq: 7\r\n"));
+	ck_assert(says("Public: OPTIONS, DESCRIBE, SETUP, PLAY, PAUSE, TEARDOWN"));
+	ck_assert(!says("Supported"));
+	ck_assert_int_eq(ask("OPTIONS", U, "Supported: x, y\r\n"), 200);
+	ck_assert(says("Supported: nearcast.failover\r\n"));
+	ck_assert_int_eq(ask("OPTIONS", "*", "Session: 0000000000000000\r\n"), 454);
+}
+END_TEST
+
+START_TEST(test_what_is_no_request_of_ours_is_refused)
+{
+	ck_assert_int_eq(ask_on(&conn, "OPTIONS * RTSP/1.0\r\n\r\n"), 400);
+	ck_assert_uint_eq(reply.actions, RTSP_CLOSE);
+	ck_assert_int_eq(ask_on(&conn, "OPTIONS * RTSP/1.0\r\nCSeq: 99999999999\r\n\r\n"), 400);
+	ck_assert_int_eq(ask_on(&conn, "GET / HTTP/1.1\r\nCSeq: 1\r\n\r\n"), 400);
+	ck_assert_int_eq(ask("OPTIONS", "http://h:0/", ""), 400);
+	ck_assert_int_eq(ask("DESCRIBE", "rtsp://h/#x", ""), 400);
+	ck_assert_int_eq(ask("DANCE", U, ""), 501);
+	ck_assert_int_eq(ask("REDIRECT", U, ""), 405);
+	ck_assert(says("Allow: "));
+	ck_assert_int_eq(ask("OPTIONS", "*", "Require: a.b\r\n"), 551);
+	ck_assert(says("Unsupported: a.b\r\n"));
+	ck_assert_int_eq(ask("OPTIONS", "*", "Proxy-Require: c\r\n"), 551);
+	ck_assert_int_eq(ask("OPTIONS", "*", "Require: nearcast.failover\r\n"), 200);
+	ck_assert_int_eq(ask_on(&conn, "RTSP/1.0 200 OK\r\nCSeq: 1\r\n\r\n"), 0);
+	ck_assert_uint_eq(reply.actions, 0);
+}
+END_TEST
+
+START_TEST(test_describe_gives_the_rewritten_sdp)
+{
+	publish(SDP2, "/news");
+	ck_assert_int_eq(ask("DESCRIBE", U, "Accept: application/sdp\r\n"), 200);
+	ck_assert(says("Content-Base: rtsp://10.0.0.1/news/\r\n"));
+	ck_assert(says("a=control:trackID=0\r\n"));
+	ck_assert(says("a=control:trackID=1\r\n"));
+	ck_assert(!says("streamid"));
+	ck_assert_int_eq(ask("DESCRIBE", U "/?a=b", "Accept: text/*, */*;q=0.1\r\n"), 200);
+	ck_assert_int_eq(ask("DESCRIBE", "rtsp://[fd00::1]:8554/news", ""), 200);
+	ck_assert(says("Content-Base: rtsp://[fd00::1]:8554/news/\r\n"));
+	ck_assert_int_eq(ask("DESCRIBE", "/news", ""), 200);
+	ck_assert(says("Content-Base: rtsp://10.0.0.1/news/\r\n"));
+	ck_assert_int_eq(ask("DESCRIBE", U, "Accept: text/html\r\n"), 406);
+	ck_assert_int_eq(ask("DESCRIBE", U "2", ""), 404);
+	ck_assert_int_eq(ask("DESCRIBE", "rtsp://10.0.0.1/", ""), 404);
+}
+END_TEST
+
+START_TEST(test_a_path_that_is_too_long_is_refused)
+{
+	char uri[600] = "rtsp://10.0.0.1/";
+
+	memset(uri + strlen(uri), 'x', 300);
+	ck_assert_int_eq(ask("DESCRIBE", uri, ""), 414);
+	ck_assert_int_eq(announce(&conn, uri, SDP1), 414);
+}
+END_TEST
+
+START_TEST(test_setup_over_udp)
+{
+	struct session *s;
+	struct addr a;
+
+	publish(SDP2, "/news");
+	ck_assert_int_eq(ask("SETUP", U "/trackID=1", UDP("5000-5001")), 200);
+	ck_assert(says(";client_port=5000-5001;server_port=7704-7705"));
+	ck_assert(says(";source=10.0.0.1"));
+	ck_assert(says("Session: fedcba9876543211;timeout=60\r\n"));
+	s = conn.first;
+	ck_assert(s->m[1].set_up && !s->m[0].set_up);
+	addr_parse(&a, SLICE("10.9.9.9:5001"), 0);
+	ck_assert_ptr_eq(sessions_peer(&rtsp.sessions, &a, true)->session, s);
+	ck_assert_ptr_null(sessions_peer(&rtsp.sessions, &a, false));
+	ck_assert_int_eq(ask("SETUP", U "/trackID=0", UDP("5000-5001")), 461); /* taken */
+	ck_assert_int_eq(rtsp.sessions.players, 1);
+}
+END_TEST
+
+START_TEST(test_setup_over_tcp_picks_free_channels)
+{
+	const char *id;
+
+	publish(SDP2, "/news");
+	ck_assert_int_eq(ask("SETUP", U "/trackID=0", "Transport: RTP/AVP/TCP;unicast\r\n"), 200);
+	ck_assert(says("interleaved=0-1"));
+	id = session();
+	char headers[256];
+	snprintf(headers, sizeof(headers), "Transport: RTP/AVP/TCP\r\n%s", id);
+	ck_assert_int_eq(ask("SETUP", U "/trackID=1", headers), 200);
+	ck_assert(says("interleaved=2-3"));
+	ck_assert_int_eq(ask("SETUP", U "/trackID=1", TCP("2-3")), 461);
+	ck_assert_int_eq(ask("SETUP", U "/trackID=1", TCP("9-9")), 461);
+}
+END_TEST
+
+START_TEST(test_setups_that_cannot_be)
+{
+	publish(SDP2, "/news");
+	ck_assert_int_eq(ask("SETUP", U, UDP("5000-5001")), 459);
+	ck_assert_int_eq(ask("SETUP", U "/trackID=2", UDP("5000-5001")), 404);
+	ck_assert_int_eq(ask("SETUP", U "/trackID=x", UDP("5000-5001")), 404);
+	ck_assert_int_eq(ask("SETUP", U "/trackID=0", ""), 400);
+	ck_assert_int_eq(ask("SETUP", U "/trackID=0", UDP("0-1")), 400);
+	ck_assert_int_eq(ask("SETUP", U "/trackID=0", "Transport: RTP/SAVP;unicast\r\n"), 461);
+	ck_assert_int_eq(ask("SETUP", U "/trackID=0", "Transport: RTP/AVP;multicast\r\n"), 461);
+	ck_assert_int_eq(ask("SETUP", U "/trackID=0", "Transport: RTP/AVP;unicast\r\n"), 461);
+	ck_assert_int_eq(
+		ask("SETUP", U "/trackID=0", UDP("5000-5001") "Nearcast-From: 65536\r\n"), 400);
+	ck_assert_int_eq(ask("SETUP", U "/trackID=0", UDP("5000-5001") "Session: 12\r\n"), 454);
+	ck_assert_int_eq(rtsp.sessions.players, 0);
+	ck_assert_ptr_null(conn.first);
+}
+END_TEST
+
+START_TEST(test_the_only_medium_needs_no_track_and_a_control_may_follow_the_query)
+{
+	publish(SDP1, "/news");
+	ck_assert_int_eq(ask("SETUP", U, UDP("5000-5001")), 200);
+	ck_assert_int_eq(ask("SETUP", U "?a=b/trackID=0", UDP("5002-5003")), 200);
+	ck_assert_int_eq(rtsp.sessions.players, 2);
+}
+END_TEST
+
+START_TEST(test_play_pause_play_teardown)
+{
+	struct channel *ch = publish(SDP1, "/news");
+	char id[64];
+
+	ck_assert_int_eq(ask("SETUP", U "/trackID=0", UDP("5000-5001")), 200);
+	snprintf(id, sizeof(id), "%s", session());
+	ck_assert_int_eq(ask("PAUSE", U, id), 455);
+	ck_assert_int_eq(ask("RECORD", U, id), 455);
+	ck_assert_int_eq(ask("PLAY", U, id), 200);
+	ck_assert_uint_eq(reply.actions, RTSP_PLAYED);
+	ck_assert(!says("RTP-Info"));
+	ck_assert_int_eq(ch->playing, 1);
+	push(ch, 100, 9000);
+	ck_assert_int_eq(sent, 1);
+	ck_assert_int_eq(ask("PLAY", U, id), 200);
+	ck_assert_uint_eq(reply.actions, 0);
+	ck_assert_int_eq(ask("SETUP", U "/trackID=0", id), 455);
+	ck_assert_int_eq(ask("PAUSE", U, id), 200);
+	ck_assert_uint_eq(reply.actions, RTSP_PAUSED);
+	ck_assert_int_eq(ch->playing, 0);
+	push(ch, 101, 9000);
+	ck_assert_int_eq(sent, 1);
+	now += NS_S / 10;
+	ck_assert_int_eq(ask("PLAY", U, id), 200);
+	ck_assert(says("RTP-Info: url=" U "/trackID=0;seq=102;rtptime=18000\r\n"));
+	push(ch, 102, 9000);
+	ck_assert_int_eq(sent, 2);
+	ck_assert_int_eq(ask("TEARDOWN", U, id), 200);
+	ck_assert_uint_eq(reply.actions, RTSP_TEARDOWN);
+	ck_assert_ptr_null(rtsp_end(&rtsp, reply.session, true, now));
+	ck_assert_int_eq(ask("TEARDOWN", U, id), 454);
+	push(ch, 103, 9000);
+	ck_assert_int_eq(sent, 2);
+	ck_assert_int_eq(ch->users, 1);
+}
+END_TEST
+
+START_TEST(test_play_that_cannot_be)
+{
+	char id[64], headers[128];
+
+	publish(SDP2, "/news");
+	ck_assert_int_eq(ask("PLAY", U, ""), 454);
+	ck_assert_int_eq(ask("SETUP", U "/trackID=0", UDP("5000-5001")), 200);
+	snprintf(id, sizeof(id), "%s", session());
+	ck_assert_int_eq(ask("PLAY", U "/trackID=0", id), 460);
+	ck_assert_int_eq(ask("TEARDOWN", U "/trackID=0", id), 460);
+	snprintf(headers, sizeof(headers), "%sRange: npt=5-\r\n", id);
+	ck_assert_int_eq(ask("PLAY", U, headers), 457);
+	snprintf(headers, sizeof(headers), "%sRange: npt=now-\r\n", id);
+	ck_assert_int_eq(ask("PLAY", U, headers), 200);
+}
+END_TEST
+
+START_TEST(test_a_session_is_only_its_hosts)
+{
+	char request[256];
+
+	publish(SDP1, "/news");
+	ck_assert_int_eq(ask("SETUP", U, UDP("5000-5001")), 200);
+	snprintf(request, sizeof(request), "TEARDOWN " U " RTSP/1.0\r\nCSeq: 1\r\n%s\r\n",
+		session());
+	ck_assert_int_eq(ask_on(&other, request), 454);
+	ck_assert_int_eq(ask_on(&conn, request), 200);
+}
+END_TEST
+
+START_TEST(test_a_session_stays_with_its_presentation)
+{
+	char headers[256];
+
+	publish(SDP1, "/news");
+	other.publish = NULL;
+	publish(SDP1, "/sport");
+	ck_assert_int_eq(ask("SETUP", U, UDP("5000-5001")), 200);
+	snprintf(headers, sizeof(headers), UDP("5002-5003") "%s", session());
+	ck_assert_int_eq(ask("SETUP", "rtsp://10.0.0.1/sport", headers), 455);
+}
+END_TEST
+
+START_TEST(test_one_flight_without_a_session_id)
+{
+	publish(SDP2, "/news");
+	ck_assert_int_eq(ask("SETUP", U "/trackID=0",
+				 UDP("5000-5001") "Pipelined-Requests: 1\r\n" NEARCAST
+						  "Nearcast-From: 65000\r\n"),
+		200);
+	ck_assert(says("Pipelined-Requests: 1\r\n"));
+	ck_assert(says("Supported: nearcast.failover\r\n"));
+	ck_assert_int_eq(
+		ask("SETUP", U "/trackID=1", UDP("5002-5003") "Pipelined-Requests: 1\r\n" NEARCAST),
+		200);
+	ck_assert_int_eq(rtsp.sessions.players, 1);
+	ck_assert_int_eq(ask("PLAY", U, "Pipelined-Requests: 2\r\n"), 454);
+	ck_assert_int_eq(ask("PLAY", U, "Pipelined-Requests: 1\r\n"), 200);
+	ck_assert(conn.first->nearcast);
+	ck_assert_int_eq(conn.first->m[0].from, 65000);
+	ck_assert_int_eq(conn.first->m[1].from, -1);
+	ck_assert(says("seq=65000"));
+	ck_assert_int_eq(ask("SETUP", U "/trackID=0",
+				 UDP("5004-5005") "Pipelined-Requests: "
+						  "1234567890123456789012345\r\n"),
+		400);
+}
+END_TEST
+
+START_TEST(test_play_from_a_number_tells_where_it_begins)
+{
+	struct channel *ch = publish(SDP1, "/news");
+
+	for (uint16_t i = 0; i < 10; i++)
+		push(ch, (uint16_t)(65530 + i), 1000u * i);
+	ck_assert_int_eq(ask("SETUP", U, UDP("5000-5001") "Nearcast-From: 65534\r\n"), 200);
+	ck_assert(says(";ssrc=CAFEBABE"));
+	ck_assert_int_eq(ask("PLAY", U, session()), 200);
+	ck_assert(says("seq=65534;rtptime=4000\r\n"));
+	relay_catch_up(&relay, now);
+	ck_assert_int_eq(sent, 6);
+	ck_assert_int_eq(ask("SETUP", U, UDP("5002-5003") "Nearcast-From: 65000\r\n"), 200);
+	ck_assert_int_eq(ask("PLAY", U, session()), 200);
+	ck_assert(says("seq=65530;rtptime=0\r\n"));
+}
+END_TEST
+
+START_TEST(test_keep_alive)
+{
+	char id[64], request[256];
+
+	publish(SDP1, "/news");
+	ck_assert_int_eq(ask("SETUP", U, UDP("5000-5001")), 200);
+	snprintf(id, sizeof(id), "%s", session());
+	now += 30 * NS_S;
+	ck_assert_int_eq(ask("GET_PARAMETER", U, id), 200);
+	ck_assert_int_eq(conn.first->active, now);
+	snprintf(request, sizeof(request),
+		"GET_PARAMETER " U " RTSP/1.0\r\nCSeq: 1\r\n%sContent-Length: 4\r\n\r\nabcd", id);
+	ck_assert_int_eq(ask_on(&conn, request), 451);
+	ck_assert_int_eq(ask("SET_PARAMETER", U, id), 200);
+	ck_assert_int_eq(ask("GET_PARAMETER", U, ""), 200);
+	ck_assert_int_eq(ask("GET_PARAMETER", U, "Session: nonsense\r\n"), 454);
+	ck_assert_ptr_nonnull(sessions_silent(&rtsp.sessions, 60 * NS_S, now + 60 * NS_S));
+	ck_assert_ptr_eq(sessions_silent(&rtsp.sessions, 60 * NS_S, now + 59 * NS_S), other.first);
+}
+END_TEST
+
+START_TEST(test_capacity_and_drain)
+{
+	publish(SDP1, "/news");
+	rtsp.conf.max_sessions = 1;
+	ck_assert_int_eq(ask("SETUP", U, UDP("5000-5001")), 200);
+	ck_assert_int_eq(ask("SETUP", U, UDP("5002-5003")), 453);
+	rtsp.conf.max_sessions = 0;
+	rtsp.conf.max_kbps = 1000;
+	rtsp.kbps = 999;
+	ck_assert_int_eq(ask("SETUP", U, UDP("5002-5003")), 200);
+	rtsp.kbps = 1000;
+	ck_assert_int_eq(ask("SETUP", U, UDP("5004-5005")), 453);
+	ck_assert_uint_eq(rtsp.refused_capacity, 2);
+	rtsp.conf.max_kbps = 0;
+	rtsp.draining = true;
+	ck_assert_int_eq(ask("SETUP", U, UDP("5004-5005")), 503);
+	ck_assert(says("Retry-After: 1\r\n"));
+	ck_assert_int_eq(announce(&conn, "rtsp://10.0.0.1/b", SDP1), 503);
+}
+END_TEST
+
+START_TEST(test_sessions_of_a_connection_are_bounded)
+{
+	char headers[128];
+
+	publish(SDP1, "/news");
+	for (int i = 0; i <= RTSP_CONN_MAX; i++) {
+		snprintf(headers, sizeof(headers),
+			"Transport: RTP/AVP;unicast;client_port=%d-%d\r\n", 5000 + 2 * i,
+			5001 + 2 * i);
+		ck_assert_int_eq(ask("SETUP", U, headers), i < RTSP_CONN_MAX ? 200 : 453);
+	}
+}
+END_TEST
+
+START_TEST(test_publishing)
+{
+	struct channel *ch;
+	struct session *s;
+	char id[64];
+
+	ck_assert_int_eq(announce(&conn, U, SDP2), 200);
+	ck_assert_int_eq(announce(&conn, U, SDP2), 455);
+	ck_assert_int_eq(ask("SETUP", U "/streamid=7", UDP("5000-5001")), 404);
+	ck_assert_int_eq(ask("SETUP", U "/streamid=0", UDP("5000-5001")), 200);
+	ck_assert(says(";mode=record"));
+	snprintf(id, sizeof(id), "%s", session());
+	ck_assert_ptr_null(channels_find(&channels, SLICE("/news")));
+	ck_assert_int_eq(ask("PLAY", U, id), 455);
+	ck_assert_int_eq(ask("RECORD", U, id), 200);
+	ck_assert_uint_eq(reply.actions, RTSP_RECORDED);
+	s = reply.session;
+	ch = channels_find(&channels, SLICE("/news"));
+	ck_assert_ptr_eq(ch, s->channel);
+	ck_assert_int_eq(ch->state, CHANNEL_LIVE);
+	ck_assert_int_eq(ch->media, 2);
+	ck_assert_int_eq(ask("PAUSE", U, id), 200);
+	ck_assert_int_eq(ask("RECORD", U, id), 200);
+	ck_assert_int_eq(ask("TEARDOWN", U, id), 200);
+	ck_assert_ptr_eq(rtsp_end(&rtsp, reply.session, true, now), ch);
+	ck_assert_int_eq(ch->state, CHANNEL_ENDED);
+	ck_assert_ptr_null(conn.publish);
+}
+END_TEST
+
+START_TEST(test_publications_that_cannot_be)
+{
+	ck_assert_int_eq(announce(&conn, U, "nonsense"), 400);
+	ck_assert_int_eq(announce(&conn, "rtsp://10.0.0.1/", SDP1), 400);
+	ck_assert_int_eq(ask("ANNOUNCE", U, "Content-Type: text/plain\r\n"), 415);
+	ck_assert_int_eq(ask("RECORD", U, ""), 454);
+	addr_parse(&conn.peer, SLICE("11.0.0.1:5555"), 0);
+	ck_assert_int_eq(announce(&conn, U, SDP1), 403);
+	addr_parse(&conn.peer, SLICE("[fd00::5]:5555"), 0);
+	ck_assert_int_eq(announce(&conn, U, SDP1), 200);
+}
+END_TEST
+
+START_TEST(test_a_path_has_one_source)
+{
+	struct channel *ch = publish(SDP1, "/news");
+
+	ck_assert_int_eq(announce(&conn, U, SDP1), 403);
+	ch->local = false; /* as if it came from an upstream */
+	ch->publisher = NULL;
+	ck_assert_int_eq(announce(&conn, U, SDP1), 403);
+	ch->local = true;
+	ck_assert_int_eq(announce(&conn, U, SDP1), 200);
+}
+END_TEST
+
+/* Two announce at once; who records first has it. */
+START_TEST(test_the_second_to_record_is_refused)
+{
+	char id[64];
+
+	ck_assert_int_eq(announce(&conn, U, SDP1), 200);
+	ck_assert_int_eq(ask("SETUP", U "/streamid=0", UDP("5000-5001")), 200);
+	snprintf(id, sizeof(id), "%s", session());
+	publish(SDP1, "/news");
+	ck_assert_int_eq(ask("RECORD", U, id), 403);
+}
+END_TEST
+
+START_TEST(test_a_publisher_comes_back_within_the_grace)
+{
+	struct channel *ch = publish(SDP1, "/news");
+
+	ck_assert_ptr_null(rtsp_end(&rtsp, other.first, false, now));
+	ck_assert_int_eq(ch->grace, now + CHANNEL_GRACE);
+	ck_assert_ptr_eq(publish(SDP1, "/news"), ch);
+	ck_assert_int_eq(ch->grace, NS_NEVER);
+	ck_assert_ptr_null(rtsp_end(&rtsp, other.first, false, now));
+	/* made differently it is another channel, and the old one ends */
+	ck_assert_ptr_ne(publish(SDP2, "/news"), ch);
+	ck_assert_int_eq(ch->grace, now);
+	ck_assert(!ch->listed);
+}
+END_TEST
+
+START_TEST(test_an_unknown_channel_is_sought_and_the_request_waits)
+{
+	struct channel *ch;
+
+	ck_assert_int_eq(ask("DESCRIBE", U, ""), 404);
+	rtsp.conf.has_upstreams = true;
+	ck_assert_int_eq(ask("DESCRIBE", U, "Nearcast-Via: a, b\r\n"), 0);
+	ck_assert_uint_eq(reply.actions, RTSP_SEEK | RTSP_WAIT);
+	ch = reply.channel;
+	ck_assert_str_eq(ch->via, "a, b");
+	ck_assert_int_eq(ask("SETUP", U "/trackID=0", UDP("5000-5001")), 0);
+	ck_assert_uint_eq(reply.actions, RTSP_WAIT);
+	ck_assert_ptr_eq(reply.channel, ch);
+	ck_assert_int_eq(rtsp.sessions.players, 0);
+	ck_assert_int_eq(announce(&conn, U, SDP1), 403);
+	ch->refusal = 504;
+	channel_set_state(ch, CHANNEL_REFUSED, now);
+	ck_assert_int_eq(ask("DESCRIBE", U, ""), 504);
+	ck_assert_int_eq(channel_describe(&channels, ch, SLICE(SDP1)), 0);
+	channel_set_state(ch, CHANNEL_LIVE, now);
+	ck_assert_int_eq(ask("DESCRIBE", U, ""), 200);
+	ck_assert_int_eq(ask("SETUP", U "/trackID=0", UDP("5000-5001")), 200);
+}
+END_TEST
+
+START_TEST(test_loops_are_refused)
+{
+	struct channel *ch = publish(SDP1, "/news");
+
+	ck_assert_int_eq(ask("DESCRIBE", U, "Nearcast-Via: x, SN1\r\n"), 482);
+	ck_assert_int_eq(ask("DESCRIBE", U, "Nearcast-Via: sn11, xsn1\r\n"), 200);
+	snprintf(ch->from_node, sizeof(ch->from_node), "sn2");
+	ck_assert_int_eq(ask("SETUP", U, UDP("5000-5001") "Nearcast-Via: sn3, sn2\r\n"), 482);
+	ck_assert_int_eq(ask("SETUP", U, UDP("5000-5001") "Nearcast-Via: sn3\r\n"), 200);
+	ck_assert_str_eq(conn.first->node, "sn3");
+	ck_assert_uint_eq(rtsp.refused_loop, 2);
+	rtsp.conf.has_upstreams = true;
+	ck_assert_int_eq(ask("DESCRIBE", U "x", "Nearcast-Via: sn1\r\n"), 482);
+}
+END_TEST
+
+START_TEST(test_an_ended_channel_is_only_for_who_fails_over)
+{
+	struct channel *ch = publish(SDP1, "/news");
+
+	push(ch, 65535, 1);
+	ck_assert_ptr_eq(rtsp_end(&rtsp, other.first, true, now), ch);
+	ck_assert_int_eq(ask("DESCRIBE", U, ""), 404);
+	ck_assert_int_eq(ask("DESCRIBE", U, NEARCAST), 200);
+	ck_assert_int_eq(
+		ask("SETUP", U, UDP("5000-5001") NEARCAST "Nearcast-From: 65535\r\n"), 200);
+	ck_assert_int_eq(ask("PLAY", U, session()), 200);
+	sbuf_init(&reply.text, text, sizeof(text));
+	rtsp_notify_end(&rtsp, conn.first, &reply.text);
+	ck_assert(says("PLAY_NOTIFY " U " RTSP/1.0\r\nCSeq: 1\r\nSession: "));
+	ck_assert(says("Notify-Reason: end-of-stream\r\n"));
+	ck_assert(says("RTP-Info: url=" U "/trackID=0;seq=65535\r\n\r\n"));
+	/* and a new publication may take the name */
+	ck_assert_ptr_ne(publish(SDP1, "/news"), ch);
+}
+END_TEST
+
+START_TEST(test_interleaved_channels_belong_to_media)
+{
+	int medium;
+	bool rtcp;
+
+	publish(SDP2, "/news");
+	ck_assert_int_eq(ask("SETUP", U "/trackID=1", TCP("6-9")), 200);
+	ck_assert_ptr_eq(rtsp_conn_channel(&conn, 6, &medium, &rtcp), conn.first);
+	ck_assert_int_eq(medium, 1);
+	ck_assert(!rtcp);
+	ck_assert_ptr_nonnull(rtsp_conn_channel(&conn, 9, &medium, &rtcp));
+	ck_assert(rtcp);
+	ck_assert_ptr_null(rtsp_conn_channel(&conn, 0, &medium, &rtcp));
+}
+END_TEST
+
+START_TEST(test_prefix_lists)
+{
+	struct prefix p[RTSP_PREFIXES_MAX];
+	char many[512] = "10.0.0.0/8";
+
+	ck_assert_int_eq(rtsp_prefixes("", p), 0);
+	ck_assert_int_eq(rtsp_prefixes(" 10.0.0.0/8 ,::/0", p), 2);
+	ck_assert_int_lt(rtsp_prefixes("10.0.0.1/8", p), 0);
+	ck_assert_int_lt(rtsp_prefixes("10.0.0.0/8,,::/0", p), 0);
+	for (int i = 1; i < RTSP_PREFIXES_MAX; i++)
+		strcat(many, ",10.0.0.0/8");
+	ck_assert_int_eq(rtsp_prefixes(many, p), RTSP_PREFIXES_MAX);
+	strcat(many, ",::/0");
+	ck_assert_int_lt(rtsp_prefixes(many, p), 0);
+}
+END_TEST
+
+static void add_tests(TCase *t)
+{
+	tcase_add_test(t, test_options_tells_methods_and_feature);
+	tcase_add_test(t, test_what_is_no_request_of_ours_is_refused);
+	tcase_add_test(t, test_describe_gives_the_rewritten_sdp);
+	tcase_add_test(t, test_a_path_that_is_too_long_is_refused);
+	tcase_add_test(t, test_setup_over_udp);
+	tcase_add_test(t, test_setup_over_tcp_picks_free_channels);
+	tcase_add_test(t, test_setups_that_cannot_be);
+	tcase_add_test(t, test_the_only_medium_needs_no_track_and_a_control_may_follow_the_query);
+	tcase_add_test(t, test_play_pause_play_teardown);
+	tcase_add_test(t, test_play_that_cannot_be);
+	tcase_add_test(t, test_a_session_is_only_its_hosts);
+	tcase_add_test(t, test_a_session_stays_with_its_presentation);
+	tcase_add_test(t, test_one_flight_without_a_session_id);
+	tcase_add_test(t, test_play_from_a_number_tells_where_it_begins);
+	tcase_add_test(t, test_keep_alive);
+	tcase_add_test(t, test_capacity_and_drain);
+	tcase_add_test(t, test_sessions_of_a_connection_are_bounded);
+	tcase_add_test(t, test_publishing);
+	tcase_add_test(t, test_publications_that_cannot_be);
+	tcase_add_test(t, test_a_path_has_one_source);
+	tcase_add_test(t, test_the_second_to_record_is_refused);
+	tcase_add_test(t, test_a_publisher_comes_back_within_the_grace);
+	tcase_add_test(t, test_an_unknown_channel_is_sought_and_the_request_waits);
+	tcase_add_test(t, test_loops_are_refused);
+	tcase_add_test(t, test_an_ended_channel_is_only_for_who_fails_over);
+	tcase_add_test(t, test_interleaved_channels_belong_to_media);
+	tcase_add_test(t, test_prefix_lists);
+}
+
+int main(void)
+{
+	TCase *t = tcase_create("rtsp");
+	Suite *s = suite_create("rtsp");
+	SRunner *runner = srunner_create(s);
+	int failed;
+
+	suite_add_tcase(s, t);
+	tcase_add_checked_fixture(t, setup, teardown);
+	add_tests(t);
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
