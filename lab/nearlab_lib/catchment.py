@@ -8,7 +8,7 @@ again. C1 notices nothing of all this, and neither does a stream that C2 plays f
 
 import json
 
-from .scenario import ScenarioError
+from .scenario import Lines, ScenarioError
 
 PARAMS = {"rate": 1, "path": "news", "hold": 3.0}
 FAILS = {"kill": "was killed (SIGKILL)", "hang": "was stopped (SIGSTOP)"}
@@ -60,6 +60,7 @@ def arn_fails(lab, kind):
                                 f"{client} is answered by its nearest, {arn}")
     lab.pause(lab.random.uniform(1.5, 3.0))
 
+    links = Lines(lab, "S2", "S2-links", ["ip", "-o", "monitor", "link"])
     route = blocked_route(lab, "R2")
     lab.check(route, f"R2 has a route to {lab.topo.anycast}")
     at = lab.fault(kind, "arn@S2")
@@ -70,6 +71,11 @@ def arn_fails(lab, kind):
     lab.check(blocked_route(lab, "R2") != route, "R2's route to the block has moved")
     held, _, _ = lab.net["S2"].pexec(["ip", "-o", "addr", "show", "dev", "anycast0"])
     lab.check(not held.strip(), "S2 holds the block no more")
+    gone = [t for t, text in links.lines if "Deleted" in text and "anycast0" in text]
+    if not gone:
+        raise ScenarioError("S2's anycast0 was not deleted")
+    withdrawal = (gone[0] - lab.start - at) * 1000
+    lab.event("anycast0 is gone", "S2", t=gone[0])
     lab.pause(1.0)
 
     # Back: the daemon is started again, or goes on; and must be well for the hold before the
@@ -91,6 +97,9 @@ def arn_fails(lab, kind):
               f"each of C1's {len(c1)} transactions was answered by S1")
     c2 = answers(probes["C2"], home, lab.start)
     failed = [a for a in c2 if a[2] is None]
+    lab.answers.update({c: [[round(t - lab.start, 4), round((done - t) * 1000, 1), place]
+                            for t, done, place in answers(probes[c], home, lab.start)]
+                        for c in probes})
     source.end()
     ended = player.wait_end(20)
     lab.check(not player.seen("resumed"), "the stream that C2 plays was not disturbed")
@@ -102,14 +111,15 @@ def arn_fails(lab, kind):
     if not withdrawn:
         raise ScenarioError(f"R2 noted no change of its route to {lab.topo.anycast}")
     lab.measured.update(
-        victim="S2", fault_at_s=round(at, 3),
+        victim="S2", fault_at_s=round(at, 3), fault_to_withdrawal_ms=round(withdrawal, 1),
         fault_to_route_ms=round((withdrawn[0] - at) * 1000, 1),
         fault_to_answer_ms=round((moved[1] - lab.start - at) * 1000, 1),
         failed_transactions=len(failed), transactions=len(c2), return_s=round(took, 2))
     m = lab.measured
     lab.tell(f"S2's arn {FAILS[kind]} {at:.2f} s after the start, while C2's requests to "
              f"{lab.topo.service} went to it.")
-    lab.tell(f"R2's route moved {m['fault_to_route_ms']:.0f} ms after that; S1 gave C2 its first "
+    lab.tell(f"The kernel took its block away {m['fault_to_withdrawal_ms']:.0f} ms after that, R2's "
+             f"route moved after {m['fault_to_route_ms']:.0f} ms; S1 gave C2 its first "
              f"answer after {m['fault_to_answer_ms']:.0f} ms. {len(failed)} of C2's {len(c2)} "
              "transactions (one every 50 ms) had no answer.")
     lab.tell(f"S2 was well again, held back for {lab.params['hold']:g} s, and answered C2 "

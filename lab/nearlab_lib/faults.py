@@ -25,6 +25,7 @@ import time
 from .nodes import Arn, Client, KeyedNode, LabNode, ServiceNode
 
 KINDS = ("kill", "hang", "slow", "cont", "restart", "cut", "join")
+MENDS = ("cont", "restart", "join")  # those that break nothing
 SHORTHANDS = tuple(f"{k}-{n}" for n in ("sn", "arn") for k in ("kill", "hang", "cut", "slow"))
 
 

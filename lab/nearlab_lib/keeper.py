@@ -127,14 +127,13 @@ class Keeper:
     def build(self):
         """From the topology's file to a network whose routes have settled."""
         os.environ["NEARLAB_DIR"] = self.folder
-        os.environ["NEARLAB_KEY"] = os.urandom(32).hex()
         os.environ.setdefault("SHELL", "/bin/bash")
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 16384)), hard))
         for program in ("mnexec", "bird", "birdc", "ss", "sysctl", "ip"):
             daemons.find(program)
         if not kernel_has_netem():
-            for program in ("wirefilter", "vde_plug", "dpipe"):
+            for program in ("wirefilter", "vde_plug"):
                 daemons.find(program)
         setLogLevel("warning")
 

@@ -12,11 +12,14 @@ The TAPs are made beforehand and stay when a plug dies, like a network card whos
 Delay (ms), loss (%) and bw (Mbit/s) hold for each direction.
 """
 
+import fcntl
+import os
 import subprocess
 
 from mininet.link import Intf, Link
 from mininet.node import Switch
 
+F_SETPIPE_SZ = 1031  # fcntl.F_SETPIPE_SZ, since Python 3.10
 _netem = None  # whether the kernel has netem; found out once
 
 
@@ -33,6 +36,16 @@ def kernel_has_netem():
         subprocess.run(["ip", "link", "del", name], **quiet, check=False)
         _netem = tried.returncode == 0
     return _netem
+
+
+def packet_pipe():
+    """A pipe that keeps the bounds of what is written (pipe(7), O_DIRECT), with room for 128."""
+    ends = os.pipe2(os.O_DIRECT | os.O_CLOEXEC)
+    try:
+        fcntl.fcntl(ends[1], F_SETPIPE_SZ, 128 * 4096)
+    except PermissionError:
+        pass  # a user's share of pipes is used up: it has room for 16 then, and the TAP for more
+    return ends
 
 
 class WireIntf(Intf):
@@ -62,7 +75,7 @@ class Wire(Link):
                              f"bw {bw} Mbit/s: out of range")
         self.impaired = bool(self.delay or self.loss or self.bw)
         self.by_vde = self.impaired and not kernel_has_netem()
-        self.process = None
+        self.processes = []
         params["cls1"] = params["cls2"] = WireIntf
         params["fast"] = True
         super().__init__(node1, node2, **params)
@@ -83,9 +96,6 @@ class Wire(Link):
         return name
 
     def _plug(self):
-        ends = []
-        for intf in (self.intf1, self.intf2):
-            ends.append(["mnexec", "-a", str(intf.node.pid), "vde_plug", f"tap://{intf.name}"])
         wire = ["wirefilter"]
         if self.delay:
             wire += ["-d", f"{self.delay:g}"]
@@ -93,8 +103,21 @@ class Wire(Link):
             wire += ["-l", f"{self.loss:g}"]
         if self.bw:
             wire += ["-b", f"{self.bw * 1e6 / 8:.0f}", "-c", f"{max(65536, self.bw * 12500):.0f}"]
-        self.process = subprocess.Popen(["dpipe", *ends[0], "=", *wire, "=", *ends[1]],
-                                        stdin=subprocess.DEVNULL)
+        # VDE's processes talk in a stream of lengths and frames, in which wirefilter loses its
+        # place when a read ends within a length, as it does now and then when pipes fill. Pipes
+        # in packet mode keep the bounds of what was written. (Else this is what dpipe does.)
+        to_left, from_left, to_right, from_right = (packet_pipe() for _ in range(4))
+        for intf, to, back in ((self.intf1, to_left, from_left), (self.intf2, to_right, from_right)):
+            self.processes.append(subprocess.Popen(
+                ["mnexec", "-a", str(intf.node.pid), "vde_plug", f"tap://{intf.name}"],
+                stdin=to[0], stdout=back[1]))
+        # To wirefilter, 0 and 1 are left; what these variables tell it is right.
+        self.processes.append(subprocess.Popen(
+            wire, stdin=from_left[0], stdout=to_left[1], pass_fds=(from_right[0], to_right[1]),
+            env={**os.environ, "ALTERNATE_STDIN": str(from_right[0]),
+                 "ALTERNATE_STDOUT": str(to_right[1])}))
+        for fd in (*to_left, *from_left, *to_right, *from_right):
+            os.close(fd)
 
     def _netem(self):
         for intf in (self.intf1, self.intf2):

@@ -28,7 +28,7 @@ def write(lab, scenario, title):
         "seed": lab.seed, "params": lab.params, "passed": passed, "checks": lab.checks,
         "measured": lab.measured, "comparisons": lab.comparisons,
         "events": sorted(lab.events, key=lambda e: e["t"]),
-        "clients": [client(lab, p) for p in players],
+        "clients": [client(lab, p) for p in players], "answers": lab.answers,
         "story": story(lab, passed), "report": lab.report,
     }
     with open(os.path.join(lab.report, "report.json"), "w", encoding="utf-8") as file:

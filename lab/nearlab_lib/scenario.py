@@ -35,6 +35,7 @@ import time
 import traceback
 
 from . import compare, daemons, media, pcap, rtp
+from .faults import MENDS
 from .nodes import Router
 
 
@@ -234,7 +235,7 @@ class Lab:
         self.report, self.cache = request["report"], request["cache"]
         self.say = say
         self.processes, self.events, self.checks, self.story = [], [], [], []
-        self.measured, self.comparisons = {}, []
+        self.measured, self.comparisons, self.answers = {}, [], {}
         self.start = time.monotonic()
         self.wall = time.time() - time.monotonic()
         self.addresses = {}
@@ -332,8 +333,10 @@ class Lab:
     def fault(self, kind, target=None, ms=80):
         """Breaks something now; what and where is noted. Its moment, in seconds of the run."""
         done = self.faults.inject(kind, target, ms)
-        self.event(f"fault: {done['kind']}", done["target"], t=self.faults.at, fault=True)
-        self.say(f"fault: {done['kind']} {done['target']}")
+        breaks = done["kind"] not in MENDS
+        what = f"fault: {done['kind']}" if breaks else done["kind"]
+        self.event(what, done["target"], t=self.faults.at, fault=breaks)
+        self.say(f"{what} {done['target']}")
         return self.faults.at - self.start
 
     def heal(self):

@@ -35,7 +35,10 @@ def _draw(folder, cache):
     outcome = "passed" if report["passed"] else "FAILED"
     figure.suptitle(f"{report['topology']} {report['scenario']}, seed {report['seed']}: {outcome}")
     _packets(axes[0], report, (0, end), "the whole run")
-    _packets(axes[1], report, zoom, "around the fault")
+    if report.get("answers"):
+        _answers(axes[1], report["answers"], (0, end))
+    else:
+        _packets(axes[1], report, zoom, "around the fault")
     _levels(axes[2], report, (0, end))
     _events(axes[3], [e for e in events if zoom[0] <= e["t"] <= zoom[1]], zoom)
     for axis in axes[:3]:
@@ -57,6 +60,24 @@ def _packets(axis, report, span, what):
     axis.set_ylabel(f"RTP packets\nin 10 ms, {what}")
     if number:
         axis.legend(loc="upper right")
+
+
+def _answers(axis, answers, span):
+    """Each anycast transaction: when, how long it took, and whose answer it was."""
+    marks = dict(zip(sorted(answers), "ox^sv"))
+    sites = sorted({a[2] for series in answers.values() for a in series if a[2]})
+    colours = {**dict(zip(sites, COLOURS)), None: "#c44e52"}
+    for client, series in sorted(answers.items()):
+        for site in [*sites, None]:
+            mine = [a for a in series if a[2] == site]
+            if mine:
+                axis.plot([a[0] for a in mine], [a[1] for a in mine], marks[client], markersize=4,
+                          color=colours[site], linestyle="none", fillstyle="none",
+                          label=f"{client}: {site or 'no answer'}")
+    axis.set_xlim(*span)
+    axis.set_yscale("log")
+    axis.set_ylabel("transactions, ms")
+    axis.legend(loc="upper right", ncol=2)
 
 
 def _levels(axis, report, span):
