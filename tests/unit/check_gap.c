@@ -245,6 +245,17 @@ START_TEST(test_forgetting_counts_what_lacked)
 }
 END_TEST
 
+START_TEST(test_expected_end_can_be_forgotten)
+{
+	gap_see(g, 10, 0);
+	gap_expect(g, 12, 0);
+	ck_assert_int_eq(gap_forget(g, 12), 1);
+	ck_assert_int_eq(gap_forget(g, 13), 1);
+	ck_assert_int_eq(gap_next(g), 13);
+	ck_assert_int_eq(gap_missing(g), 0);
+}
+END_TEST
+
 START_TEST(test_rearmed_packets_are_asked_for_at_once)
 {
 	int64_t out[8];
@@ -574,6 +585,7 @@ static void add_tests(TCase *t)
 	tcase_add_test(t, test_jump_at_and_past_the_window);
 	tcase_add_test(t, test_window_passes_what_lacks);
 	tcase_add_test(t, test_forgetting_counts_what_lacked);
+	tcase_add_test(t, test_expected_end_can_be_forgotten);
 	tcase_add_test(t, test_rearmed_packets_are_asked_for_at_once);
 	tcase_add_test(t, test_retry_that_shrinks_counts_from_the_last_request);
 	tcase_add_test(t, test_requests_come_in_portions);
