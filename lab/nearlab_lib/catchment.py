@@ -118,8 +118,8 @@ def arn_fails(lab, kind):
     m = lab.measured
     lab.tell(f"S2's arn {FAILS[kind]} {at:.2f} s after the start, while C2's requests to "
              f"{lab.topo.service} went to it.")
-    lab.tell(f"The kernel took its block away {m['fault_to_withdrawal_ms']:.0f} ms after that, R2's "
-             f"route moved after {m['fault_to_route_ms']:.0f} ms; S1 gave C2 its first "
+    lab.tell(f"The kernel took its block away {m['fault_to_withdrawal_ms']:.0f} ms after that, "
+             f"R2's route moved after {m['fault_to_route_ms']:.0f} ms; S1 gave C2 its first "
              f"answer after {m['fault_to_answer_ms']:.0f} ms. {len(failed)} of C2's {len(c2)} "
              "transactions (one every 50 ms) had no answer.")
     lab.tell(f"S2 was well again, held back for {lab.params['hold']:g} s, and answered C2 "

@@ -251,7 +251,9 @@ def do_up(arguments):
         if sys.stdin and sys.stdin.isatty() and sys.stdout.isatty():
             return run_cli(lab.path)
         lab.say("no terminal: it stays up until a signal, or `nearlab down`")
-        lab.process.wait()
+        if lab.process.wait() != 0:
+            lab.say(f"lab '{lab.name}' was killed")
+            return 1
         return 0
     finally:
         lab.end()  # does nothing once it is detached

@@ -91,8 +91,8 @@ def tell(lab, kind):
     def ms(key):
         return f"{m[key]:.0f} ms" if isinstance(m.get(key), (int, float)) else "unknown"
 
-    lab.tell(f"{m['victim']} {WORDS.get(kind, kind)} {m['fault_at_s']:.2f} s after the start, while "
-             f"it served {par['client']} a stream of {par['rate']} Mbit/s.")
+    lab.tell(f"{m['victim']} {WORDS.get(kind, kind)} {m['fault_at_s']:.2f} s after the start, "
+             f"while it served {par['client']} a stream of {par['rate']} Mbit/s.")
     reason = REASONS.get(m.get("reason"), m.get("reason") or "no reason given")
     lab.tell(f"{par['client']} suspected it {ms('fault_to_suspect_ms')} later ({reason}), asked "
              f"{lab.topo.service} again ({ms('transaction_ms')}), was sent to {m['successor']}, "

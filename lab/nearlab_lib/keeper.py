@@ -262,7 +262,7 @@ class Keeper:
         return self.describe()
 
     def do_node(self, request, _peer):
-        """What `exec` needs to enter a node: its shell's pid, as counted inside, and environment."""
+        """What `exec` needs to enter a node: its shell's pid, as counted inside, and the PATH."""
         name = request["node"]
         if self.net is None:
             raise FaultError("the lab is still coming up")

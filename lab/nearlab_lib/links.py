@@ -107,7 +107,8 @@ class Wire(Link):
         # place when a read ends within a length, as it does now and then when pipes fill. Pipes
         # in packet mode keep the bounds of what was written. (Else this is what dpipe does.)
         to_left, from_left, to_right, from_right = (packet_pipe() for _ in range(4))
-        for intf, to, back in ((self.intf1, to_left, from_left), (self.intf2, to_right, from_right)):
+        for intf, to, back in ((self.intf1, to_left, from_left),
+                               (self.intf2, to_right, from_right)):
             self.processes.append(subprocess.Popen(
                 ["mnexec", "-a", str(intf.node.pid), "vde_plug", f"tap://{intf.name}"],
                 stdin=to[0], stdout=back[1]))
@@ -126,16 +127,11 @@ class Wire(Link):
             spec += f" rate {self.bw:g}mbit" if self.bw else ""
             intf.cmd(f"tc qdisc add dev {intf.name} root netem limit 10000 {spec}")
 
-    def describe(self):
-        """In words, for status."""
-        words = []
-        if self.delay:
-            words.append(f"{self.delay:g} ms")
-        if self.loss:
-            words.append(f"{self.loss:g} % loss")
-        if self.bw:
-            words.append(f"{self.bw:g} Mbit/s")
-        return ", ".join(words)
+    def stop(self):
+        for process in self.processes:
+            process.kill()
+            process.wait()
+        super().stop()
 
 
 class Lan(Switch):

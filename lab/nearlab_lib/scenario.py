@@ -388,7 +388,7 @@ class Lab:
             for folder, _, files in os.walk(run):
                 for name in files:
                     path = os.path.join(folder, name)
-                    if name.endswith((".conf", ".log", ".json", "hosts")) and "/cache" not in folder:
+                    if name.endswith((".conf", ".log", ".json", "hosts")):
                         os.makedirs(target, exist_ok=True)
                         shutil.copyfile(path, os.path.join(target, name))
 

@@ -7,7 +7,7 @@ import signal
 import subprocess
 
 import pytest
-from conftest import wait_until
+from conftest import SOURCE, wait_until
 from lab_tools import NEARLAB, in_node, nearlab
 
 
@@ -220,3 +220,35 @@ def test_wires_keep_their_place_when_bursts_fill_them(lab):
         assert int(counter.stdout.readline()) == 250 * 60
     with open(f"/run/nearlab/{lab}/lab.log", encoding="utf-8") as log:
         assert "length error" not in log.read()
+
+
+MININET = """
+import sys
+import time
+from mininet.net import Mininet
+Mininet.inited = True  # its init() sets limits of the whole machine
+custom = {}
+exec(compile(open(sys.argv[1], encoding="utf-8").read(), sys.argv[1], "exec"), custom, custom)
+net = Mininet(topo=custom["topos"]["fig6"](), controller=None)
+net.start()
+deadline = time.monotonic() + 40
+try:
+    while time.monotonic() < deadline:
+        if net["c802"].pexec("ping -c1 -W1 10.8.0.8")[2] == 0:
+            print("reachable")
+            break
+        time.sleep(0.2)
+finally:
+    net.stop()
+"""
+
+
+def test_mininet_itself_takes_a_topology(program):
+    """As `mn --custom` reads it, without the lab's keeper: routers and daemons come up as well."""
+    folders = ":".join(os.path.dirname(program(p)) for p in ("arn", "sn-agent"))
+    env = {**os.environ, "PYTHONPATH": str(SOURCE / "lab"), "NEARCAST_BINDIR": folders,
+           "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(
+        ["/usr/bin/python3", "-c", MININET, str(SOURCE / "topologies" / "fig6.py")],
+        env=env, text=True, capture_output=True, timeout=90, check=False)
+    assert done.stdout == "reachable\n", done.stderr
