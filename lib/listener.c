@@ -145,7 +145,7 @@ struct listener *listener_new(
 	struct loop *l, const struct addr *at, int backlog, listener_cb *cb, void *arg, int *err)
 {
 	int fd = socket(at->sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	int one = 1, zero = 0;
+	int one = 1;
 
 	*err = 0;
 	if (fd < 0) {
@@ -153,8 +153,9 @@ struct listener *listener_new(
 		return NULL;
 	}
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if (at->sa.sa_family == AF_INET6 && addr_is_any(at))
-		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &zero, sizeof(zero));
+	/* Each family's port is a port of its own: whoever listens for one leaves the other's. */
+	if (at->sa.sa_family == AF_INET6)
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
 	if (bind(fd, &at->sa, addr_len(at)) < 0 || listen(fd, backlog) < 0) {
 		*err = -errno;
 		close(fd);

@@ -52,8 +52,8 @@ int stream_fd(const struct stream *s);
 void stream_free(struct stream *s); /* closes at once */
 
 typedef void listener_cb(void *arg, int fd, const struct addr *peer);
-/* Listens with SO_REUSEADDR, TCP_NODELAY on what it accepts. The callback owns fd. Out of
- * descriptors: it pauses 100 ms rather than spin. *err says why it returned NULL. */
+/* Listens with SO_REUSEADDR, TCP_NODELAY on what it accepts; [::] is IPv6 only. The callback owns
+ * fd. Out of descriptors: it pauses 100 ms rather than spin. *err says why it returned NULL. */
 struct listener *listener_new(
 	struct loop *l, const struct addr *at, int backlog, listener_cb *cb, void *arg, int *err);
 struct listener *listener_new_unix(struct loop *l, const char *path, listener_cb *cb, void *arg,
