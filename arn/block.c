@@ -3,10 +3,13 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/log.h"
 #include "lib/netlink.h"
 
 /* When an interface loses its last IPv4 address, the kernel removes its routes too, also the local
@@ -76,6 +79,24 @@ static struct prefix last_host(const struct prefix *p)
 	return last;
 }
 
+/* On a router, the first address of an IPv6 prefix means "any router of that link" (RFC
+ * 4291, 2.6.1), and the kernel, which accepts no TCP connection to such an address, would take the
+ * block's first one from us. Nobody else is on this link, and nothing is forwarded from it: for the
+ * kernel it is a host's. */
+static void be_no_router(const struct block *b)
+{
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%s/forwarding", b->ifname);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || write(fd, "0", 1) != 1)
+		log_msg(NLOG_WARN, "%s: %s: the first address of the block may not answer", path,
+			strerror(errno));
+	if (fd >= 0)
+		close(fd);
+}
+
 static int make_interface(struct block *b)
 {
 	struct prefix last = last_host(&b->prefix);
@@ -88,6 +109,8 @@ static int make_interface(struct block *b)
 	b->ifindex = nl_ifindex(b->nl, b->ifname);
 	if (b->ifindex < 0)
 		return b->ifindex;
+	if (!is_v4(&b->prefix))
+		be_no_router(b);
 	err = nl_link_up(b->nl, b->ifindex);
 	if (!err && is_v4(&b->prefix)) {
 		addr_parse(&anchor, SLICE(ANCHOR), 0);
