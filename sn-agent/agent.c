@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,8 +13,10 @@
 
 #include "lib/event.h"
 #include "lib/log.h"
+#include "lib/udp.h"
 
 #define RING_BYTES (64 * 1024 * 1024) /* of one medium: 10 s of 50 Mbit/s */
+#define DAD        (5 * NS_S)         /* one or two seconds with the system's defaults */
 
 static uint64_t unguessable(void)
 {
@@ -177,6 +180,27 @@ static int complain(const char *what, int err)
 	return EX_UNAVAILABLE;
 }
 
+/* An IPv6 address that an interface was just given cannot be used before the kernel has asked
+ * whether another host has it (RFC 4862, 5.4). A node that starts together with its host waits for
+ * that; nothing else is to be done before it. */
+static void await_address(const struct addr *at)
+{
+	ns_t deadline = clock_now() + DAD;
+	char text[ADDR_STRLEN];
+
+	for (bool told = false; at->sa.sa_family == AF_INET6; told = true) {
+		int fd = udp_open(at, 0, 0);
+
+		if (fd >= 0)
+			close(fd);
+		if (fd != -EADDRNOTAVAIL || clock_now() >= deadline)
+			return;
+		if (!told)
+			log_msg(NLOG_INFO, "%s is not usable yet: waiting", addr_host(at, text));
+		poll(NULL, 0, 50);
+	}
+}
+
 static int open_service(struct agent *a)
 {
 	struct addr rtp = a->conf.address, at = a->conf.address;
@@ -188,6 +212,7 @@ static int open_service(struct agent *a)
 	channels_init(&a->channels, a->conf.ring, RING_BYTES, a->conf.linger);
 	relay_init(&a->relay, &agent_relay_io, a);
 	rtsp_init(&a->rtsp, &rc, &a->channels, &a->relay, unguessable);
+	await_address(&a->conf.address);
 	addr_set_port(&rtp, (uint16_t)a->conf.rtp.port);
 	a->media = media_new(a->loop, &rtp, &a->rtsp, &a->relay, &err);
 	if (!a->media) {

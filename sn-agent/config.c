@@ -28,7 +28,12 @@ static const char *check_host(const void *value)
 {
 	const struct addr *a = value;
 
-	return addr_is_any(a) || addr_is_multicast(a) ? "a host's own unicast address" : NULL;
+	if (addr_is_any(a) || addr_is_multicast(a))
+		return "a host's own unicast address";
+	/* Redirectors refuse it: it means something on its own link only. */
+	if (a->sa.sa_family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&a->in6.sin6_addr))
+		return "an address that is not link-local";
+	return NULL;
 }
 
 static const char *check_group(const void *value)
