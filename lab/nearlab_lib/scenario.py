@@ -22,6 +22,7 @@ All waiting has a deadline; `lab.check(condition, text)` notes an assertion, and
 if all held. `lab.tell(text)` is a line of the story that is printed at the end.
 """
 
+import glob
 import json
 import os
 import random
@@ -48,7 +49,8 @@ class Lines:
 
     def __init__(self, lab, node, name, argv, on_line=None, output="stdout"):
         self.lab, self.node, self.name = lab, lab.net[node], name
-        self.log = os.path.join(lab.report, f"{name}.log")
+        self.expected = False  # that it ends
+        self.log = os.path.join(lab.report, f"{name}.log")  # a new name: see Lab.file_name
         self.lines = []  # [(monotonic time, text)]
         self.changed = threading.Condition()
         self.on_line = on_line
@@ -101,6 +103,7 @@ class Lines:
 
     def stop(self, sig=signal.SIGTERM, timeout=5):
         """Ends it with a signal (SIGKILL after `timeout`), and reads its output to the end."""
+        self.expected = True
         if self.alive():
             self.process.send_signal(sig)
             try:
@@ -140,9 +143,10 @@ class Source(Lines):
         self.rate = rate
         file = media.clip(lab.cache, rate, lab.say)
         self.address = lab.topo.address(node)
-        self.capture = Capture(lab, node, f"{node}-sent", 0, f"udp and src host {self.address}")
-        super().__init__(lab, node, f"{node}-ffmpeg", media.publish_command(file, url), None,
-                         "stderr")
+        self.capture = Capture(lab, node, lab.file_name(f"{node}-sent"), 0,
+                               f"udp and src host {self.address}")
+        super().__init__(lab, node, lab.file_name(f"{node}-ffmpeg"),
+                         media.publish_command(file, url), None, "stderr")
 
     def on_air(self):
         """Until it sends (ScenarioError when it fails)."""
@@ -173,10 +177,10 @@ class Player(Lines):
 
     def __init__(self, lab, node, url, options):
         self.events = []
-        self.dump = os.path.join(lab.report, f"{node}.rtpdump")
-        self.capture = Capture(lab, node, f"{node}-received", 160,
+        self.dump = os.path.join(lab.report, lab.file_name(node) + ".rtpdump")
+        self.capture = Capture(lab, node, lab.file_name(f"{node}-received"), 160,
                                f"udp and dst host {lab.topo.address(node)}")
-        super().__init__(lab, node, f"{node}-client",
+        super().__init__(lab, node, lab.file_name(f"{node}-client"),
                          [daemons.find("client-failover"), url, "--rtpdump", self.dump, "--json",
                           *options], self._hear)
 
@@ -216,6 +220,7 @@ class Player(Lines):
         if self.thread.is_alive():
             raise ScenarioError(f"{self.name}: not within {timeout} s: the end of the stream "
                                 "has not reached it")
+        self.expected = True
         code = self.process.wait(5)
         self.capture.stop(signal.SIGINT)
         self.lab.check(code == 0, f"the client ended with 0 (it was {code})"
@@ -265,7 +270,8 @@ class Lab:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             for process in self.processes:
-                if isinstance(process, (Source, Player)) and not process.alive():
+                if isinstance(process, (Source, Player)) and not (process.alive() or
+                                                                  process.expected):
                     raise ScenarioError(f"{process.name} ended: {process.last_words()}")
             time.sleep(min(0.05, max(0.0, deadline - time.monotonic())))
 
@@ -277,6 +283,14 @@ class Lab:
         return self.addresses.get(bare, place)
 
     # Actors.
+
+    def file_name(self, name):
+        """`name`, or NAME-2 … when the report has files of that name already."""
+        number = 1
+        while glob.glob(os.path.join(glob.escape(self.report),
+                                     f"{name if number == 1 else f'{name}-{number}'}.*")):
+            number += 1
+        return name if number == 1 else f"{name}-{number}"
 
     def fresh(self, path):
         """`path`, with a number when an earlier run in this network had it: streams that follow
@@ -299,7 +313,7 @@ class Lab:
     def probe(self, node, url, interval=50):
         """Asks the anycast address every `interval` ms. Lines with JSON: see probe.py."""
         program = os.path.join(os.path.dirname(__file__), "probe.py")
-        return Lines(self, node, f"{node}-probe",
+        return Lines(self, node, self.file_name(f"{node}-probe"),
                      [sys.executable, "-B", program, url, str(interval)])
 
     def wait_service(self, node, url, timeout=20):
@@ -326,7 +340,8 @@ class Lab:
             def hear(now, text, node=node):
                 if "table local" not in text and text.strip():
                     self.event("route: " + " ".join(text.split()), node, t=now)
-            Lines(self, node, f"{node}-routes", ["ip", "-o", "monitor", "route"], hear)
+            Lines(self, node, self.file_name(f"{node}-routes"),
+                  ["ip", "-o", "monitor", "route"], hear)
 
     # Faults.
 
