@@ -428,7 +428,6 @@ void failover_attached(struct failover *f, int id, ns_t now)
 		return;
 	a->attached = true;
 	a->attached_at = f->alive = now;
-	a->late = false;
 	f->attach_took = now - a->located;
 	/* Its first packet is awaited as long as the stream's own silence may last. */
 	a->deadline = now + clamp(detect_bound(&f->detect), f->conf.least, f->conf.most);

@@ -428,6 +428,45 @@ START_TEST(test_node_that_hangs_while_we_attach_stays_in_the_race)
 }
 END_TEST
 
+START_TEST(test_patience_with_new_nodes_grows_within_one_search_only)
+{
+	int a = playing();
+
+	silence(a); /* a false alarm before it changes nothing */
+	failover_packet(f, a, true, now);
+	collect();
+	play(a, NS_S);
+	run_to(FO_SUSPECT, 2 * NS_S);
+	if (none(FO_TRANSACT))
+		run_to(FO_TRANSACT, NS_S);
+	int tr = id_of(FO_TRANSACT);
+	for (int i = 0; i < 3; i++) {
+		failover_located(f, tr, slice_of(i ? i == 1 ? C : "rtsp://10.2.0.11/x" : B), now);
+		ns_t start = now;
+		run_to(FO_TRANSACT, 10 * NS_S);
+		if (i == 0)
+			ck_assert_int_eq(now - start, failover_defaults.least);
+		else
+			ck_assert_int_ge(now - start, failover_defaults.least << i);
+		tr = id_of(FO_TRANSACT);
+	}
+}
+END_TEST
+
+START_TEST(test_after_the_end_a_retransmission_is_a_sign_of_life)
+{
+	int a = playing();
+
+	failover_ended(f, a, now);
+	collect();
+	run_to(FO_SUSPECT, NS_S);
+	failover_packet(f, a, false, now);
+	collect();
+	one(FO_FALSE_ALARM);
+	ck_assert(failover_steady(f));
+}
+END_TEST
+
 START_TEST(test_at_most_three_attachments_at_one_time)
 {
 	static const char *const urls[] = {B, C, "rtsp://10.2.0.11/x", "rtsp://10.2.0.12/x"};
@@ -790,6 +829,8 @@ int main(void)
 	tcase_add_test(t, test_old_node_that_comes_back_during_retry_after_is_kept);
 	tcase_add_test(t, test_node_that_dies_while_we_attach_is_avoided_too);
 	tcase_add_loop_test(t, test_node_that_hangs_while_we_attach_stays_in_the_race, 0, 3);
+	tcase_add_test(t, test_patience_with_new_nodes_grows_within_one_search_only);
+	tcase_add_test(t, test_after_the_end_a_retransmission_is_a_sign_of_life);
 	tcase_add_test(t, test_at_most_three_attachments_at_one_time);
 	tcase_add_test(t, test_redirection_to_the_suspected_node_is_ignored_at_first);
 	tcase_add_test(

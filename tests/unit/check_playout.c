@@ -274,6 +274,19 @@ START_TEST(test_timestamps_may_wrap_and_jump)
 }
 END_TEST
 
+START_TEST(test_timestamps_go_on_after_more_than_half_their_range)
+{
+	static const int64_t step = 6 * 3600 * 1000; /* ms; 90 kHz have 2^31 in 6.6 h */
+
+	put_ssrc(0, 1, 10, 0, T0);
+	put_ssrc(0, 1, 11, step, T0 + step * NS_MS);
+	put_ssrc(0, 1, 12, 2 * step, T0 + 2 * step * NS_MS + 50 * NS_MS); /* a little late */
+	while (playout_next(p, T0 + 2 * step * NS_MS + 50 * NS_MS, false, &item))
+		;
+	ck_assert_int_eq(playout_when(p), T0 + 2 * step * NS_MS + BUFFER);
+}
+END_TEST
+
 START_TEST(test_restart_of_the_source_follows_what_was_there)
 {
 	put(0, 10, T0);
@@ -487,6 +500,7 @@ int main(void)
 	tcase_add_test(t, test_late_media_share_the_clock_that_was_set_anew);
 	tcase_add_test(t, test_level_is_what_is_left_to_play);
 	tcase_add_test(t, test_timestamps_may_wrap_and_jump);
+	tcase_add_test(t, test_timestamps_go_on_after_more_than_half_their_range);
 	tcase_add_test(t, test_restart_of_the_source_follows_what_was_there);
 	tcase_add_test(t, test_end_is_known_and_its_tail_is_missing);
 	tcase_add_test(t, test_tail_that_nobody_has_is_given_up_after_a_buffer);
