@@ -247,6 +247,11 @@ struct channel *rtsp_channel(struct request *q)
 		return NULL;
 	case CHANNEL_REFUSED: rtsp_answer(q, ch->refusal); return NULL;
 	case CHANNEL_ENDED:
+		/* What ended upstream may be published anew there, under the same name. Who fails
+		 * over knows the presentation, and does not come by here. */
+		if (!ch->local && text_method_is(q->m, "DESCRIBE") &&
+			q->now - ch->state_since >= CHANNEL_SULK)
+			return seek(q);
 		/* Only who fails over has a use for what is left in the rings. */
 		if (q->nearcast)
 			return ch;

@@ -578,6 +578,28 @@ START_TEST(test_an_unknown_channel_is_sought_and_the_request_waits)
 }
 END_TEST
 
+START_TEST(test_what_ended_upstream_is_sought_again_for_a_new_player)
+{
+	struct channel *ch;
+
+	rtsp.conf.has_upstreams = true;
+	ck_assert_int_eq(ask("DESCRIBE", U, NEARCAST), 0);
+	ch = reply.channel;
+	ck_assert_int_eq(channel_describe(&channels, ch, SLICE(SDP1)), 0);
+	channel_set_state(ch, CHANNEL_ENDED, now);
+	ck_assert_int_eq(ask("DESCRIBE", U, NEARCAST), 200);
+	now += CHANNEL_SULK;
+	/* who fails over still gets what is left */
+	ck_assert_int_eq(
+		ask("SETUP", U, UDP("5000-5001") NEARCAST "Nearcast-From: 65535\r\n"), 200);
+	ck_assert_int_eq(ask("DESCRIBE", U, NEARCAST), 0);
+	ck_assert_uint_eq(reply.actions, RTSP_SEEK | RTSP_WAIT);
+	ck_assert_ptr_ne(reply.channel, ch);
+	ck_assert(!ch->listed);
+	ck_assert_ptr_eq(conn.first->channel, ch);
+}
+END_TEST
+
 START_TEST(test_loops_are_refused)
 {
 	struct channel *ch = publish(SDP1, "/news");
@@ -675,6 +697,7 @@ static void add_tests(TCase *t)
 	tcase_add_test(t, test_an_unknown_channel_is_sought_and_the_request_waits);
 	tcase_add_test(t, test_loops_are_refused);
 	tcase_add_test(t, test_an_ended_channel_is_only_for_who_fails_over);
+	tcase_add_test(t, test_what_ended_upstream_is_sought_again_for_a_new_player);
 	tcase_add_test(t, test_interleaved_channels_belong_to_media);
 	tcase_add_test(t, test_prefix_lists);
 }
