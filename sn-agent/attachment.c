@@ -6,7 +6,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "lib/log.h"
 #include "lib/rtspc.h"
 #include "lib/udp.h"
 
@@ -215,12 +214,10 @@ void attachment_play(struct attachment *a)
 	if (a->plays || a->dead)
 		return;
 	enter(a);
-	if (set_up(a)) {
-		/* Told through the upstream's silence: it never comes to play, and is dropped. */
-		log_msg(NLOG_ERROR, "no UDP ports for an upstream's media");
-	} else {
+	if (set_up(a))
+		fail(a, 0, "no UDP ports for its media");
+	else
 		handle_events(a);
-	}
 	leave(a);
 }
 

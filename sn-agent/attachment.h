@@ -48,7 +48,7 @@ struct attachment *attachment_new(
 void attachment_start(struct attachment *a);
 /* With TEARDOWN when it plays. */
 void attachment_free(struct attachment *a);
-/* It was described: play. What goes wrong comes as failed(), from the loop. */
+/* It was described: play. failed() may come from within. */
 void attachment_play(struct attachment *a);
 bool attachment_plays(const struct attachment *a); /* asked for it, or does */
 ns_t attachment_rtt(const struct attachment *a);   /* of PLAY's flight */

@@ -54,6 +54,7 @@ struct feed {
 	uint32_t ssrc; /* ours, in feedback */
 	bool ended;    /* the source has: nothing is to be replaced any more */
 	bool told;     /* and that has been said */
+	bool running;  /* actions of the core are being done */
 	ns_t end_by, nacked_at, retry, sought;
 	struct feed *next;
 };
@@ -167,9 +168,9 @@ static void on_described(void *arg, struct attachment *a, struct slice sdp)
 		run(f);
 		return;
 	}
+	upstream_attached(&f->core, slot, ch->playing > 0, now_of(f));
 	if (ch->playing > 0)
 		attachment_play(a);
-	upstream_attached(&f->core, slot, false, now_of(f));
 	run(f);
 }
 
@@ -280,10 +281,14 @@ static void on_failed(void *arg, struct attachment *a, int status, const char *w
 		js_put_str(e, "reason", why);
 		event_emit("upstream_failed", now, e);
 	}
-	f->fs->count.failed++;
 	attachment_free(a);
 	f->at[slot] = NULL;
-	upstream_failed(&f->core, slot, status, now);
+	if (!f->ended) {
+		f->fs->count.failed++;
+		upstream_failed(&f->core, slot, status, now);
+	} else if (slot == f->core.active) {
+		f->core.active = -1;
+	}
 	run(f);
 }
 
@@ -471,6 +476,9 @@ static void run(struct feed *f)
 	struct upstream_action a;
 	bool refused = false;
 
+	if (f->running)
+		return; /* what this was called from goes on with all that is to be done */
+	f->running = true;
 	while (upstream_next(&f->core, &a)) {
 		switch (a.what) {
 		case UPSTREAM_ATTACH: attach(f, a.slot, a.node); break;
@@ -487,6 +495,7 @@ static void run(struct feed *f)
 		case UPSTREAM_NOTHING: break;
 		}
 	}
+	f->running = false;
 	if (f->ended && !f->told && (all_there(f) || now_of(f) >= f->end_by))
 		say_ended(f);
 	if (refused) {
@@ -554,8 +563,11 @@ void feed_play(struct session *s)
 		return;
 	upstream_want(&f->core, now_of(f));
 	a = f->core.active >= 0 ? f->at[f->core.active] : NULL;
-	if (a && !attachment_plays(a))
+	if (a && !attachment_plays(a)) {
+		/* From now on its silence means something. */
+		upstream_attached(&f->core, f->core.active, true, now_of(f));
 		attachment_play(a);
+	}
 	for (int i = 0; i < ch->media; i++)
 		want_old(&ch->medium[i], &s->m[i], now_of(f));
 	run(f);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """RTSP clients for tests of the service node: publishers that send exactly what a test says, and
-players that keep every packet they get. All of it on loopback addresses of the test's sandbox."""
+players that keep every packet they get. On loopback addresses of the test's sandbox, or, called by
+near_testlib.socket_in(), in a namespace."""
 
 import re
 import select
@@ -74,6 +75,7 @@ class Rtsp:
     def __init__(self, host, port=554, timeout=5.0):
         self.host = host
         self.sock = socket.create_connection((host, port), timeout)
+        self.local = self.sock.getsockname()[0]
         self.timeout = timeout
         self.data = b""
         self.cseq = 0
@@ -82,7 +84,8 @@ class Rtsp:
         self.closed = False
 
     def url(self, path):
-        return f"rtsp://{self.host}{path}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"rtsp://{host}{path}"
 
     def send(self, method, path, headers=None, body=b""):
         """Sends a request and returns its CSeq."""
@@ -166,12 +169,13 @@ class Rtsp:
 
 def udp_pair(host):
     """Two sockets on an even port and the next."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     for _ in range(200):
-        rtp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        rtp = socket.socket(family, socket.SOCK_DGRAM)
         rtp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
         rtp.bind((host, 0))
         port = rtp.getsockname()[1]
-        rtcp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        rtcp = socket.socket(family, socket.SOCK_DGRAM)
         try:
             if port % 2 == 0:
                 rtcp.bind((host, port + 1))
@@ -192,8 +196,9 @@ def packet(medium, seq, size=None):
     return head + (word * (size // 4 + 1))[:size]
 
 
-def sdp(media):
-    text = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=test\r\nc=IN IP4 0.0.0.0\r\nt=0 0\r\n"
+def sdp(media, host="127.0.0.1"):
+    family, everywhere = ("IP6", "::") if ":" in host else ("IP4", "0.0.0.0")
+    text = f"v=0\r\no=- 1 1 IN {family} {host}\r\ns=test\r\nc=IN {family} {everywhere}\r\nt=0 0\r\n"
     for i in range(media):
         text += f"m=video 0 RTP/AVP 33\r\na=rtpmap:33 MP2T/90000\r\na=control:streamid={i}\r\n"
     return text.encode()
@@ -220,7 +225,8 @@ class Publisher:
         self.host = host
         self.pairs = []
         self.next = [first] * media
-        reply = self.rtsp.ask("ANNOUNCE", path, {"Content-Type": "application/sdp"}, sdp(media))
+        body = sdp(media, self.rtsp.local)
+        reply = self.rtsp.ask("ANNOUNCE", path, {"Content-Type": "application/sdp"}, body)
         assert reply.status == 200, reply.status
         headers = {}
         self.server = []
@@ -228,7 +234,7 @@ class Publisher:
             if tcp:
                 transport = f"RTP/AVP/TCP;unicast;interleaved={2 * i}-{2 * i + 1};mode=record"
             else:
-                self.pairs.append(udp_pair("127.0.0.1"))
+                self.pairs.append(udp_pair(self.rtsp.local))
                 port = self.pairs[i][2]
                 transport = f"RTP/AVP/UDP;unicast;client_port={port}-{port + 1};mode=record"
             reply = self.rtsp.ask(
@@ -279,7 +285,7 @@ class Player:
     def __init__(self, host, path="/news", media=1, tcp=False, nearcast=False, port=554):
         self.path, self.media, self.tcp = path, media, tcp
         self.rtsp = Rtsp(host, port)
-        self.pairs = [] if tcp else [udp_pair("127.0.0.1") for _ in range(media)]
+        self.pairs = [] if tcp else [udp_pair(self.rtsp.local) for _ in range(media)]
         self.server = [None] * media
         self.got = [[] for _ in range(media)]  # (number mod 2^16, bytes)
         self.reports = [[] for _ in range(media)]

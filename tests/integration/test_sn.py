@@ -146,6 +146,23 @@ def test_a_slow_tcp_receiver_loses_whole_packets_and_delays_nobody(node):
         assert data[12:16] == struct.pack("!BHB", 0, n, 0xA5)
 
 
+def test_ipv6(here, program, tmp_path):
+    conf = 'name = "v6"\naddress = "::1"\nrtsp { publishers = "::1/128" }\n'
+    near_testlib.Daemon(here, program("sn-agent"), tmp_path, "v6", conf)
+    pub = Publisher("::1", tcp=True)
+    tcp, udp = Player("::1", tcp=True).play(), Rtsp("::1")
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as s:
+        s.bind(("::1", 0))
+        port = s.getsockname()[1]
+        transport = f"RTP/AVP;unicast;client_port={port}-{port + 1}"
+        reply = udp.ask("SETUP", "/news/trackID=0", {"Transport": transport})
+        assert reply.transport("source") == "::1"
+        assert udp.ask("PLAY", "/news", {"Session": reply.session}).status == 200
+        tcp.wait(pub.send(5))
+        s.settimeout(5)
+        assert [s.recv(2048) for _ in range(5)] == [packet(0, 65000 + i) for i in range(5)]
+
+
 # ---- repair ----
 
 
