@@ -56,8 +56,9 @@ def sdp(address, second, encoding):
         media.append(
             f"m=application 0 RTP/AVP 96\r\na=rtpmap:96 X-DATA/{CLOCK}\r\na=control:trackID=1\r\n"
         )
-    head = f"v=0\r\no=- 1 1 IN IP4 {address}\r\ns=test\r\nc=IN IP4 0.0.0.0\r\nt=0 0\r\na=control:*\r\n"
-    return head + "".join(media)
+    family, everywhere = ("IP6", "::") if ":" in address else ("IP4", "0.0.0.0")
+    origin = f"v=0\r\no=- 1 1 IN {family} {address}\r\ns=test\r\n"
+    return origin + f"c=IN {family} {everywhere}\r\nt=0 0\r\na=control:*\r\n" + "".join(media)
 
 
 class Session:
@@ -96,7 +97,8 @@ class Session:
 class Node:
     def __init__(self, args):
         self.args = args
-        self.address, port = args.listen.split(":")
+        self.host, _, port = args.listen.rpartition(":")  # as in a URL
+        self.address = self.host.strip("[]")
         self.port = int(port)
         self.stream = Stream(args.epoch, args.rate, args.end)
         self.hold_back = args.hold_back
@@ -107,7 +109,8 @@ class Node:
         self.rtcp = self.bind(self.port + 1001)
 
     def bind(self, port):
-        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        family = socket.AF_INET6 if ":" in self.address else socket.AF_INET
+        s = socket.socket(family, socket.SOCK_DGRAM)
         s.setblocking(False)
         s.bind((self.address, port))
         return s
@@ -171,7 +174,7 @@ class Node:
                 self.rtcp.sendto(struct.pack("!BBHI", 0x80, 201, 1, 1) + bye, (session.peer, port + 1))
             self.writers[key].close()
             return
-        url = f"rtsp://{self.address}:{self.port}/live"
+        url = f"rtsp://{self.host}:{self.port}/live"
         info = ", ".join(
             f"url={url}/trackID={m};seq={(FIRST_SEQ + self.stream.ends[m]) & 0xFFFF}"
             for m in session.ports
@@ -261,7 +264,7 @@ class Node:
     def redirect(self, headers, url, writer):
         avoid = [a.strip() for a in headers.get("nearcast-avoid", "").split(",")]
         nodes = self.args.redirect.split(",")
-        good = [n for n in nodes if n.split(":")[0] not in avoid] or nodes
+        good = [n for n in nodes if n.rpartition(":")[0].strip("[]") not in avoid] or nodes
         path = "/" + url.split("/", 3)[3]
         self.answer(writer, headers, "302 Found", [f"Location: rtsp://{good[0]}{path}"])
 
@@ -275,7 +278,7 @@ class Node:
 
 def main():
     p = argparse.ArgumentParser()
-    p.add_argument("--listen", required=True, help="address:port; media leave from port + 1000")
+    p.add_argument("--listen", required=True, help="as in a URL; media leave from port + 1000")
     p.add_argument("--epoch", type=float, default=0, help="when packet 0 was sent (monotonic)")
     p.add_argument("--rate", type=float, default=200, help="packets a second of the first medium")
     p.add_argument("--end", type=float, help="length of the stream in seconds")

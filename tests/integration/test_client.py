@@ -7,6 +7,7 @@ Every test compares what came out with what the source made, packet by packet.
 import json
 import os
 import pathlib
+import re
 import signal
 import struct
 import subprocess
@@ -42,9 +43,11 @@ class Process:
 
 
 class Client(Process):
-    def __init__(self, program, folder, url, *options):
+    def __init__(self, program, folder, url, *options, space=None):
         self.dump = folder / "out.rtpdump"
         argv = [program, url, "--rtpdump", self.dump, "--json", *options]
+        if space:
+            argv = space.command(*argv)
         with open(folder / "client.log", "wb") as log:
             super().__init__(argv, folder / "client.json", err=log)
         self.log = folder / "client.log"
@@ -71,7 +74,7 @@ class Client(Process):
         """Per medium the numbers of the packets in the recording, each checked byte for byte."""
         data = self.dump.read_bytes()
         line, _, rest = data.partition(b"\n")
-        assert line.startswith(b"#!rtpplay1.0 127.0.0.")
+        assert re.fullmatch(rb"#!rtpplay1\.0 (127\.0\.0\.|fd00::)\d+/\d+", line), line
         at, numbers, last = 16, {}, 0
         while at < len(rest):
             length, plen, offset = struct.unpack_from("!HHI", rest, at)
@@ -101,13 +104,15 @@ class Client(Process):
 class Stage:
     """The nodes of a test: they share the moment at which their stream began."""
 
+    at = "127.0.0.{}:5554"
+
     def __init__(self, program, folder):
         self.program, self.folder = program, folder
         self.epoch = time.monotonic()
         self.processes = []
 
     def node(self, host, *options, end=LENGTH, listen=None):
-        at = listen or f"127.0.0.{host}:5554"
+        at = listen or self.at.format(host)
         argv = [sys.executable, HERE / "scripted_node.py", "--listen", at, "--rate", str(RATE)]
         argv += ["--epoch", str(self.epoch), "--seed", str(host)]
         argv += ["--end", str(end)] if end is not None else []
@@ -118,7 +123,7 @@ class Stage:
         return process
 
     def redirector(self, *hosts):
-        nodes = ",".join(f"127.0.0.{h}:5554" for h in hosts)
+        nodes = ",".join(self.at.format(h) for h in hosts)
         return self.node(1, "--redirect", nodes)
 
     def client(self, *options, url=URL):
