@@ -420,7 +420,7 @@ static void attach(struct feed *f, int slot, int node)
 		.sdp = sdp};
 
 	snprintf(via, sizeof(via), "%s%s%s", f->ch->via, f->ch->via[0] ? ", " : "", f->fs->name);
-	if (!f->ch->from_node[0])
+	if (f->core.active < 0)
 		snprintf(f->ch->from_node, sizeof(f->ch->from_node), "%s", n->name);
 	log_msg(NLOG_DEBUG, "channel %s: asking upstream %s", f->ch->path, n->name);
 	struct js *e = js_object();

@@ -189,6 +189,8 @@ static void played(void *arg, struct session *s)
 	if (!s->spoke) {
 		a->sessions_total++;
 		say_started(a, s);
+	} else {
+		event_emit("session_resume", loop_now(a->loop), session_event(s));
 	}
 	s->spoke = true;
 	for (int i = 0; i < s->channel->media; i++)
@@ -202,8 +204,9 @@ static void played(void *arg, struct session *s)
 
 static void paused(void *arg, struct session *s)
 {
-	(void)arg;
-	(void)s;
+	struct agent *a = arg;
+
+	event_emit("session_pause", loop_now(a->loop), session_event(s));
 }
 
 static void recorded(void *arg, struct session *s)

@@ -125,6 +125,8 @@ def test_pause_stops_the_stream_and_play_goes_on_with_what_is_live(node):
     assert player.rtsp.ask("PLAY", "/news", {"Session": player.session}).status == 200
     player.wait(pub.send(5))
     assert not {n & 0xFFFF for n in lost} & set(player.numbers())
+    names = [e["event"] for e in sn.events() if e.get("session") == player.session]
+    assert names == ["session_start", "session_pause", "session_resume"]
 
 
 def test_a_slow_tcp_receiver_loses_whole_packets_and_delays_nobody(node):
