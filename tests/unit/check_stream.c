@@ -521,6 +521,19 @@ START_TEST(test_port_in_use_is_an_error)
 }
 END_TEST
 
+START_TEST(test_port_of_ipv6_is_another_than_that_of_ipv4)
+{
+	struct addr at = addr_any(AF_INET6, addr_port(listener_addr(listener)));
+	struct listener *six;
+	int err;
+
+	six = listener_new(loop, &at, 16, on_accept, NULL, &err);
+	ck_assert_ptr_nonnull(six);
+	ck_assert_uint_eq(addr_port(listener_addr(six)), addr_port(&at));
+	listener_free(six);
+}
+END_TEST
+
 START_TEST(test_unix_listener_replaces_a_stale_socket_only)
 {
 	char dir[] = "/tmp/check_stream.XXXXXX", path[64];
@@ -586,6 +599,7 @@ int main(void)
 	tcase_add_test(t, test_listener_waits_when_descriptors_run_out);
 	tcase_add_test(t, test_listener_may_be_freed_in_its_callback);
 	tcase_add_test(t, test_port_in_use_is_an_error);
+	tcase_add_test(t, test_port_of_ipv6_is_another_than_that_of_ipv4);
 	tcase_add_test(t, test_unix_listener_replaces_a_stale_socket_only);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);
