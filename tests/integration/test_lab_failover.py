@@ -48,3 +48,53 @@ def test_the_output_is_what_was_published(
     assert os.path.getsize(tmp_path / "timeline.png") > 10000
     with open(tmp_path / "nodes" / "arn804" / "bird.conf", encoding="utf-8") as file:
         assert "ospf" in file.read()
+
+
+OWN = '''"""A publisher that comes back under the same name is played again."""
+topologies = ["fig6"]
+params = {"times": 2}
+
+def run(lab):
+    for _ in range(lab.params["times"]):
+        source = lab.publish("src803", "rtsp://10.8.0.8/again")
+        lab.wait_service("c802", "rtsp://10.1.18.27/again")
+        player = lab.play("c802", "rtsp://10.1.18.27/again")
+        player.wait("playing")
+        lab.pause(1.5)
+        source.end()
+        ended = player.wait_end()
+        lab.check(ended["lost"] == 0, "nothing was lost")
+        lab.expect_same(source, player)
+    lab.measured["times"] = lab.params["times"]
+    lab.tell("It was played as often as it was published.")
+'''
+
+
+def test_a_scenario_of_the_users_own_runs(lab_with, tmp_path):
+    """And shows that a name can be published anew while nodes still remember its end."""
+    (tmp_path / "mine.py").write_text(OWN)
+    code, report = run_scenario(lab_with(0), "fig6", tmp_path / "mine.py", tmp_path / "report")
+    assert not [c["text"] for c in report["checks"] if not c["held"]]
+    assert code == 0
+    assert report["measured"] == {"times": 2}
+    assert report["scenario"] == "mine"
+    assert "It was played as often as it was published." in report["story"]
+
+
+def test_a_run_whose_assertion_does_not_hold_fails(lab_with, tmp_path):
+    (tmp_path / "wrong.py").write_text(
+        '"""Wrong."""\ntopologies = ["fig6"]\ndef run(lab):\n'
+        '    lab.check(True, "this holds")\n    lab.check(1 == 2, "one is two")\n'
+    )
+    code, report = run_scenario(lab_with(0), "fig6", tmp_path / "wrong.py", tmp_path / "report")
+    assert code == 1
+    assert not report["passed"]
+    assert "NOT SO: one is two" in report["story"]
+    assert str(tmp_path / "report") in report["story"][-1]
+
+
+def test_a_run_that_asserts_nothing_fails(lab_with, tmp_path):
+    (tmp_path / "empty.py").write_text(
+        '"""Empty."""\ntopologies = ["fig6"]\ndef run(lab):\n    pass\n')
+    code, report = run_scenario(lab_with(0), "fig6", tmp_path / "empty.py", tmp_path / "report")
+    assert code == 1 and not report["passed"]
