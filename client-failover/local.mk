@@ -6,6 +6,8 @@ client_failover_libclientfailover_a_SOURCES = \
 	client-failover/attach.h \
 	client-failover/client.c \
 	client-failover/client.h \
+	client-failover/client_impl.h \
+	client-failover/client_peers.c \
 	client-failover/detect.c \
 	client-failover/detect.h \
 	client-failover/failover.c \

@@ -38,6 +38,8 @@ lib_libnearcast_a_SOURCES = \
 	lib/rtp.h \
 	lib/rtspc.c \
 	lib/rtspc.h \
+	lib/rtspc_answer.c \
+	lib/rtspc_impl.h \
 	lib/sbuf.c \
 	lib/sbuf.h \
 	lib/sdp.c \

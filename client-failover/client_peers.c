@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The client's nodes: what the failover core wants done with them, and what they report. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "client-failover/client_impl.h"
+#include "lib/log.h"
+#include "lib/text.h"
+
+#define RETRY_MIN (10 * NS_MS)
+#define RETRY_MAX (500 * NS_MS)
+
+/* ---- peers ---- */
+
+struct peer *client_peer(struct client *c, int id)
+{
+	for (int i = 0; i < FAILOVER_ATTS; i++)
+		if (id > 0 && c->peer[i].id == id)
+			return &c->peer[i];
+	return NULL;
+}
+
+static const char *node_name(struct client *c, int id)
+{
+	struct peer *p = client_peer(c, id);
+
+	return p ? p->node : "";
+}
+
+static void on_gone(void *ctx, struct attach *a)
+{
+	struct client *c = ctx;
+
+	for (int i = 0; i < c->leavings; i++)
+		if (c->leaving[i] == a)
+			c->leaving[i--] = c->leaving[--c->leavings];
+	if (c->over && c->leavings == 0)
+		loop_stop(c->loop);
+}
+
+/* The address that a URL's host stands for: a literal, or the host that we were started with. */
+static int address_of(const struct client *c, const char *url, struct addr *out)
+{
+	struct url u;
+
+	if (url_parse(&u, slice_of(url)) < 0)
+		return -EINVAL;
+	if (slice_ieq(u.host, slice_of(c->host)))
+		*out = c->anycast;
+	else if (addr_parse(out, u.host, 0) < 0)
+		return -EADDRNOTAVAIL;
+	addr_set_port(out, u.port ? u.port : 554);
+	return 0;
+}
+
+void client_transaction_end(struct client *c)
+{
+	attach_free(c->asking.io);
+	c->asking = (struct peer){0};
+}
+
+static void transact(struct client *c, int id, ns_t now)
+{
+	char avoid[512];
+	int err;
+
+	failover_avoid(c->fo, now, avoid, sizeof avoid);
+	client_transaction_end(c);
+	c->asking = (struct peer){.id = id, .began = now};
+	c->asking.io = attach_ask(&c->io, id, &c->anycast, c->opt->url, avoid, &err);
+	if (c->asking.io)
+		return;
+	log_msg(NLOG_WARN, "%s: %s", c->host, strerror(-err));
+	c->asking.id = 0;
+	failover_not_located(c->fo, id, -1, now);
+}
+
+static void attach_to(struct client *c, const struct failover_action *a, ns_t now)
+{
+	struct peer *p = NULL;
+	struct addr at;
+	int err;
+
+	for (int i = 0; i < FAILOVER_ATTS && !p; i++)
+		if (c->peer[i].id == 0)
+			p = &c->peer[i];
+	if (!p)
+		return; /* cannot be: the core has as many, and releases first */
+	if (a->from[0])
+		report_failover(a, now);
+	*p = (struct peer){.id = a->id, .began = now};
+	snprintf(p->node, sizeof p->node, "%s", a->node);
+	err = address_of(c, a->url, &at);
+	if (err == 0) {
+		struct slice sdp = {c->sdp, c->distrust ? 0 : c->sdp_len};
+		p->io = attach_new(&c->io, a->id, &at, a->url, sdp, &err);
+	}
+	if (p->io)
+		return;
+	report_error(a->node, 0, strerror(-err), now);
+	p->id = 0;
+	failover_lost(c->fo, a->id, FO_CLOSED, now);
+}
+
+static void release(struct client *c, int id)
+{
+	struct peer *p = client_peer(c, id);
+
+	if (!p)
+		return;
+	if (c->leavings == LEAVING_MAX)
+		attach_free(p->io);
+	else if (!attach_release(p->io))
+		c->leaving[c->leavings++] = p->io;
+	*p = (struct peer){0};
+}
+
+void client_act(struct client *c, const struct failover_action *a, ns_t now)
+{
+	struct peer *p;
+
+	if (a->kind == FO_CURRENT || a->kind == FO_RESUMED)
+		snprintf(c->node, sizeof c->node, "%s", a->node);
+	switch (a->kind) {
+	case FO_TRANSACT: transact(c, a->id, now); return;
+	case FO_ABANDON: client_transaction_end(c); return;
+	case FO_ATTACH: attach_to(c, a, now); return;
+	case FO_RELEASE: release(c, a->id); return;
+	case FO_SUSPECT:
+		report_suspect(a, now);
+		p = client_peer(c, a->id);
+		if (p && a->reason != FO_CLOSED)
+			attach_probe(p->io, now);
+		return;
+	case FO_CURRENT: report_playing(a->node, now - c->began, now); return;
+	case FO_RESUMED:
+		report_resumed(&c->report, a,
+			(int64_t)c->fresh + (c->po ? playout_missing(c->po) : 0), now);
+		return;
+	case FO_FALSE_ALARM: report_false_alarm(&c->report, a, now); return;
+	case FO_GIVE_UP:
+		log_msg(NLOG_ERROR, "%s: no node can be had", c->opt->url);
+		client_finish(c, EX_UNAVAILABLE, "no node");
+		return;
+	case FO_NONE: return;
+	}
+}
+
+/* ---- what attachments report ---- */
+
+static int64_t on_from(void *ctx, int media)
+{
+	struct client *c = ctx;
+	bool holes = false;
+	int64_t from = c->po ? playout_from(c->po, media, &holes) : -1;
+
+	c->holes |= holes;
+	return from;
+}
+
+static void located(struct client *c, struct slice url, ns_t now)
+{
+	char server[ADDR_STRLEN];
+
+	report_transaction(addr_str(&c->anycast, server), now - c->asking.began, url, now);
+	failover_located(c->fo, c->asking.id, url, now);
+	c->asking.id = 0; /* client_work() frees it */
+}
+
+static void on_redirect(void *ctx, int id, struct slice location)
+{
+	struct client *c = ctx;
+	ns_t now = loop_now(c->loop);
+
+	if (id == c->asking.id)
+		located(c, location, now);
+	else
+		failover_redirected(c->fo, id, location, now);
+}
+
+/* The first node's SDP makes the buffer. 0, or -EINVAL: it is not for us. */
+static int prepare(struct client *c, const struct sdp *sdp)
+{
+	uint32_t rate[SDP_MAX_MEDIA];
+	bool any = false;
+
+	for (int i = 0; i < sdp->medias; i++) {
+		rate[i] = sdp->media[i].clock_rate;
+		c->is_ts[i] = slice_ieq(sdp->media[i].encoding, SLICE("MP2T"));
+		any |= c->is_ts[i];
+	}
+	if (c->ts && !any) {
+		log_msg(NLOG_ERROR,
+			"%s: no medium is MPEG-TS (the first is " SLICE_FMT
+			"), so -o has nothing to write: use --rtpdump",
+			c->opt->url, SLICE_ARG(sdp->media[0].encoding));
+		client_finish(c, EX_DATAERR, "no MPEG-TS");
+		return -EINVAL;
+	}
+	c->medias = sdp->medias;
+	c->po = playout_new(c->medias, rate, c->opt->buffer);
+	if (!c->po) {
+		client_finish(c, EX_OSERR, "no memory");
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static bool on_described(void *ctx, int id, struct slice text, const struct sdp *sdp)
+{
+	struct client *c = ctx;
+
+	if (c->over)
+		return false;
+	if (id == c->asking.id) { /* no redirection: the host serves the stream itself */
+		located(c, slice_of(c->opt->url), loop_now(c->loop));
+		return false;
+	}
+	if (!c->po && prepare(c, sdp) < 0)
+		return false;
+	if (sdp->medias != c->medias) {
+		report_error(node_name(c, id), 0, "it has another presentation", loop_now(c->loop));
+		failover_lost(c->fo, id, FO_REFUSED, loop_now(c->loop));
+		return false;
+	}
+	free(c->sdp);
+	c->sdp = strndup(text.p, text.n);
+	c->sdp_len = c->sdp ? text.n : 0;
+	c->distrust = false;
+	return true;
+}
+
+void client_rtt_sample(struct client *c, ns_t t)
+{
+	ns_t d = t - c->srtt;
+
+	if (c->srtt == 0) {
+		c->srtt = t;
+		c->rttvar = t / 2;
+	} else { /* RFC 6298 */
+		c->rttvar += ((d < 0 ? -d : d) - c->rttvar) / 4;
+		c->srtt += d / 8;
+	}
+	ns_t retry = c->srtt + 4 * c->rttvar + 2 * NS_MS;
+	if (c->po)
+		playout_set_retry(c->po, retry < RETRY_MIN   ? RETRY_MIN
+					 : retry > RETRY_MAX ? RETRY_MAX
+							     : retry);
+}
+
+static void on_playing(void *ctx, int id, const struct rtspc_event *ev, bool nearcast)
+{
+	struct client *c = ctx;
+	ns_t now = loop_now(c->loop);
+	struct peer *p = client_peer(c, id);
+
+	if (!p || !c->po)
+		return;
+	report_attached(p->node, now - p->began, now);
+	client_rtt_sample(c, attach_rtt(p->io));
+	for (int i = 0; i < ev->medias && nearcast; i++)
+		if (ev->media[i].first >= 0)
+			playout_begins(c->po, i, (uint16_t)ev->media[i].first);
+	if (!c->dump_source.sa.sa_family)
+		c->dump_source = *attach_source(p->io, 0);
+	if (c->holes || !nearcast)
+		playout_rearm(c->po, now);
+	c->holes = false;
+	failover_attached(c->fo, id, now);
+}
+
+static void on_rtp(void *ctx, int id, int media, const uint8_t *p, size_t n, ns_t now)
+{
+	struct client *c = ctx;
+
+	if (!c->po || media >= c->medias)
+		return;
+	enum playout_seen seen = playout_put(c->po, media, p, n, now);
+	if (seen != PLAYOUT_LIVE && seen != PLAYOUT_RECOVERED)
+		return;
+	if (!c->first_at)
+		c->first_at = now;
+	if (id != failover_current(c->fo) || c->fresh)
+		c->fresh++;
+	failover_packet(c->fo, id, seen == PLAYOUT_LIVE, now);
+}
+
+static void on_ended(void *ctx, int id, const struct rtspc_event *ev)
+{
+	struct client *c = ctx;
+	ns_t now = loop_now(c->loop);
+
+	if (!client_peer(c, id))
+		return;
+	failover_ended(c->fo, id, now);
+	c->ended = true;
+	bool told = false;
+	for (int i = 0; i < ev->medias && i < c->medias && c->po; i++)
+		if (ev->media[i].last >= 0) {
+			playout_ends(c->po, i, (uint16_t)ev->media[i].last, now);
+			told = true;
+		}
+	if (c->po)
+		playout_finish(c->po);
+	if (!told) { /* a plain server, which has nothing more for us */
+		c->tail_done = true;
+		failover_done(c->fo, now);
+	}
+}
+
+static void on_failed(void *ctx, int id, int status, int retry_after, const char *why)
+{
+	struct client *c = ctx;
+	ns_t now = loop_now(c->loop);
+	struct peer *p = client_peer(c, id);
+
+	if (id == c->asking.id) {
+		report_error(c->host, status, why, now);
+		failover_not_located(c->fo, id, retry_after, now);
+		c->asking.id = 0;
+	} else if (p) {
+		report_error(p->node, status, why, now);
+		c->distrust |= status != 0;
+		failover_lost(c->fo, id, status ? FO_REFUSED : FO_CLOSED, now);
+	}
+}
+
+static void on_icmp(void *ctx, int id, int err)
+{
+	struct client *c = ctx;
+
+	log_msg(NLOG_DEBUG, "%s: %s", node_name(c, id), strerror(-err));
+	failover_lost(c->fo, id, FO_ICMP, loop_now(c->loop));
+}
+
+static void on_done(void *ctx)
+{
+	client_work(ctx);
+}
+
+const struct attach_ops client_attach_ops = {.from = on_from,
+	.on_redirect = on_redirect,
+	.on_described = on_described,
+	.on_playing = on_playing,
+	.on_rtp = on_rtp,
+	.on_ended = on_ended,
+	.on_failed = on_failed,
+	.on_icmp = on_icmp,
+	.on_done = on_done,
+	.on_gone = on_gone};

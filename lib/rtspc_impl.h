@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the two halves of the RTSP client's core share: rtspc.c says, rtspc_answer.c listens. */
+#ifndef NEARCAST_RTSPC_IMPL_H
+#define NEARCAST_RTSPC_IMPL_H
+
+#include "lib/rtspc.h"
+#include "lib/sbuf.h"
+#include "lib/text.h"
+
+#define URL_MAX     1024
+#define OUT_MAX     24576
+#define SESSION_MAX 128
+#define EXTRA_MAX   512
+#define REQS_MAX    32
+#define EVENTS_MAX  4
+#define TIMEOUT_DEF 60 /* s, RFC 2326, 12.37 */
+
+enum state { ST_IDLE, ST_DESCRIBING, ST_DESCRIBED, ST_SETUP, ST_PLAYING, ST_CLOSING, ST_OVER };
+enum kind { REQ_NONE, REQ_DESCRIBE, REQ_SETUP, REQ_PLAY, REQ_ALIVE, REQ_TEARDOWN, REQ_STRAY };
+
+struct req {
+	enum kind kind;
+	uint32_t cseq;
+	int media;
+};
+
+struct pending_event {
+	enum rtspc_event_kind kind;
+	struct slice data;
+	uint8_t channel;
+	int status, retry_after;
+};
+
+struct medium {
+	struct rtspc_media_conf conf;
+	struct rtspc_media_info info;
+	char session[SESSION_MAX]; /* as its SETUP was answered; "" before */
+	uint8_t channel[2];        /* interleaved, as the server chose them */
+};
+
+struct rtspc {
+	enum state state;
+	char url[URL_MAX];  /* as requested */
+	char base[URL_MAX]; /* Content-Base, or the URL */
+	bool has_base;
+	struct addr host; /* of the URL, when it is a literal; family 0 otherwise */
+	char agent[64];
+	char extra[EXTRA_MAX]; /* header lines for every request that opens something */
+
+	char *sdp_text;
+	size_t sdp_len;
+	struct sdp sdp;
+	bool foreign_sdp; /* given, not from this node */
+
+	bool nearcast;     /* the peer said so */
+	bool flight;       /* SETUPs and PLAY went out together */
+	bool lost_bet;     /* the flight was refused by a plain server */
+	bool no_parameter; /* GET_PARAMETER is not understood: OPTIONS keeps alive */
+	uint32_t cseq;     /* of the last request */
+	struct req req[REQS_MAX];
+
+	struct medium media[SDP_MAX_MEDIA];
+	int medias;
+	char session[SESSION_MAX];
+	int timeout; /* s */
+	ns_t alive_at;
+
+	char out_mem[OUT_MAX];
+	struct sbuf out;
+	bool out_taken;
+	size_t seen; /* bytes of the message at the front that text_parse has already looked at */
+	char text[URL_MAX + 256];
+	struct pending_event ev[EVENTS_MAX];
+	int evs;
+};
+
+void rtspc_event_push(struct rtspc *c, struct pending_event e);
+/* The attachment is over: RTSPC_FAILED, RTSPC_REDIRECT. */
+void rtspc_fail(struct rtspc *c, int status, int retry_after, struct slice why);
+void rtspc_redirect(struct rtspc *c, struct slice location);
+/* Where requests and answers are written; what has been fetched is let go of first. */
+struct sbuf *rtspc_output(struct rtspc *c);
+void rtspc_output_end(struct rtspc *c);
+/* Copies and parses an SDP. 0 or negative errno. */
+int rtspc_sdp_take(struct rtspc *c, struct slice text);
+/* One request at a time: the next SETUP that lacks, or PLAY. */
+void rtspc_step(struct rtspc *c);
+void rtspc_settle_lost_bet(struct rtspc *c);
+ns_t rtspc_alive_next(const struct rtspc *c, ns_t now);
+
+#endif
