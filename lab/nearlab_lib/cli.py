@@ -325,6 +325,8 @@ def print_status(status):
     for link in status["links"]:
         traits = [f"{link[k]:g} {unit}" for k, unit in
                   (("delay", "ms"), ("loss", "% loss"), ("bw", "Mbit/s")) if link[k]]
+        if not link["alive"]:
+            traits.append("DEAD: its process has ended (nearlab heal)")
         if traits:
             print(f"  {'-'.join(link['ends']):<24} {', '.join(traits)}")
     if status["serving"]:
@@ -437,8 +439,10 @@ def prepare_run(arguments):
     """What run and demo share: (topology, scenario, topology's and scenario's params, seed, dir)"""
     library = Library()
     topology = library.topology(arguments.topology)
-    name = arguments.scenario or topology.scenarios(library)[0]
-    scenario = library.scenario(name)
+    made = topology.scenarios(library)
+    if not arguments.scenario and not made:
+        raise LibraryError(f"no scenario is made for {topology.name}: name one")
+    scenario = library.scenario(arguments.scenario or made[0])
     scenario.check_topology(topology)
     params = given_parameters(arguments)
     mine = {k: v for k, v in params.items() if k in topology.params}
@@ -510,4 +514,5 @@ def do_soak(arguments):
     """soak"""
     from . import soak  # pylint: disable=import-outside-toplevel
     report = os.path.abspath(arguments.report or default_report("soak"))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     return soak.run(arguments, report)

@@ -201,4 +201,9 @@ class Faults:
             kind, target, undo = self.broken.pop()
             undo()
             healed.append({"kind": kind, "target": target})
+        for link in self.net.links:
+            if not link.alive():
+                link.mend()
+                ends = f"{link.intf1.node.name}-{link.intf2.node.name}"
+                healed.append({"kind": "dead wire", "target": ends})
         return healed

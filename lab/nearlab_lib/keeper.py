@@ -247,7 +247,8 @@ class Keeper:
             }
         links = [{"ends": [link.intf1.node.name, link.intf2.node.name],
                   "interfaces": [link.intf1.name, link.intf2.name],
-                  "delay": link.delay, "loss": link.loss, "bw": link.bw} for link in self.net.links]
+                  "delay": link.delay, "loss": link.loss, "bw": link.bw,
+                  "alive": link.alive()} for link in self.net.links]
         return {**head, "state": "running a scenario" if self.busy() else "ready",
                 "nodes": nodes, "links": links,
                 "emulation": "netem" if kernel_has_netem() else "wirefilter",

@@ -127,10 +127,23 @@ class Wire(Link):
             spec += f" rate {self.bw:g}mbit" if self.bw else ""
             intf.cmd(f"tc qdisc add dev {intf.name} root netem limit 10000 {spec}")
 
-    def stop(self):
+    def alive(self):
+        """Whether its processes run (of those without any: always)."""
+        return all(process.poll() is None for process in self.processes)
+
+    def _unplug(self):
         for process in self.processes:
             process.kill()
             process.wait()
+        self.processes = []
+
+    def mend(self):
+        """Starts the processes anew of which one has died: the others end with it."""
+        self._unplug()
+        self._plug()
+
+    def stop(self):
+        self._unplug()
         super().stop()
 
 

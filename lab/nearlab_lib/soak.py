@@ -91,7 +91,7 @@ def run(arguments, folder):
 
     begun = time.time()
     if arguments.jobs > 1:
-        threads = [threading.Thread(target=serve, args=(loss,)) for loss in LOSSES]
+        threads = [threading.Thread(target=serve, args=(loss,), daemon=True) for loss in LOSSES]
         for thread in threads:
             thread.start()
         for thread in threads:

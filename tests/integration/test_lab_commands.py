@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 from conftest import SOURCE, wait_until
-from lab_tools import NEARLAB, in_node, nearlab
+from lab_tools import NEARLAB, descendants, in_node, nearlab
 
 
 @pytest.fixture(scope="module")
@@ -178,6 +178,29 @@ def test_names_of_running_labs_are_taken(lab):
     assert done.returncode == 1
     assert "already running" in done.stderr
     assert os.path.exists(f"/run/nearlab/{lab}/control")
+
+
+def test_a_dead_wire_is_seen_and_mended(lab):
+    def wires():
+        lines = descendants(int(nearlab_status()["pid"]))
+        return [pid for pid, line in lines.items() if line == "wirefilter -d 5"]
+
+    def nearlab_status():
+        return json.loads(nearlab("status", "--name", lab, "--json").stdout)
+
+    def dead():
+        return [link["ends"] for link in nearlab_status()["links"] if not link["alive"]]
+
+    assert not dead()
+    if nearlab_status()["emulation"] == "netem":  # by the kernel: there is nothing that could die
+        assert not wires()
+        return
+    os.kill(wires()[0], signal.SIGKILL)
+    wait_until(lambda: dead() == [["acc", "c802"]], "the wire is seen to be dead")
+    assert "dead wire acc-c802" in nearlab("heal", "--name", lab).stdout
+    assert not dead()
+    wait_until(lambda: in_node(lab, "c802", "ping", "-c1", "-W1", "10.8.0.8",
+                               check=False).returncode == 0, "the client is back", 20)
 
 
 BURSTS = '''

@@ -61,6 +61,24 @@ def probe(file):
     return {s["codec_name"]: int(s["nb_read_packets"]) for s in json.loads(out.stdout)["streams"]}
 
 
+def test_a_fault_without_a_target_hits_the_node_that_serves(lab):
+    """And an unmodified player ends with its node: what client-failover is for."""
+    with subprocess.Popen(
+        [NEARLAB, "exec", "--name", lab, "c802", "--", "ffmpeg", "-nostdin", "-loglevel", "error",
+         "-rtsp_transport", "tcp", "-i", URL, "-f", "null", "-"], stdin=subprocess.DEVNULL
+    ) as player:
+        def serving():
+            return json.loads(nearlab("status", "--name", lab, "--json").stdout)["serving"]
+
+        node = wait_until(serving, "a node serves the player", 20)
+        assert len(node) == 1 and node[0] in ("sn806", "sn810")
+        assert nearlab("fault", "--name", lab, "kill-sn").stdout == f"kill {node[0]}\n"
+        player.wait(20)
+    nearlab("heal", "--name", lab)
+    in_node(lab, "c802", "curl", "-s", "-m2", "--retry", "20", "--retry-delay", "1",
+            "--retry-connrefused", "http://10.1.18.27/")
+
+
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
 def test_ffmpeg_plays_through_the_redirection(lab, transport, tmp_path):
     out = tmp_path / "out.mkv"
