@@ -38,15 +38,18 @@ static bool pick_channels(struct rtsp_conn *c, struct rtsp_transport *t, const s
 static bool set_udp(struct request *q, struct session *s, int i, struct rtsp_transport *t)
 {
 	struct receiver *v = &s->m[i].rx;
+	struct addr rtp = q->c->peer, rtcp = q->c->peer;
 
 	if (!t->has_client_port)
 		return false;
-	v->tcp = false;
-	v->rtp = v->rtcp = q->c->peer;
-	addr_set_port(&v->rtp, t->client_port[0]);
-	addr_set_port(&v->rtcp, t->client_port[1]);
-	if (!session_set_peers(&q->r->sessions, s, i, v->rtp, v->rtcp))
+	addr_set_port(&rtp, t->client_port[0]);
+	addr_set_port(&rtcp, t->client_port[1]);
+	/* What is another session's is not taken, and what this one had is kept then. */
+	if (!session_set_peers(&q->r->sessions, s, i, rtp, rtcp))
 		return false;
+	v->tcp = false;
+	v->rtp = rtp;
+	v->rtcp = rtcp;
 	t->has_server_port = true;
 	t->server_port[0] = q->r->conf.rtp_port;
 	t->server_port[1] = (uint16_t)(q->r->conf.rtp_port + 1);
@@ -69,7 +72,9 @@ int rtsp_set_transport(struct request *q, struct session *s, int i, struct rtsp_
 	if (t->multicast)
 		return 461;
 	if (t->tcp) {
-		if (!pick_channels(q->c, t, v))
+		/* Frames go over the connection that the session belongs to and ends with: a
+		 * session of another connection would outlive this one. */
+		if (s->conn != q->c || !pick_channels(q->c, t, v))
 			return 461;
 		session_clear_peers(&q->r->sessions, s, i);
 		t->has_client_port = false;

@@ -113,12 +113,21 @@ static void put_peer(struct sessions *t, struct session *s, int medium, int whic
 	t->by_addr[b] = p;
 }
 
+/* Whether another session, or another medium of this one, has the address. */
+static bool taken(const struct sessions *t, const struct session *s, int medium,
+	const struct addr *a, bool rtcp)
+{
+	const struct peer *p = sessions_peer(t, a, rtcp);
+
+	return p && (p->session != s || p->medium != medium);
+}
+
 bool session_set_peers(
 	struct sessions *t, struct session *s, int medium, struct addr rtp, struct addr rtcp)
 {
-	session_clear_peers(t, s, medium);
-	if (sessions_peer(t, &rtp, false) || sessions_peer(t, &rtcp, true))
+	if (taken(t, s, medium, &rtp, false) || taken(t, s, medium, &rtcp, true))
 		return false;
+	session_clear_peers(t, s, medium);
 	put_peer(t, s, medium, 0, rtp);
 	put_peer(t, s, medium, 1, rtcp);
 	return true;

@@ -86,7 +86,8 @@ struct session *session_new(struct sessions *t, uint64_t id, bool publisher, ns_
 void session_free(struct sessions *t, struct session *s);
 struct session *sessions_find(const struct sessions *t, struct slice id_text);
 
-/* Its packets of that medium come from these. False: another session has one of the addresses. */
+/* Its packets of that medium come from these. False: another session has one of the addresses,
+ * and nothing has changed. */
 bool session_set_peers(
 	struct sessions *t, struct session *s, int medium, struct addr rtp, struct addr rtcp);
 void session_clear_peers(struct sessions *t, struct session *s, int medium);

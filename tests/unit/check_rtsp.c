@@ -355,6 +355,55 @@ START_TEST(test_a_session_is_only_its_hosts)
 }
 END_TEST
 
+/* "SETUP U" of the session `id` over a connection, with a transport. */
+static int set_up_on(struct rtsp_conn *c, const char *id, const char *transport)
+{
+	char request[512];
+
+	snprintf(request, sizeof(request), "SETUP " U " RTSP/1.0\r\nCSeq: 1\r\n%s%s\r\n", id,
+		transport);
+	return ask_on(c, request);
+}
+
+/* Its frames would go to that connection after it is gone. */
+START_TEST(test_a_session_is_not_moved_to_another_connection)
+{
+	struct rtsp_conn second = {.shell = &second};
+	char id[64];
+
+	publish(SDP1, "/news");
+	second.peer = conn.peer;
+	addr_set_port(&second.peer, 6666);
+	conn.shell = &conn;
+	ck_assert_int_eq(ask("SETUP", U, TCP("0-1")), 200);
+	snprintf(id, sizeof(id), "%s", session());
+	ck_assert_int_eq(set_up_on(&second, id, TCP("0-1")), 461);
+	ck_assert_ptr_eq(conn.first->m[0].rx.conn, &conn);
+	ck_assert_ptr_null(second.first);
+	ck_assert_int_eq(set_up_on(&second, id, UDP("5000-5001")), 200);
+}
+END_TEST
+
+START_TEST(test_a_setup_that_is_refused_leaves_the_receiver_as_it_was)
+{
+	static struct rtsp_conn second; /* its session outlives this function */
+	char id[64];
+
+	publish(SDP1, "/news");
+	second.peer = conn.peer;
+	ck_assert_int_eq(set_up_on(&second, "", UDP("6000-6001")), 200);
+	ck_assert_int_eq(ask("SETUP", U, UDP("5000-5001")), 200);
+	snprintf(id, sizeof(id), "%s", session());
+	ck_assert_int_eq(set_up_on(&conn, id, UDP("6000-6001")), 461);
+	ck_assert_int_eq(set_up_on(&conn, id, UDP("5000-6001")), 461);
+	ck_assert_int_eq(addr_port(&conn.first->m[0].rx.rtp), 5000);
+	ck_assert_int_eq(addr_port(&conn.first->m[0].rx.rtcp), 5001);
+	ck_assert_ptr_eq(sessions_peer(&rtsp.sessions, &conn.first->m[0].rx.rtp, false)->session,
+		conn.first);
+	ck_assert_int_eq(set_up_on(&conn, id, UDP("5000-5003")), 200);
+}
+END_TEST
+
 START_TEST(test_a_session_stays_with_its_presentation)
 {
 	char headers[256];
@@ -683,6 +732,8 @@ static void add_tests(TCase *t)
 	tcase_add_test(t, test_play_pause_play_teardown);
 	tcase_add_test(t, test_play_that_cannot_be);
 	tcase_add_test(t, test_a_session_is_only_its_hosts);
+	tcase_add_test(t, test_a_session_is_not_moved_to_another_connection);
+	tcase_add_test(t, test_a_setup_that_is_refused_leaves_the_receiver_as_it_was);
 	tcase_add_test(t, test_a_session_stays_with_its_presentation);
 	tcase_add_test(t, test_one_flight_without_a_session_id);
 	tcase_add_test(t, test_play_from_a_number_tells_where_it_begins);
