@@ -57,28 +57,6 @@ static bool try_next(struct upstream *u, ns_t now)
 	return true;
 }
 
-static void new_round(struct upstream *u, int first, ns_t now)
-{
-	u->tried = 0;
-	u->status = 0;
-	u->first = first % u->nodes->n;
-	try_next(u, now);
-}
-
-void upstream_init(struct upstream *u, const struct upstream_nodes *nodes, ns_t now)
-{
-	*u = (struct upstream){.nodes = nodes,
-		.active = -1,
-		.trial = -1,
-		.trial_until = NS_NEVER,
-		.retry_at = NS_NEVER,
-		.seek_until = now + UPSTREAM_SEEK,
-		.backoff = BACKOFF_MIN,
-		.doubt = DOUBT_MIN,
-		.gap_window = now};
-	new_round(u, 0, now);
-}
-
 static void give_up(struct upstream *u, enum upstream_do what, int status)
 {
 	if (u->over)
@@ -104,6 +82,30 @@ static void round_over(struct upstream *u, ns_t now)
 		u->retry_at = now + u->backoff;
 		u->backoff = u->backoff * 2 > BACKOFF_MAX ? BACKOFF_MAX : u->backoff * 2;
 	}
+}
+
+/* A reload may have left no node at all: that is a round that ends as it begins. */
+static void new_round(struct upstream *u, int first, ns_t now)
+{
+	u->tried = 0;
+	u->status = 0;
+	u->first = u->nodes->n ? first % u->nodes->n : 0;
+	if (!try_next(u, now))
+		round_over(u, now);
+}
+
+void upstream_init(struct upstream *u, const struct upstream_nodes *nodes, ns_t now)
+{
+	*u = (struct upstream){.nodes = nodes,
+		.active = -1,
+		.trial = -1,
+		.trial_until = NS_NEVER,
+		.retry_at = NS_NEVER,
+		.seek_until = now + UPSTREAM_SEEK,
+		.backoff = BACKOFF_MIN,
+		.doubt = DOUBT_MIN,
+		.gap_window = now};
+	new_round(u, 0, now);
 }
 
 void upstream_want(struct upstream *u, ns_t now)

@@ -310,6 +310,19 @@ START_TEST(test_the_only_node_is_tried_again)
 }
 END_TEST
 
+/* A reload took them out of the configuration. */
+START_TEST(test_when_all_nodes_have_gone_it_is_over_after_a_time)
+{
+	ns_t took;
+
+	go_live();
+	nodes.n = 0;
+	ck_assert_int_eq(refuse_all(0, &took), 0);
+	ck_assert_int_ge(took, UPSTREAM_LOST);
+	ck_assert_int_le(took, 2 * UPSTREAM_LOST);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *t = tcase_create("upstream");
@@ -333,6 +346,7 @@ int main(void)
 	tcase_add_test(t, test_it_is_over_when_all_say_that_it_is_gone);
 	tcase_add_test(t, test_it_is_over_when_nobody_can_be_reached_for_long);
 	tcase_add_test(t, test_the_only_node_is_tried_again);
+	tcase_add_test(t, test_when_all_nodes_have_gone_it_is_over_after_a_time);
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);
 	srunner_free(runner);
