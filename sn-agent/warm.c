@@ -11,7 +11,7 @@
 #define PING_EVERY  (2 * NS_S)
 #define PING_ANSWER (1 * NS_S)
 #define RETRY_MIN   (200 * NS_MS)
-#define RETRY_MAX   (5 * NS_S)
+#define RETRY_MAX   (1 * NS_S) /* soon after it can be reached again it is used */
 #define MAX_IN      (128 * 1024)
 #define MAX_OUT     (128 * 1024)
 
