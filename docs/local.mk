@@ -31,6 +31,6 @@ nobase_dist_doc_DATA = \
 	docs/timeline.png
 
 # What test_docs.py compares the manual with.
-check_PROGRAMS += tests/integration/print_options
-tests_integration_print_options_SOURCES = tests/integration/print_options.c
-tests_integration_print_options_LDADD = arn/libarn.a sn-agent/libsnagent.a $(nearcast_libs)
+check_PROGRAMS += tests/unit/print_options
+tests_unit_print_options_SOURCES = tests/unit/print_options.c
+tests_unit_print_options_LDADD = arn/libarn.a sn-agent/libsnagent.a $(nearcast_libs)

@@ -71,7 +71,7 @@ Option = collections.namedtuple("Option", "type least most default")
 
 def options_of_tables():
     """{(daemon, section, name): Option}, as the daemons know them."""
-    done = run(BUILD / "tests" / "integration" / "print_options")
+    done = run(BUILD / "tests" / "unit" / "print_options")
     assert done.returncode == 0, done.stderr
     found = {}
     for line in done.stdout.splitlines():

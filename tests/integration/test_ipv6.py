@@ -327,7 +327,7 @@ def test_nacks_are_answered_from_the_ring_and_from_the_upstream(loopback, progra
 def test_unmodified_publisher_and_players_follow_the_redirection(site, tmp_path):
     mp4 = tmp_path / "v.mp4"
     make = (
-        "ffmpeg -v error -f lavfi -i testsrc2=size=160x90:rate=25:duration=3 -f lavfi -i "
+        "ffmpeg -v error -f lavfi -i testsrc2=size=320x180:rate=25:duration=3 -f lavfi -i "
         f"sine=frequency=440:duration=3 -c:v libx264 -preset ultrafast -g 25 -c:a aac -y {mp4}"
     )
     subprocess.run(make.split(), check=True, timeout=60)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the daemons' tables say of their configuration, for test_docs.py to compare with the manual:
- * a line for each option, "DAEMON SECTION NAME TYPE MIN MAX DEFAULT", separated by tabs. The
- * section of the top level is empty; a default that is missing (the option is required) is "!".
+ * What the daemons' tables say of their configuration, for test_docs.py (tests/integration) to
+ * compare with the manual: a line for each option, "DAEMON SECTION NAME TYPE MIN MAX DEFAULT",
+ * separated by tabs. The section of the top level is empty; a default that is missing (the option
+ * is required) is "!".
  */
 #include <inttypes.h>
 #include <stdio.h>
