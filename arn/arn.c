@@ -6,13 +6,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "arn/deadman.h"
 #include "lib/event.h"
 #include "lib/log.h"
+
+#define DESCRIPTORS 64 /* besides those of connections */
 
 /* ---- the guardian's line ---- */
 
@@ -150,7 +151,7 @@ static struct arn_listener_conf listener_conf_of(const struct arn_conf *c)
 		.port = {[TEXT_HTTP] = (uint16_t)c->http.port,
 			[TEXT_RTSP] = (uint16_t)c->rtsp.port},
 		.block = c->anycast.block,
-		.connections = c->limits.connections,
+		.connections = daemon_connections(c->limits.connections, DESCRIPTORS),
 		.request_timeout = c->limits.request_timeout,
 		.idle_timeout = c->limits.idle_timeout,
 	};
@@ -232,26 +233,6 @@ static void load_own(struct arn *a, const struct arn_conf *inherited)
 }
 
 /* ---- life ---- */
-
-/* Descriptors for all connections that the limits allow, and some. */
-static void raise_descriptor_limit(const struct arn_conf *c)
-{
-	rlim_t want = (rlim_t)c->limits.connections + 64;
-	struct rlimit r;
-
-	if (getrlimit(RLIMIT_NOFILE, &r) < 0 || r.rlim_cur >= want)
-		return;
-	r.rlim_cur = want;
-	if (r.rlim_max < want)
-		r.rlim_max = want;
-	if (setrlimit(RLIMIT_NOFILE, &r) < 0) {
-		getrlimit(RLIMIT_NOFILE, &r);
-		r.rlim_cur = r.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &r);
-		log_msg(NLOG_WARN, "only %llu descriptors for %lld connections",
-			(unsigned long long)r.rlim_cur, (long long)c->limits.connections);
-	}
-}
 
 static int open_discovery(struct arn *a)
 {
@@ -347,7 +328,6 @@ int arn_work(
 
 	load_own(&a, conf);
 	log_open(a.conf.name, (enum log_level)a.conf.log_level);
-	raise_descriptor_limit(&a.conf);
 	/* Later than the guardian's patience: it shall have the word on why the worker died. */
 	if (deadman_init(&deadman, a.conf.anycast.hang_bound * 3 / 2) < 0)
 		return EX_OSERR;

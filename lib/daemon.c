@@ -11,6 +11,9 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
+
+#include "lib/log.h"
 
 static void usage(const struct daemon *d, FILE *to)
 {
@@ -84,4 +87,31 @@ int daemon_start(const struct daemon *d, int argc, char **argv, void *conf, cons
 	}
 	signal(SIGPIPE, SIG_IGN);
 	return -1;
+}
+
+int64_t daemon_connections(int64_t connections, int64_t others)
+{
+	rlim_t want = (rlim_t)connections + (rlim_t)others;
+	struct rlimit r, more;
+	int64_t room;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) < 0)
+		return connections;
+	if (r.rlim_cur < want) {
+		more = (struct rlimit){want, r.rlim_max < want ? want : r.rlim_max};
+		if (setrlimit(RLIMIT_NOFILE, &more) < 0) {
+			more = (struct rlimit){r.rlim_max, r.rlim_max};
+			setrlimit(RLIMIT_NOFILE, &more);
+		}
+		if (getrlimit(RLIMIT_NOFILE, &r) < 0 || r.rlim_cur >= want)
+			return connections;
+		/* With few descriptors, half of them: who listens has to have some to accept with.
+		 */
+		room = (int64_t)r.rlim_cur > 2 * others ? (int64_t)r.rlim_cur - others
+		                                        : (int64_t)(r.rlim_cur + 1) / 2;
+		log_msg(NLOG_WARN, "%lld descriptors are allowed: %lld connections, not %lld",
+			(long long)r.rlim_cur, (long long)room, (long long)connections);
+		return room > 0 ? room : 1;
+	}
+	return connections;
 }

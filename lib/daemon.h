@@ -35,4 +35,9 @@ int daemon_start(const struct daemon *d, int argc, char **argv, void *conf, cons
  * *conf needs no conf_free. */
 int daemon_load(const struct daemon *d, const char *path, void *conf, struct conf_errors *e);
 
+/* Raises the process's limit of descriptors so that it has room for so many connections and for
+ * `others` besides. Returns how many connections there is room for: at least 1, and fewer than
+ * asked for when the system allows no more, which is logged. */
+int64_t daemon_connections(int64_t connections, int64_t others);
+
 #endif

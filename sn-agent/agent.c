@@ -16,6 +16,7 @@
 #include "lib/udp.h"
 
 #define RING_BYTES (64 * 1024 * 1024) /* of one medium: 10 s of 50 Mbit/s */
+#define SOCKETS    1024               /* besides those of clients: upstreams', one for each port */
 #define DAD        (5 * NS_S)         /* one or two seconds with the system's defaults */
 
 static uint64_t unguessable(void)
@@ -47,7 +48,8 @@ static struct rtsp_conf rtsp_conf_of(const struct agent *a)
 
 static struct server_conf server_conf_of(const struct sn_conf *c)
 {
-	return (struct server_conf){.connections = c->limits.connections,
+	return (struct server_conf){
+		.connections = daemon_connections(c->limits.connections, SOCKETS),
 		.request_timeout = c->limits.request_timeout,
 		.idle_timeout = c->limits.idle_timeout};
 }

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 struct conf {
@@ -213,6 +214,33 @@ START_TEST(test_reload_that_fails_leaves_nothing_to_free)
 }
 END_TEST
 
+START_TEST(test_limit_of_descriptors_is_raised_for_connections)
+{
+	struct rlimit r;
+
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &r), 0);
+	r.rlim_cur = 40;
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &r), 0);
+	ck_assert_int_eq(daemon_connections(60, 20), 60);
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &r), 0);
+	ck_assert_uint_eq(r.rlim_cur, 80);
+}
+END_TEST
+
+/* More than fs.nr_open, which not even root may have. */
+START_TEST(test_no_more_connections_than_descriptors)
+{
+	const int64_t many = INT64_C(1) << 40;
+	struct rlimit r;
+
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &r), 0);
+	ck_assert_int_eq(daemon_connections(many, 20), (int64_t)r.rlim_max - 20);
+	ck_assert_int_eq(daemon_connections(many, many), (int64_t)(r.rlim_max + 1) / 2);
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &r), 0);
+	ck_assert_uint_eq(r.rlim_cur, r.rlim_max);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("daemon");
@@ -230,6 +258,8 @@ int main(void)
 	tcase_add_test(t, test_help_and_version);
 	tcase_add_test(t, test_default_path_needs_no_option);
 	tcase_add_test(t, test_reload_that_fails_leaves_nothing_to_free);
+	tcase_add_test(t, test_limit_of_descriptors_is_raised_for_connections);
+	tcase_add_test(t, test_no_more_connections_than_descriptors);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);
 	srunner_run_all(r, CK_ENV);
