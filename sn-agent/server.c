@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 #include <unistd.h>
 
 #include "lib/log.h"
@@ -32,8 +33,9 @@ struct conn {
 	bool finished; /* the last answer is out: no more input */
 	int busy;      /* its bytes are being worked on */
 	bool dead;     /* freed meanwhile */
-	struct conn *next, **prev;
+	TAILQ_ENTRY(conn) entry;
 };
+TAILQ_HEAD(conn_list, conn);
 
 struct server {
 	struct loop *loop;
@@ -43,10 +45,10 @@ struct server {
 	struct relay *relay;
 	const struct server_ops *ops;
 	void *arg;
-	struct conn *first;
+	struct conn_list list; /* by their last request, the oldest first */
 	int conns;
 	struct server_counters count;
-	struct log_limit bad;
+	struct log_limit bad, full;
 	char reply[RTSP_REPLY_MAX];
 	uint8_t frames[FRAMES_MAX];
 };
@@ -73,9 +75,7 @@ static void conn_free(struct conn *c, const char *reason)
 	c->waits = NULL;
 	stream_free(c->stream);
 	c->stream = NULL;
-	*c->prev = c->next;
-	if (c->next)
-		c->next->prev = c->prev;
+	TAILQ_REMOVE(&sv->list, c, entry);
 	sv->conns--;
 	if (c->busy == 0)
 		destroy(c);
@@ -159,6 +159,8 @@ static bool request(struct conn *c, const struct text_msg *m, ns_t now)
 		return request(c, m, now);
 	}
 	c->last = now;
+	TAILQ_REMOVE(&sv->list, c, entry);
+	TAILQ_INSERT_TAIL(&sv->list, c, entry);
 	if (!send_reply(c, &r))
 		return false;
 	act(c, &r);
@@ -310,12 +312,32 @@ static void on_close(void *arg, int err)
 
 static const struct stream_ops stream_ops = {NULL, on_data, on_close};
 
+/* When all places are taken, a new connection gets the place of the one that has been of no use
+ * for longest: it has no session, and its last request is the oldest. False: all are of use. */
+static bool make_room(struct server *sv)
+{
+	struct conn *c;
+
+	if (sv->conns < sv->conf.connections)
+		return true;
+	log_limited(&sv->full, NLOG_WARN, "all %d connections are taken", sv->conns);
+	TAILQ_FOREACH(c, &sv->list, entry)
+	{
+		if (c->rtsp.first || c->waits)
+			continue;
+		sv->count.evicted++;
+		conn_free(c, "evicted");
+		return true;
+	}
+	return false;
+}
+
 static void on_accept(void *arg, int fd, const struct addr *peer)
 {
 	struct server *sv = arg;
 	struct conn *c;
 
-	if (sv->conns >= sv->conf.connections || !(c = calloc(1, sizeof(*c)))) {
+	if (!make_room(sv) || !(c = calloc(1, sizeof(*c)))) {
 		sv->count.refused++;
 		close(fd);
 		return;
@@ -333,11 +355,7 @@ static void on_accept(void *arg, int fd, const struct addr *peer)
 	}
 	sv->count.accepted++;
 	sv->conns++;
-	c->next = sv->first;
-	c->prev = &sv->first;
-	if (c->next)
-		c->next->prev = &c->next;
-	sv->first = c;
+	TAILQ_INSERT_TAIL(&sv->list, c, entry);
 }
 
 /* ---- the server ---- */
@@ -357,7 +375,8 @@ struct server *server_new(struct loop *l, const struct addr *at, const struct se
 	sv->relay = relay;
 	sv->ops = ops;
 	sv->arg = arg;
-	sv->bad = (struct log_limit)LOG_LIMIT_INIT;
+	sv->bad = sv->full = (struct log_limit)LOG_LIMIT_INIT;
+	TAILQ_INIT(&sv->list);
 	sv->listener = listener_new(l, at, 1024, on_accept, sv, err);
 	if (!sv->listener) {
 		free(sv);
@@ -371,8 +390,8 @@ void server_free(struct server *sv)
 	if (!sv)
 		return;
 	server_stop_listening(sv);
-	while (sv->first)
-		conn_free(sv->first, "shutdown");
+	while (TAILQ_FIRST(&sv->list))
+		conn_free(TAILQ_FIRST(&sv->list), "shutdown");
 	free(sv);
 }
 
@@ -404,7 +423,10 @@ void server_settled(struct server *sv, struct channel *ch)
 	/* What is answered may free connections: the walk begins anew after each. */
 	while (again) {
 		again = false;
-		for (struct conn *c = sv->first; c; c = c->next) {
+		struct conn *c;
+
+		TAILQ_FOREACH(c, &sv->list, entry)
+		{
 			if (c->waits != ch)
 				continue;
 			ch->users--;
@@ -496,8 +518,8 @@ void server_tick(struct server *sv, ns_t now)
 {
 	struct conn *c, *next;
 
-	for (c = sv->first; c; c = next) {
-		next = c->next;
+	for (c = TAILQ_FIRST(&sv->list); c; c = next) {
+		next = TAILQ_NEXT(c, entry);
 		tick_conn(c, now);
 	}
 }

@@ -17,7 +17,7 @@
 struct server;
 
 struct server_conf {
-	int64_t connections;  /* at one time */
+	int64_t connections;  /* at one time; a new one gets the place of one without a session */
 	ns_t request_timeout; /* from a request's first byte to its last */
 	ns_t idle_timeout;    /* a connection without session and without request */
 };
@@ -32,7 +32,7 @@ struct server_ops {
 };
 
 struct server_counters {
-	uint64_t accepted, refused, bad, timeouts, overflows;
+	uint64_t accepted, refused, evicted, bad, timeouts, overflows;
 };
 
 /* *err says why it returned NULL. rtsp and relay are borrowed. */

@@ -277,6 +277,7 @@ int agent_fill_metrics(struct agent *a)
 		COUNTER("refused_loop_total", "answered 482", &a->rtsp.refused_loop),
 		COUNTER("connections_total", "RTSP connections ever", &sv->accepted),
 		COUNTER("connections_refused_total", "over the limit", &sv->refused),
+		COUNTER("evicted_total", "connections closed to make room", &sv->evicted),
 		COUNTER("bad_requests_total", "no RTSP, or too long", &sv->bad),
 		COUNTER("request_timeouts_total", "slow or idle connections", &sv->timeouts),
 		COUNTER("overflows_total", "connections that overran a buffer", &sv->overflows),

@@ -625,9 +625,25 @@ def test_a_slow_loris_is_let_go(node):
 def test_connections_are_limited(node):
     sn = node(11, options="limits { connections = 4 }\n")
     wait_until(lambda: sn.ask("show status")["connections"] == 0, "the node's own check is over")
-    many = [Rtsp(sn.host) for _ in range(8)]
-    wait_until(lambda: sum(r.is_closed() for r in many) >= 4, "those over the limit are closed")
-    assert counters(sn)["connections_refused_total"] >= 4
+    _pub = Publisher(sn.host)
+    player = Player(sn.host).play()
+    many = [Rtsp(sn.host) for _ in range(20)]
+    wait_until(lambda: sum(r.is_closed() for r in many) >= 18, "the oldest gave way")
+    assert counters(sn)["evicted_total"] >= 18
+    assert Rtsp(sn.host).ask("OPTIONS", "*").status == 200
+    assert not player.rtsp.is_closed()
+
+
+def test_connections_with_sessions_keep_their_places(node):
+    sn = node(11, options="limits { connections = 4 }\n")
+    pub = Publisher(sn.host)
+    players = [Player(sn.host).play() for _ in range(3)]
+    late = Rtsp(sn.host)
+    wait_until(late.is_closed, "the one over the limit is closed")
+    assert counters(sn)["connections_refused_total"] >= 1
+    numbers = pub.send(10)
+    for player in players:
+        player.wait(numbers)
 
 
 def test_only_publishers_of_the_given_blocks_may_announce(node, here, program, tmp_path):
