@@ -50,19 +50,18 @@ static char *join(char **word, int n)
 static int ask(const char *socket, const char *line, struct js **body)
 {
 	const char *const named[] = {socket, NULL}, *const *at = socket ? named : default_sockets;
-	char err[160];
-	int code;
+	char err[2][160]; /* as many as there are defaults */
+	int code, n = 0;
 
-	for (;; at++) {
-		code = ctl_call(*at, line, body, err);
+	do {
+		code = ctl_call(at[n], line, body, err[n]);
 		if (code >= 0)
 			return code;
+		n++;
 		/* Only one that nobody serves is passed over; an answer that fails is final. */
-		if (at[1] == NULL || (code != -ENOENT && code != -ECONNREFUSED))
-			break;
-		fprintf(stderr, "nearctl: %s\n", err);
-	}
-	fprintf(stderr, "nearctl: %s\n", err);
+	} while (at[n] && (code == -ENOENT || code == -ECONNREFUSED));
+	for (int i = 0; i < n; i++)
+		fprintf(stderr, "nearctl: %s\n", err[i]);
 	return code;
 }
 

@@ -25,17 +25,6 @@ static bool is_plain(const struct js *v)
 	return !js_is_object(v) && !js_is_array(v);
 }
 
-static bool is_list_of_plain(const struct js *v)
-{
-	if (!js_is_array(v))
-		return false;
-	for (size_t i = 0; i < js_len(v); i++) {
-		if (!is_plain(js_at(v, i)))
-			return false;
-	}
-	return js_len(v) > 0;
-}
-
 static bool is_list_of_objects(const struct js *v)
 {
 	if (!js_is_array(v) || js_len(v) == 0)
@@ -69,25 +58,52 @@ static void finish_text(struct text *t)
 	}
 }
 
-/* A value in one line: a scalar, "a, b" for a list of scalars, else its JSON. */
+static void add(struct text *t, size_t *at, const char *s)
+{
+	size_t n = strnlen(s, sizeof(t->s) - 1 - *at);
+
+	memcpy(t->s + *at, s, n);
+	*at += n;
+	t->s[*at] = '\0';
+}
+
+/* A value in one line: a scalar; "a, b" for a list; "x 1, y 2" for an object; "x 1; x 2" for a list
+ * of them. What is nested deeper than an answer of ours is left as JSON. */
+static void inline_value(const struct js *v, int depth, struct text *t, size_t *at)
+{
+	const struct js *member;
+	struct text item;
+	const char *key;
+	void *it = NULL;
+	size_t before = *at;
+
+	if (is_plain(v) || depth > 2) {
+		add(t, at, js_text(v, item.s, sizeof(item.s)));
+	} else if (js_is_array(v)) {
+		for (size_t i = 0; i < js_len(v); i++) {
+			if (i)
+				add(t, at, is_plain(js_at(v, i)) ? ", " : "; ");
+			inline_value(js_at(v, i), depth + 1, t, at);
+		}
+	} else {
+		while ((key = js_each(v, &it, &member))) {
+			if (*at != before)
+				add(t, at, ", ");
+			add(t, at, key);
+			add(t, at, " ");
+			inline_value(member, depth + 1, t, at);
+		}
+	}
+	if (*at == before)
+		add(t, at, "-");
+}
+
 static void cell(const struct js *v, struct text *t)
 {
 	size_t at = 0;
 
-	if (is_list_of_plain(v)) {
-		t->s[0] = '\0';
-		for (size_t i = 0; i < js_len(v) && at + 1 < sizeof(t->s); i++) {
-			struct text item;
-
-			js_text(js_at(v, i), item.s, sizeof(item.s));
-			at += (size_t)snprintf(
-				t->s + at, sizeof(t->s) - at, "%s%s", i ? ", " : "", item.s);
-		}
-	} else if (js_is_array(v) && js_len(v) == 0) {
-		snprintf(t->s, sizeof(t->s), "-");
-	} else {
-		js_text(v, t->s, sizeof(t->s));
-	}
+	t->s[0] = '\0';
+	inline_value(v, 0, t, &at);
 	finish_text(t);
 }
 

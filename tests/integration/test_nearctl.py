@@ -97,7 +97,8 @@ def test_answer_that_is_none_is_exit_code_69(nearctl, tmp_path):
 def test_default_sockets_are_tried_in_order(nearctl):
     status = "/run/nearcast/{}.sock"
     with Daemon(status.format("sn"), {"show status": '200 {"name":"sn806"}'}):
-        assert nearctl("show", "status").stdout == "name: sn806\n"
+        done = nearctl("show", "status")
+        assert (done.stdout, done.stderr) == ("name: sn806\n", "")
         with Daemon(status.format("arn"), {"show status": '200 {"name":"arn804"}'}):
             assert nearctl("show", "status").stdout == "name: arn804\n"
     done = nearctl("show", "status")

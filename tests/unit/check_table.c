@@ -82,8 +82,12 @@ END_TEST
 
 START_TEST(test_nested_values_in_a_cell_are_json_and_lists_are_plain)
 {
-	expect("[{\"a\": [1, 2], \"b\": {\"x\": 1}, \"c\": []}]", "A     B        C\n"
-								  "1, 2  {\"x\":1}  -\n");
+	expect("[{\"a\": [1, 2], \"b\": {\"x\": 1}, \"c\": []}]", "A     B    C\n"
+								  "1, 2  x 1  -\n");
+	expect("[{\"path\": \"/news\", \"media\": [{\"kind\": \"video\", \"lost\": 0},"
+	       " {\"kind\": \"audio\", \"lost\": 1}]}]",
+		"PATH   MEDIA\n"
+		"/news  kind video, lost 0; kind audio, lost 1\n");
 }
 END_TEST
 
