@@ -8,6 +8,7 @@ outer process as JSON lines through a pipe: {"say": …}, {"ready": …}, {"fail
 """
 
 import array
+import faulthandler
 import importlib.util
 import inspect
 import json
@@ -96,6 +97,7 @@ class Keeper:
 
     def main(self):
         """Builds the network, serves it until it is to end. The exit code."""
+        faulthandler.register(signal.SIGUSR2)  # where it is, into lab.log, when it seems to hang
         try:
             for sig in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
                 signal.signal(sig, lambda *_: sys.exit(0))

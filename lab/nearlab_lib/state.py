@@ -44,7 +44,11 @@ def root():
 def _lock(path):
     """A descriptor that holds the lab folder's lock, or None when someone else holds it."""
     while True:
-        fd = os.open(os.path.join(path, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fd = os.open(os.path.join(path, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except FileNotFoundError:  # another nearlab took the empty folder for a dead lab's
+            os.makedirs(path, mode=0o700, exist_ok=True)
+            continue
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
