@@ -23,6 +23,7 @@ const struct failover_conf failover_defaults = {
 	.transaction = 500 * NS_MS,
 	.attach = NS_S,
 	.least = 250 * NS_MS,
+	.least_ask = 100 * NS_MS,
 	.most = 5 * NS_S,
 	.settle = 5 * NS_S,
 	.avoid = 10 * NS_S,
@@ -200,11 +201,11 @@ static ns_t clamp(ns_t v, ns_t lo, ns_t hi)
 }
 
 /* 4 × what it took last time, twice that after each time that it was not enough. */
-static ns_t patience(const struct failover *f, ns_t took, ns_t first, int timeouts)
+static ns_t patience(const struct failover *f, ns_t took, ns_t first, ns_t least, int timeouts)
 {
-	ns_t t = took ? clamp(4 * took, f->conf.least, f->conf.most) : first;
+	ns_t t = took ? clamp(4 * took, least, f->conf.most) : first;
 
-	return clamp(t << (timeouts < 8 ? timeouts : 8), f->conf.least, f->conf.most);
+	return clamp(t << (timeouts < 8 ? timeouts : 8), least, f->conf.most);
 }
 
 static ns_t holdoff(const struct failover *f)
@@ -231,7 +232,8 @@ static void transact(struct failover *f, ns_t now)
 	f->rounds++;
 	f->tr.id = ++f->last_id;
 	f->tr.since = now;
-	f->tr.deadline = now + patience(f, f->tr.took, f->conf.transaction, f->tr.timeouts);
+	f->tr.deadline = now + patience(f, f->tr.took, f->conf.transaction, f->conf.least_ask,
+				       f->tr.timeouts);
 	f->next_try = NS_NEVER;
 	act(f, FO_TRANSACT, f->tr.id);
 }
@@ -343,7 +345,8 @@ static void attach(struct failover *f, struct slice url, const char *node, const
 	slice_copy(url, a->url, sizeof a->url);
 	snprintf(a->node, sizeof a->node, "%s", node);
 	snprintf(a->host, sizeof a->host, "%s", host);
-	a->deadline = now + patience(f, f->attach_took, f->conf.attach, f->attach_timeouts);
+	a->deadline = now + patience(f, f->attach_took, f->conf.attach, f->conf.least,
+				    f->attach_timeouts);
 	struct action *o = act(f, FO_ATTACH, a->id);
 	snprintf(o->url, sizeof o->url, "%s", a->url);
 	snprintf(o->node, sizeof o->node, "%s", a->node);

@@ -34,6 +34,7 @@ struct failover_conf {
 	ns_t transaction; /* the first one's timeout; later: 4 × the last one's time */
 	ns_t attach;      /* likewise for an attachment until PLAY is answered */
 	ns_t least;       /* no timeout is shorter */
+	ns_t least_ask;   /* but a transaction's: a lost SYN costs 1 s, asking anew little */
 	ns_t most;        /* nor longer, nor a delay between rounds */
 	ns_t settle;      /* playing for so long, a node is trusted again */
 	ns_t avoid;       /* a node that failed is named in Nearcast-Avoid for so long */
