@@ -34,7 +34,8 @@ static int open_events(const struct arn_conf *conf)
 
 	if (!*conf->events)
 		return 0;
-	fd = open(conf->events, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+	/* A pipe that nobody reads is an error (ENXIO), not a reason to wait for ever. */
+	fd = open(conf->events, O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | O_CLOEXEC, 0644);
 	if (fd < 0) {
 		log_msg(NLOG_CONF, "events file %s: %s", conf->events, strerror(errno));
 		return -errno;

@@ -287,7 +287,9 @@ static int open_events(struct agent *a)
 	a->events_fd = -1;
 	if (!a->conf.events[0])
 		return 0;
-	a->events_fd = open(a->conf.events, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+	/* A pipe that nobody reads is an error (ENXIO), not a reason to wait for ever. */
+	a->events_fd =
+		open(a->conf.events, O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | O_CLOEXEC, 0640);
 	if (a->events_fd < 0)
 		return complain(a->conf.events, -errno);
 	event_open(a->events_fd);

@@ -237,12 +237,65 @@ START_TEST(test_full_pipe_does_not_block_the_daemon)
 {
 	int p[2];
 
-	ck_assert_int_eq(pipe2(p, O_NONBLOCK), 0);
+	/* As a shell gives it: one that would block. */
+	ck_assert_int_eq(pipe(p), 0);
 	event_open(p[1]);
 	for (int i = 0; i < 10000; i++)
 		event_emit("level", i, NULL);
 	close(p[0]);
 	close(p[1]);
+}
+END_TEST
+
+/* Reads a pipe empty. */
+static void drain(int fd)
+{
+	char mem[65536];
+
+	fcntl(fd, F_SETFL, O_NONBLOCK);
+	while (read(fd, mem, sizeof(mem)) > 0)
+		;
+	fcntl(fd, F_SETFL, 0);
+}
+
+START_TEST(test_event_after_one_that_was_cut_short_is_whole)
+{
+	static char longish[3 * 4096];
+	struct js *o = js_object();
+	char byte;
+	int p[2];
+
+	ck_assert_int_eq(pipe(p), 0);
+	ck_assert_int_ge(fcntl(p[1], F_SETPIPE_SZ, 8192), 8192);
+	event_open(p[1]);
+	memset(longish, 'x', sizeof(longish) - 1);
+	js_put_str(o, "text", longish);
+	event_emit("long", 0, o);
+	drain(p[0]);
+	event_emit("next", 0, NULL);
+	ck_assert_int_eq(read(p[0], &byte, 1), 1);
+	ck_assert_int_eq(byte, '\n');
+	o = read_event(p[0]);
+	ck_assert_str_eq(js_str(js_get(o, "event")), "next");
+	js_free(o);
+	event_emit("last", 0, NULL);
+	o = read_event(p[0]);
+	ck_assert_str_eq(js_str(js_get(o, "event")), "last");
+	js_free(o);
+	close(p[0]);
+	close(p[1]);
+}
+END_TEST
+
+START_TEST(test_full_disk_is_told_and_survived)
+{
+	int fd = open("/dev/full", O_WRONLY);
+
+	ck_assert_int_ge(fd, 0);
+	event_open(fd);
+	for (int i = 0; i < 100; i++)
+		event_emit("level", i, NULL);
+	close(fd);
 }
 END_TEST
 
@@ -264,6 +317,8 @@ int main(void)
 	tcase_add_test(t, test_event_has_times_and_name_before_its_fields);
 	tcase_add_test(t, test_event_that_nobody_wants_costs_nothing);
 	tcase_add_test(t, test_full_pipe_does_not_block_the_daemon);
+	tcase_add_test(t, test_event_after_one_that_was_cut_short_is_whole);
+	tcase_add_test(t, test_full_disk_is_told_and_survived);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);
 	srunner_run_all(r, CK_ENV);
