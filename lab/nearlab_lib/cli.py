@@ -4,6 +4,7 @@
 import argparse
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from .library import Library, LibraryError
 
 EX_USAGE = 64
 EX_UNAVAILABLE = 69
+SILENCE = 90  # seconds: longer than any step of a lab's coming up may take
 
 
 def main(argv, script):
@@ -177,12 +179,12 @@ class Lab:
                  json.dumps(options), str(writer)],
                 log, pass_fds=(writer, self.lock), detach=detach)
         os.close(writer)
-        self.status = os.fdopen(reader, encoding="utf-8")
+        self.status = os.fdopen(reader, "rb", buffering=0)
         self.control = None
 
     def wait_ready(self):
         """Until the network is up and its routes have settled; StateError with the reason."""
-        for line in self.status:
+        for line in self.heard():
             message = json.loads(line)
             if "say" in message:
                 self.say(message["say"])
@@ -198,12 +200,31 @@ class Lab:
         raise state.StateError(f"the lab did not come up: {message.get('failed', 'it was killed')}"
                                + ("" if "failed" in message else f"\n{log}"))
 
-    def last_words(self):
+    def heard(self):
+        """Lines of the keeper; StateError when it says nothing for longer than it may take."""
+        buffer = b""
+        while True:
+            ready, _, _ = select.select([self.status], [], [], SILENCE)
+            if not ready:
+                for pid in isolate.keepers(self.process.pid):
+                    os.kill(pid, signal.SIGUSR2)  # it writes where it is into its log
+                time.sleep(0.5)
+                words = self.last_words(40)
+                where = isolate.whereabouts(self.process.pid)
+                self.end()
+                raise state.StateError(f"the lab said nothing for {SILENCE} s\n{where}\n{words}")
+            data = os.read(self.status.fileno(), 65536)
+            if not data:
+                return
+            *lines, buffer = (buffer + data).split(b"\n")
+            yield from lines
+
+    def last_words(self, lines=12):
         """The end of the keeper's log."""
         try:
             with open(os.path.join(self.path, "lab.log"), encoding="utf-8",
                       errors="replace") as file:
-                return "".join(file.readlines()[-12:]).strip()
+                return "".join(file.readlines()[-lines:]).strip()
         except OSError:
             return ""
 

@@ -128,6 +128,37 @@ def init(run_keeper):
             os._exit(os.waitstatus_to_exitcode(status) & 0xff)
 
 
+def _below(pid):
+    """Pids of a process's children."""
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+            return [int(p) for p in file.read().split()]
+    except OSError:
+        return []
+
+
+def keepers(unshare_pid):
+    """[pid] of the keeper below an `unshare`, as the host counts; [] when it is not there."""
+    return [keeper for init_pid in _below(unshare_pid) for keeper in _below(init_pid)]
+
+
+def whereabouts(unshare_pid):
+    """What the first processes of a lab wait for in the kernel, for a lab that does not come up."""
+    lines = []
+    level = [unshare_pid]
+    for _ in range(4):
+        for pid in level:
+            try:
+                with open(f"/proc/{pid}/comm", encoding="ascii", errors="replace") as file:
+                    name = file.read().strip()
+                with open(f"/proc/{pid}/wchan", encoding="ascii") as file:
+                    lines.append(f"  {pid} {name} waits in {file.read()}")
+            except OSError:
+                continue
+        level = [below for pid in level for below in _below(pid)]
+    return "\n".join(lines)
+
+
 def _setns(fd, flags, what):
     if libc.setns(fd, flags) != 0:
         raise IsolationError(f"cannot enter {what}: {os.strerror(ctypes.get_errno())}")
