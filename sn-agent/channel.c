@@ -35,11 +35,26 @@ struct channel *channels_find(const struct channels *c, struct slice path)
 	return NULL;
 }
 
+/* The refusal that has been remembered for longest and that nobody waits for; NULL. */
+static struct channel *oldest_refusal(const struct channels *c)
+{
+	struct channel *oldest = NULL;
+
+	for (struct channel *ch = c->first; ch; ch = ch->next)
+		if (ch->state == CHANNEL_REFUSED && ch->users == 0 && !ch->feed &&
+			(!oldest || ch->state_since < oldest->state_since))
+			oldest = ch;
+	return oldest;
+}
+
 struct channel *channel_new(
 	struct channels *c, struct slice path, enum channel_state state, ns_t now)
 {
 	struct channel *ch;
 
+	/* Who asks for many channels that are not there shall not keep out those that are. */
+	if (c->n >= CHANNEL_MAX)
+		channel_free(c, oldest_refusal(c));
 	if (c->n >= CHANNEL_MAX || path.n >= CHANNEL_PATH || !(ch = calloc(1, sizeof(*ch))))
 		return NULL;
 	slice_copy(path, ch->path, sizeof(ch->path));

@@ -111,7 +111,8 @@ void channels_set_span(struct channels *c, ns_t ring_span);
 
 /* The one of that path that is neither ANNOUNCED nor superseded; NULL. */
 struct channel *channels_find(const struct channels *c, struct slice path);
-/* A new one, not yet listed. NULL: too many, path too long, no memory. */
+/* A new one, not yet listed; when there are too many, the oldest refusal that nobody uses is freed
+ * for it. NULL: too many, path too long, no memory. */
 struct channel *channel_new(
 	struct channels *c, struct slice path, enum channel_state state, ns_t now);
 /* It is found by its path from now on; who was there before is not. */

@@ -173,12 +173,14 @@ void rtsp_record(struct request *q)
 	}
 	if (!s->channel) {
 		old = channels_find(q->r->channels, q->path);
+		if (old && old->state != CHANNEL_LIVE)
+			old = NULL; /* a refusal may be freed for the new one */
 		ch = take_channel(q, s, &status);
 		if (!ch) {
 			rtsp_answer(q, status);
 			return;
 		}
-		if (old && old != ch && old->state == CHANNEL_LIVE)
+		if (old && old != ch)
 			old->grace = q->now; /* superseded: it ends at the next tick */
 		rtsp_join(s, ch);
 		ch->publisher = s;

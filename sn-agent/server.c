@@ -420,6 +420,7 @@ void server_settled(struct server *sv, struct channel *ch)
 {
 	bool again = true;
 
+	ch->users++; /* what is asked for next could otherwise take its place */
 	/* What is answered may free connections: the walk begins anew after each. */
 	while (again) {
 		again = false;
@@ -438,6 +439,7 @@ void server_settled(struct server *sv, struct channel *ch)
 			break;
 		}
 	}
+	ch->users--;
 	relay_flush(sv->relay);
 }
 

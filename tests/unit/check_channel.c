@@ -4,6 +4,7 @@
 
 #include <check.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define SPAN   (10 * NS_S)
@@ -149,6 +150,30 @@ START_TEST(test_channels_and_paths_are_bounded)
 }
 END_TEST
 
+/* Who asks for many channels that are not there. */
+START_TEST(test_refusals_keep_nobody_out)
+{
+	struct channel *ch, *live = make("/news", CHANNEL_LIVE, ONE), *waited;
+	char path[32];
+
+	live->local = true;
+	waited = make("/waited", CHANNEL_REFUSED, NULL);
+	waited->users = 1;
+	for (int i = 2; i < CHANNEL_MAX; i++) {
+		snprintf(path, sizeof(path), "/none%d", i);
+		channel_set_state(make(path, CHANNEL_REFUSED, NULL), CHANNEL_REFUSED, i);
+	}
+	ch = make("/sport", CHANNEL_SEEKING, NULL);
+	ck_assert_int_eq(c.n, CHANNEL_MAX);
+	ck_assert_ptr_null(channels_find(&c, SLICE("/none2")));
+	ck_assert_ptr_nonnull(channels_find(&c, SLICE("/none3")));
+	ck_assert_ptr_eq(channels_find(&c, SLICE("/news")), live);
+	ck_assert_ptr_eq(channels_find(&c, SLICE("/waited")), waited);
+	ck_assert_ptr_eq(channels_find(&c, SLICE("/sport")), ch);
+	waited->users = 0;
+}
+END_TEST
+
 int main(void)
 {
 	TCase *t = tcase_create("channel");
@@ -167,6 +192,7 @@ int main(void)
 	tcase_add_test(t, test_an_ended_channel_is_kept_for_the_ring_and_for_its_sessions);
 	tcase_add_test(t, test_a_refusal_is_remembered_for_a_moment);
 	tcase_add_test(t, test_channels_and_paths_are_bounded);
+	tcase_add_test(t, test_refusals_keep_nobody_out);
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);
 	srunner_free(runner);
