@@ -341,6 +341,7 @@ int agent_run(struct sn_conf *conf, const char *conf_path)
 	if (!a)
 		return EX_OSERR;
 	a->conf = *conf;
+	a->silent = a->refused = (struct log_limit)LOG_LIMIT_INIT;
 	a->conf_path = conf_path;
 	snprintf(a->software, sizeof(a->software), "nearcast-sn/%s", PACKAGE_VERSION);
 	log_open("sn-agent", (enum log_level)a->conf.log_level);

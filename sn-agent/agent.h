@@ -12,6 +12,7 @@
 
 #include "lib/ctl.h"
 #include "lib/loop.h"
+#include "lib/log.h"
 #include "lib/metrics.h"
 #include "sn-agent/announcer.h"
 #include "sn-agent/channel.h"
@@ -57,6 +58,7 @@ struct agent {
 	int samples;
 	uint64_t kbps;
 	uint64_t sessions_total, publishers_total, timeouts;
+	struct log_limit silent, refused;
 };
 
 /* Runs until it is told to stop; the configuration is taken over (conf_free is done). Exit code. */

@@ -43,6 +43,7 @@ struct feeds {
 	struct upstream_nodes nodes;
 	struct feed *first;
 	struct feed_counters count;
+	struct log_limit failures;
 };
 
 struct feed {
@@ -96,7 +97,8 @@ struct feeds *feeds_new(struct loop *l, const char *name, const char *software,
 		.channels = channels,
 		.relay = relay,
 		.ops = ops,
-		.arg = arg};
+		.arg = arg,
+		.failures = LOG_LIMIT_INIT};
 	addr_set_port(&fs->addr, 0);
 	return fs;
 }
@@ -273,7 +275,8 @@ static void on_failed(void *arg, struct attachment *a, int status, const char *w
 	ns_t now = now_of(f);
 
 	if (!f->ended) {
-		log_msg(NLOG_REMOTE, "upstream %s, channel %s: %s", name, f->ch->path, why);
+		log_limited(&f->fs->failures, NLOG_REMOTE, "upstream %s, channel %s: %s", name,
+			f->ch->path, why);
 		struct js *e = js_object();
 		js_put_str(e, "channel", f->ch->path);
 		js_put_str(e, "upstream", name);

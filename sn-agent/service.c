@@ -137,7 +137,8 @@ static void channel_settled(void *arg, struct channel *ch)
 	struct agent *a = arg;
 
 	if (ch->state == CHANNEL_REFUSED)
-		log_msg(NLOG_INFO, "channel %s: no upstream has it (%d)", ch->path, ch->refusal);
+		log_limited(&a->refused, NLOG_INFO, "channel %s: no upstream has it (%d)", ch->path,
+			ch->refusal);
 	server_settled(a->server, ch);
 }
 
@@ -259,14 +260,18 @@ static void measure(struct agent *a, ns_t now)
 
 static void silent_sessions(struct agent *a, ns_t now)
 {
-	struct session *s;
+	ns_t timeout = a->rtsp.conf.session_timeout;
+	struct session *s = session_silent(a->rtsp.sessions.first, timeout, now), *next;
 
-	while ((s = sessions_silent(&a->rtsp.sessions, a->rtsp.conf.session_timeout, now))) {
+	/* One walk: thousands that were abandoned together also end together. */
+	for (; s; s = next) {
 		char text[ADDR_STRLEN];
 
+		next = session_silent(s->next, timeout, now);
+
 		a->timeouts++;
-		log_msg(NLOG_REMOTE, "session %s of %s: no sign of life, ended", s->id_text,
-			addr_str(&s->client, text));
+		log_limited(&a->silent, NLOG_REMOTE, "session %s of %s: no sign of life, ended",
+			s->id_text, addr_str(&s->client, text));
 		server_close(s);
 		end(a, s, "timeout", false);
 	}

@@ -148,12 +148,11 @@ void session_clear_peers(struct sessions *t, struct session *s, int medium)
 	}
 }
 
-struct session *sessions_silent(const struct sessions *t, ns_t timeout, ns_t now)
+struct session *session_silent(struct session *s, ns_t timeout, ns_t now)
 {
-	for (struct session *s = t->first; s; s = s->next)
-		if (now - s->active >= timeout)
-			return s;
-	return NULL;
+	while (s && now - s->active < timeout)
+		s = s->next;
+	return s;
 }
 
 const char *session_state_str(enum session_state s)

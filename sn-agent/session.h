@@ -93,8 +93,8 @@ bool session_set_peers(
 void session_clear_peers(struct sessions *t, struct session *s, int medium);
 struct peer *sessions_peer(const struct sessions *t, const struct addr *a, bool rtcp);
 
-/* The next session without a sign of life for `timeout`, or NULL. */
-struct session *sessions_silent(const struct sessions *t, ns_t timeout, ns_t now);
+/* The first from `s` on (NULL: none) without a sign of life for `timeout`, or NULL. */
+struct session *session_silent(struct session *s, ns_t timeout, ns_t now);
 
 const char *session_state_str(enum session_state s);
 

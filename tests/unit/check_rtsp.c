@@ -477,8 +477,10 @@ START_TEST(test_keep_alive)
 	ck_assert_int_eq(ask("SET_PARAMETER", U, id), 200);
 	ck_assert_int_eq(ask("GET_PARAMETER", U, ""), 200);
 	ck_assert_int_eq(ask("GET_PARAMETER", U, "Session: nonsense\r\n"), 454);
-	ck_assert_ptr_nonnull(sessions_silent(&rtsp.sessions, 60 * NS_S, now + 60 * NS_S));
-	ck_assert_ptr_eq(sessions_silent(&rtsp.sessions, 60 * NS_S, now + 59 * NS_S), other.first);
+	ck_assert_ptr_nonnull(session_silent(rtsp.sessions.first, 60 * NS_S, now + 60 * NS_S));
+	ck_assert_ptr_eq(
+		session_silent(rtsp.sessions.first, 60 * NS_S, now + 59 * NS_S), other.first);
+	ck_assert_ptr_null(session_silent(other.first->next, 60 * NS_S, now + 59 * NS_S));
 }
 END_TEST
 
