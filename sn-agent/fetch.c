@@ -49,6 +49,7 @@ static struct want *at(const struct fetch *f, int64_t seq)
 
 bool fetch_want(struct fetch *f, int64_t seq, ns_t now)
 {
+	int64_t lowest, highest;
 	struct want *w;
 
 	if (!f->want) {
@@ -59,19 +60,19 @@ bool fetch_want(struct fetch *f, int64_t seq, ns_t now)
 			f->want[i].seq = -1;
 	}
 	w = at(f, seq);
-	if (w->seq >= 0)
+	if (w->seq >= seq)
 		return w->seq == seq;
 	if (f->count == 0)
 		f->lowest = f->highest = seq;
-	if (seq < f->lowest)
-		f->lowest = seq;
-	if (seq > f->highest)
-		f->highest = seq;
+	lowest = seq < f->lowest ? seq : f->lowest;
+	highest = seq > f->highest ? seq : f->highest;
 	/* The span is walked in order, so it is kept within what the table can hold. */
-	if (f->highest - f->lowest >= 4 * FETCH_MAX)
+	if (highest - lowest >= 4 * FETCH_MAX)
 		return false;
+	f->lowest = lowest;
+	f->highest = highest;
+	f->count += w->seq < 0;
 	*w = (struct want){seq, now, now + f->give_up};
-	f->count++;
 	f->when = now;
 	return true;
 }

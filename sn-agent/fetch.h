@@ -21,7 +21,8 @@ struct fetch *fetch_new(ns_t retry, ns_t give_up);
 void fetch_free(struct fetch *f);
 void fetch_set_retry(struct fetch *f, ns_t retry);
 
-/* Wants a number; false when there is no room for it (another lies in its place). */
+/* Wants a number; false when there is no room for it: a later one lies in its place. An earlier one
+ * gives way: the later a number is, the sooner it is to be played, and the likelier to be had. */
 bool fetch_want(struct fetch *f, int64_t seq, ns_t now);
 /* It came: true when it was wanted. */
 bool fetch_got(struct fetch *f, int64_t seq);

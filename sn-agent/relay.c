@@ -269,6 +269,7 @@ int64_t relay_add(
 	v->cursor = RECEIVER_LIVE;
 	v->refilled = now;
 	v->budget = RELAY_REPAIR;
+	v->lacking = RELAY_LACKS;
 	if (newest < 0 && from < 0) {
 		v->start = RECEIVER_NEXT;
 		return -1;
@@ -376,6 +377,16 @@ static void repair_send(struct repair *x)
 	x->n = 0;
 }
 
+static bool charge(struct relay *r, double *budget)
+{
+	if (*budget < 1) {
+		r->repairs_refused++;
+		return false;
+	}
+	*budget -= 1;
+	return true;
+}
+
 static void repair_one(void *arg, uint16_t seq16)
 {
 	struct repair *x = arg;
@@ -385,18 +396,19 @@ static void repair_one(void *arg, uint16_t seq16)
 	int64_t seq = ring_extend(m->ring, seq16);
 
 	r->nacks++;
-	if (v->budget < 1) {
-		r->repairs_refused++;
-		return;
-	}
-	v->budget -= 1;
 	if (seq >= v->cursor && v->cursor != RECEIVER_LIVE)
 		return; /* its catching up comes to it */
 	if (ring_get(m->ring, seq, &x->iov[x->n])) {
+		if (!charge(r, &v->budget))
+			return;
 		if (++x->n == MEDIUM_BATCH)
 			repair_send(x);
 		return;
 	}
+	/* Of its own, so that numbers that nobody has do not cost it, if it is a node, the repairs
+	 * of all others behind it. */
+	if (!charge(r, &v->lacking))
+		return;
 	r->unrepaired++;
 	if (seq < v->start)
 		v->start = seq;
@@ -405,9 +417,14 @@ static void repair_one(void *arg, uint16_t seq16)
 
 static void refill(struct receiver *v, ns_t now)
 {
-	v->budget += (double)(now - v->refilled) / (double)NS_S * RELAY_REPAIR;
+	double s = (double)(now - v->refilled) / (double)NS_S;
+
+	v->budget += s * RELAY_REPAIR;
 	if (v->budget > RELAY_REPAIR)
 		v->budget = RELAY_REPAIR;
+	v->lacking += s * RELAY_LACKS;
+	if (v->lacking > RELAY_LACKS)
+		v->lacking = RELAY_LACKS;
 	v->refilled = now;
 }
 

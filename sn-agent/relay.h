@@ -26,6 +26,7 @@
 #define RELAY_FIRST  64   /* packets of a catch-up that go at once */
 #define RELAY_PACE   16   /* and then in each millisecond */
 #define RELAY_REPAIR 8192 /* retransmissions a second to one receiver */
+#define RELAY_LACKS  2048 /* numbers a second that are asked of the upstream for one receiver */
 
 struct relay_io {
 	/* Sends n packets to `to` from the RTP or RTCP port; how many were handed over. */
@@ -65,8 +66,9 @@ struct receiver {
 	int64_t cursor;        /* catching up: the next number; RECEIVER_LIVE */
 	ns_t paced;            /* catching up: last step */
 	struct receiver *next_catching;
-	ns_t refilled; /* budget of retransmissions */
-	double budget;
+	ns_t refilled;  /* budgets of retransmissions */
+	double budget;  /* RELAY_REPAIR at most */
+	double lacking; /* RELAY_LACKS at most: of numbers that the ring has not */
 	uint64_t packets, bytes, dropped, repaired;
 	uint8_t fraction_lost; /* of its last receiver report */
 };

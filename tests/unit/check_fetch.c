@@ -94,12 +94,34 @@ END_TEST
 
 START_TEST(test_the_set_is_bounded)
 {
-	ck_assert(fetch_want(f, 10, 0));
-	ck_assert(!fetch_want(f, 10 + FETCH_MAX, 0));
-	for (int i = 11; i < 10 + FETCH_MAX; i++)
+	for (int i = 10; i < 10 + FETCH_MAX; i++)
 		ck_assert(fetch_want(f, i, 0));
-	ck_assert(!fetch_want(f, 10 + 2 * FETCH_MAX, 0));
+	ck_assert(!fetch_want(f, 9, 0));
+	ck_assert(fetch_want(f, 10 + FETCH_MAX, 0));
+	ck_assert(!fetch_want(f, 10, 0));
 	ck_assert_int_eq(fetch_count(f), FETCH_MAX);
+}
+END_TEST
+
+START_TEST(test_what_is_refused_leaves_room_for_others)
+{
+	ck_assert(fetch_want(f, 100000, 0));
+	ck_assert(!fetch_want(f, 100001 - 4 * FETCH_MAX - 2, 0));
+	ck_assert(fetch_want(f, 100001, 0));
+	ck_assert_int_eq(fetch_due(f, 0, due, 16), 2);
+}
+END_TEST
+
+START_TEST(test_a_later_number_takes_the_place_of_an_earlier_one)
+{
+	ck_assert(fetch_want(f, 100000, 0));
+	ck_assert(fetch_want(f, 100000 + FETCH_MAX, 0));
+	ck_assert(!fetch_want(f, 100000, 0));
+	ck_assert_int_eq(fetch_count(f), 1);
+	ck_assert_int_eq(fetch_due(f, 0, due, 16), 1);
+	ck_assert_int_eq(due[0], 100000 + FETCH_MAX);
+	ck_assert(!fetch_got(f, 100000));
+	ck_assert(fetch_got(f, 100000 + FETCH_MAX));
 }
 END_TEST
 
@@ -129,6 +151,8 @@ int main(void)
 	tcase_add_test(t, test_portions_leave_the_rest_due);
 	tcase_add_test(t, test_the_set_is_bounded);
 	tcase_add_test(t, test_a_new_node_is_asked_at_once);
+	tcase_add_test(t, test_what_is_refused_leaves_room_for_others);
+	tcase_add_test(t, test_a_later_number_takes_the_place_of_an_earlier_one);
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);
 	srunner_free(runner);

@@ -65,8 +65,9 @@ static void missing(void *arg, struct medium *of, int64_t seq)
 {
 	(void)arg;
 	ck_assert_ptr_eq(of, m);
-	ck_assert_int_lt(n_lacks, 16);
-	lacks[n_lacks++] = seq;
+	if (n_lacks < 16)
+		lacks[n_lacks] = seq;
+	n_lacks++;
 }
 
 static const struct relay_io io = {udp, tcp, missing};
@@ -344,6 +345,24 @@ START_TEST(test_repairs_have_a_budget)
 }
 END_TEST
 
+/* Asked of the upstream they cost all who receive from there. */
+START_TEST(test_what_the_ring_lacks_has_a_budget_of_its_own)
+{
+	uint16_t old[100], seq[] = {30000, 30001};
+
+	play(0, -1);
+	push(30000, 100);
+	for (int i = 0; i < 100; i++)
+		old[i] = (uint16_t)(20000 + i);
+	for (int i = 0; i < 2 * RELAY_LACKS / 100; i++)
+		nack(0, old, 100);
+	ck_assert_int_eq(n_lacks, RELAY_LACKS);
+	ck_assert_uint_eq(r.repairs_refused, 2 * RELAY_LACKS / 100 * 100 - RELAY_LACKS);
+	nack(0, seq, 2);
+	ck_assert_uint_eq(r.repaired, 2);
+}
+END_TEST
+
 START_TEST(test_a_source_that_numbers_anew_goes_on_for_all)
 {
 	play(0, -1);
@@ -433,6 +452,7 @@ static void add_tests(TCase *t)
 	tcase_add_test(t, test_nacks_are_answered_from_the_ring_to_who_asked);
 	tcase_add_test(t, test_what_the_ring_lacks_is_asked_for_and_passed_on_when_it_comes);
 	tcase_add_test(t, test_repairs_have_a_budget);
+	tcase_add_test(t, test_what_the_ring_lacks_has_a_budget_of_its_own);
 	tcase_add_test(t, test_a_source_that_numbers_anew_goes_on_for_all);
 	tcase_add_test(t, test_bye_counts_only_for_the_source_itself);
 	tcase_add_test(t, test_malformed_rtcp_is_refused);
