@@ -165,7 +165,7 @@ static void check_all(const void *conf, struct conf_errors *e)
 
 const struct daemon arn_daemon = {
 	.name = "arn",
-	.summary = "anycast redirection node: answers at an anycast block, sends clients to "
+	.summary = "anycast referral node: answers at an anycast block, sends clients to "
 		   "service nodes",
 	.options = options,
 	.check = check_all,

@@ -3,7 +3,7 @@
  * What the daemons' main()s have in common: the command line (-c FILE, --check, --help,
  * --version), the configuration with all its errors told, and the exit codes of sysexits.h.
  *
- *	static const struct daemon arn = {"arn", "the anycast redirection node", "/etc/…/arn.conf",
+ *	static const struct daemon arn = {"arn", "the anycast referral node", "/etc/…/arn.conf",
  *		arn_options, check_conf};
  *	int code = daemon_start(&arn, argc, argv, &conf, &path);
  *	if (code >= 0)
