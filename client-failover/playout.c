@@ -238,7 +238,9 @@ static enum playout_seen probation(struct playout *p, int media, const struct rt
 
 static void jitter(struct medium *m, const struct rtp *r, ns_t now)
 {
-	int64_t transit = now / NS_US * m->rate / 1000000 - (int64_t)r->ts;
+	/* In two parts: no clock rate that an SDP can name makes either overflow. */
+	int64_t arrival = now / NS_S * m->rate + now % NS_S * m->rate / NS_S;
+	int64_t transit = arrival - (int64_t)r->ts;
 
 	if (m->has_transit) {
 		int32_t d = (int32_t)(uint32_t)(transit - m->transit);
@@ -266,8 +268,11 @@ static void clock_check(struct playout *p, struct medium *m, int64_t ts, ns_t no
 			p->stood = now - p->stalled_at;
 		}
 	}
-	if (late > JUMP || -late > JUMP + p->buffer)
-		m->base += late + p->buffer;
+	if (late > JUMP || -late > JUMP + p->buffer) {
+		/* Counted from here: jumps, one after the other, would not end. */
+		m->base = play_time(m, ts) + late + p->buffer;
+		m->base_ts = ts;
+	}
 }
 
 static void store(struct playout *p, struct medium *m, const struct rtp *r, struct packet *k,

@@ -287,6 +287,30 @@ START_TEST(test_timestamps_go_on_after_more_than_half_their_range)
 }
 END_TEST
 
+/* The undefined-behaviour sanitizer is what would tell of an overflow. */
+START_TEST(test_any_clock_rate_and_any_timestamps_can_be_counted_with)
+{
+	static const uint32_t extreme[2] = {1, UINT32_MAX};
+	const ns_t year = 365LL * 24 * 3600 * NS_S;
+	ns_t now = 10 * year;
+
+	for (int m = 0; m < 2; m++) {
+		playout_free(p);
+		p = playout_new(1, &extreme[m], BUFFER);
+		for (int i = 0; i < 100; i++, now += NS_MS) {
+			uint32_t ts = (uint32_t)i * 0x7fffffffu;
+			uint8_t k[20] = {0x80, 96, 0, (uint8_t)i, (uint8_t)(ts >> 24),
+				(uint8_t)(ts >> 16), (uint8_t)(ts >> 8), (uint8_t)ts};
+
+			ck_assert_int_eq(playout_put(p, 0, k, sizeof(k), now), PLAYOUT_LIVE);
+		}
+		outs = 0;
+		run(now + 20 * NS_S);
+		ck_assert_int_eq(outs, 100);
+	}
+}
+END_TEST
+
 START_TEST(test_restart_of_the_source_follows_what_was_there)
 {
 	put(0, 10, T0);
@@ -500,6 +524,7 @@ int main(void)
 	tcase_add_test(t, test_late_media_share_the_clock_that_was_set_anew);
 	tcase_add_test(t, test_level_is_what_is_left_to_play);
 	tcase_add_test(t, test_timestamps_may_wrap_and_jump);
+	tcase_add_test(t, test_any_clock_rate_and_any_timestamps_can_be_counted_with);
 	tcase_add_test(t, test_timestamps_go_on_after_more_than_half_their_range);
 	tcase_add_test(t, test_restart_of_the_source_follows_what_was_there);
 	tcase_add_test(t, test_end_is_known_and_its_tail_is_missing);
