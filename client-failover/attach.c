@@ -44,7 +44,8 @@ struct attach {
 	int busy;
 	struct rtspc *core;
 	struct stream *stream;
-	ns_t began, rtt;
+	ns_t began, rtt; /* of the handshake; rtt 0: it is not over */
+	ns_t patience;   /* with this handshake; 0: without end */
 	struct addr at;
 	struct slice sdp; /* given */
 	char *sdp_copy;
@@ -421,6 +422,32 @@ static void on_close(void *arg, int err)
 static const struct stream_ops stream_ops = {
 	.on_open = on_open, .on_data = on_data, .on_close = on_close};
 
+static int dial(struct attach *a)
+{
+	int err = 0;
+
+	a->began = loop_now(a->conf.loop);
+	a->stream = stream_connect(
+		a->conf.loop, &a->at, NULL, &stream_ops, a, RTSPC_MAX_IN, MAX_OUT, &err);
+	return a->stream ? 0 : err;
+}
+
+static ns_t redial_at(const struct attach *a)
+{
+	return a->stream && !a->rtt && a->patience ? a->began + a->patience : NS_NEVER;
+}
+
+static void redial(struct attach *a)
+{
+	int err;
+
+	a->patience *= 2;
+	stream_free(a->stream);
+	err = dial(a);
+	if (err)
+		fail(a, 0, -1, strerror(-err));
+}
+
 static struct attach *start(const struct attach_conf *c, int id, const struct addr *at,
 	const char *url, const char *avoid, struct slice sdp, bool ask, int *err)
 {
@@ -432,7 +459,7 @@ static struct attach *start(const struct attach_conf *c, int id, const struct ad
 	*a = (struct attach){.conf = *c, .id = id, .ask = ask, .at = *at};
 	for (int i = 0; i < SDP_MAX_MEDIA; i++)
 		a->ch[i].rtp.fd = a->ch[i].rtcp.fd = -1;
-	a->began = loop_now(c->loop);
+	a->patience = ask ? 0 : c->handshake;
 	if (sdp.n) {
 		a->sdp_copy = strndup(sdp.p, sdp.n);
 		if (!a->sdp_copy)
@@ -444,8 +471,8 @@ static struct attach *start(const struct attach_conf *c, int id, const struct ad
 		*err = -EINVAL;
 		goto bad;
 	}
-	a->stream = stream_connect(c->loop, at, NULL, &stream_ops, a, RTSPC_MAX_IN, MAX_OUT, err);
-	if (a->stream)
+	*err = dial(a);
+	if (*err == 0)
 		return a;
 bad:
 	rtspc_free(a->core);
@@ -548,7 +575,9 @@ void attach_probe(struct attach *a, ns_t now)
 
 ns_t attach_when(const struct attach *a)
 {
-	return a->leaving ? NS_NEVER : rtspc_when(a->core);
+	ns_t alive = rtspc_when(a->core), dial = redial_at(a);
+
+	return a->leaving ? NS_NEVER : alive < dial ? alive : dial;
 }
 
 void attach_tick(struct attach *a, ns_t now)
@@ -558,6 +587,8 @@ void attach_tick(struct attach *a, ns_t now)
 		rtspc_tick(a->core, now);
 		pump(a);
 	}
+	if (!a->dead && !a->leaving && now >= redial_at(a))
+		redial(a);
 	leave(a);
 }
 

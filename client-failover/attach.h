@@ -45,6 +45,10 @@ struct attach_conf {
 	uint32_t ssrc;     /* our own, in RTCP */
 	const char *cname; /* outlives the attachment */
 	int rcvbuf;        /* bytes */
+	/* A handshake that takes longer is begun anew, then after twice that, and so on: a lost SYN
+	 * is repeated by the kernel only after 1 s (RFC 6298, 2.1). 0: never (attach_ask's way,
+	 * whose owner has a deadline for the whole). */
+	ns_t handshake;
 };
 
 /*

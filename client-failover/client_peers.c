@@ -12,6 +12,9 @@
 
 #define RETRY_MIN (10 * NS_MS)
 #define RETRY_MAX (500 * NS_MS)
+/* What a handshake may take: 4 × the round trip, if that is known, but at least MIN. */
+#define HANDSHAKE_FIRST (300 * NS_MS)
+#define HANDSHAKE_MIN   (100 * NS_MS)
 
 /* ---- peers ---- */
 
@@ -96,6 +99,9 @@ static void attach_to(struct client *c, const struct failover_action *a, ns_t no
 	err = address_of(c, a->url, &at);
 	if (err == 0) {
 		struct slice sdp = {c->sdp, c->distrust ? 0 : c->sdp_len};
+		c->io.handshake = 4 * c->srtt < HANDSHAKE_MIN ? HANDSHAKE_MIN : 4 * c->srtt;
+		if (!c->srtt)
+			c->io.handshake = HANDSHAKE_FIRST;
 		p->io = attach_new(&c->io, a->id, &at, a->url, sdp, &err);
 	}
 	if (p->io)

@@ -186,6 +186,35 @@ def test_attachment_to_the_next_node_is_one_flight_from_the_first_missing_packet
     assert 0 < first <= LENGTH * RATE
 
 
+@pytest.fixture
+def first_syn_is_lost():
+    """Each address of a node loses the first SYN that is sent to it (not the redirector)."""
+    rules = """
+        table inet syn {
+            set seen { type ipv4_addr; }
+            chain out {
+                type filter hook output priority 0;
+                ip daddr != 127.0.0.1 tcp dport 5554 tcp flags & (syn | ack) == syn \
+                    ip daddr != @seen add @seen { ip daddr } counter drop
+            }
+        }
+    """
+    subprocess.run(["nft", "-f", "-"], input=rules, text=True, check=True)
+    yield
+    subprocess.run(["nft", "delete", "table", "inet", "syn"], check=True)
+
+
+def test_lost_syn_is_not_waited_for(stage, first_syn_is_lost):
+    stage.node(2)
+    stage.redirector(2)
+    client = stage.client()
+    ended = client.end()
+    client.assert_whole()
+    assert ended["lost"] == 0
+    # The kernel repeats a SYN after 1 s: without a connection anew it could not be less.
+    assert client.events("attached")[0]["ms"] < 1000
+
+
 def test_node_that_hangs_is_noticed_by_its_silence(stage):
     old, _ = stage.node(2, "--second"), stage.node(3, "--second")
     stage.redirector(2, 3)
