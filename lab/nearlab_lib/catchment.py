@@ -7,6 +7,7 @@ again. C1 notices nothing of all this, and neither does a stream that C2 plays f
 """
 
 import json
+import time
 
 from .scenario import Lines, ScenarioError
 
@@ -51,13 +52,14 @@ def arn_fails(lab, kind):
     source = lab.publish("P", f"rtsp://{lab.topo.address('N1')}/{path}", rate=lab.params["rate"])
     for client in ("C1", "C2"):
         lab.wait_service(client, url)
+    probes = {c: lab.probe(c, url, 50) for c in ("C1", "C2")}
+    for client, arn in (("C1", "S1"), ("C2", "S2")):
+        probes[client].wait_for(lambda c=client, a=arn: last_answer(probes[c], home) == a, 20,
+                                f"{client} is answered by its nearest, {arn}")
+    settled = time.monotonic()
     player = lab.play("C2", url)
     player.wait("playing")
     lab.check(player.serving == "N2", f"C2 plays from the node beside S2 ({player.serving})")
-    probes = {c: lab.probe(c, url, 50) for c in ("C1", "C2")}
-    for client, arn in (("C1", "S1"), ("C2", "S2")):
-        probes[client].wait_for(lambda c=client, a=arn: last_answer(probes[c], home) == a, 10,
-                                f"{client} is answered by its nearest, {arn}")
     lab.pause(lab.random.uniform(1.5, 3.0))
 
     links = Lines(lab, "S2", "S2-links", ["ip", "-o", "monitor", "link"])
@@ -91,11 +93,11 @@ def arn_fails(lab, kind):
     lab.check(blocked_route(lab, "R2") == route, "R2's route is what it was")
     lab.pause(1.0)
 
-    c1 = answers(probes["C1"], home, lab.start)
+    c1 = answers(probes["C1"], home, settled)
     lab.check(c1 and all(place == "S1" for _, _, place in c1 if place) and
               sum(place is None for _, _, place in c1) == 0,
               f"each of C1's {len(c1)} transactions was answered by S1")
-    c2 = answers(probes["C2"], home, lab.start)
+    c2 = answers(probes["C2"], home, settled)
     failed = [a for a in c2 if a[2] is None]
     lab.answers.update({c: [[round(t - lab.start, 4), round((done - t) * 1000, 1), place]
                             for t, done, place in answers(probes[c], home, lab.start)]
