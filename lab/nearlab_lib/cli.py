@@ -24,6 +24,7 @@ def main(argv, script):
     os.environ["NEARLAB_SCRIPT"] = script
     if argv[:1] == ["--inside"]:
         from .keeper import inside  # pylint: disable=import-outside-toplevel
+        os.environ["PATH"] = daemons.search_path()  # the nodes' shells find nearctl, too
         return inside(json.loads(argv[1]), int(argv[2]))
     arguments = parse(argv)
     if arguments.state:
@@ -91,11 +92,12 @@ def parse(argv):
     sub.add_argument("--json", action="store_true")
 
     sub = command("fault", do_fault, "break something: kill-sn, hang-sn, cut-sn, slow-sn (of the "
-                  "node that serves the client, if none is named), kill-arn, hang-arn, cut-arn; "
-                  "or kill, hang, slow, cont, restart DAEMON@NODE; cut, join NODE or NODE-NODE")
+                  "node that serves the client, if none is named), kill-arn, hang-arn, cut-arn, "
+                  "slow-arn; or kill, hang, slow, cont, restart DAEMON@NODE; cut, join NODE or "
+                  "NODE-NODE")
     sub.add_argument("kind")
     sub.add_argument("target", nargs="?")
-    sub.add_argument("--ms", type=int, default=80, help="how long `slow` lasts [80]")
+    sub.add_argument("--ms", type=positive, default=80, help="how long `slow` lasts [80]")
 
     command("heal", do_heal, "undo all faults")
 
@@ -119,15 +121,23 @@ def parse(argv):
 
     sub = command("soak", do_soak, "many runs of the failover scenarios, with a table of results",
                   lab=False)
-    sub.add_argument("--runs", type=int, default=20, help="of each kind of failure [20]")
+    sub.add_argument("--runs", type=positive, default=20, help="of each kind of failure [20]")
     sub.add_argument("--seed", type=int, default=1, help="the first one [1]")
-    sub.add_argument("--jobs", type=int, default=1, help="labs side by side [1]")
+    sub.add_argument("--jobs", type=positive, default=1, help="labs side by side [1]")
     sub.add_argument("--report", metavar="DIR", help="[nearlab-report/soak-TIME]")
     sub.add_argument("--json", action="store_true")
 
     sub = command("down", do_down, "end a running lab")
     sub.add_argument("--all", action="store_true", help="all labs of this user")
     return parser.parse_args(argv)
+
+
+def positive(text):
+    """A number of the command line that is 1 at least."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text}: expected 1 or more")
+    return number
 
 
 def given_parameters(arguments):
@@ -158,8 +168,12 @@ def do_list(arguments):
         print(textwrap.fill(" ".join(entry["nodes"]), 96, initial_indent="    nodes      ",
                             subsequent_indent=" " * 15))
         print("    parameters", " ".join(f"{k}={v}" for k, v in entry["params"].items()) or "none")
-        for scenario in entry["scenarios"]:
-            print(f"    {scenario:<10} {library.scenario(scenario).title}")
+        for name in entry["scenarios"]:
+            scenario = library.scenario(name)
+            print(f"    {name:<10} {scenario.title}")
+            words = " ".join(f"{k}={v}" for k, v in scenario.params.items())
+            print(textwrap.fill(f"parameters {words or 'none'}", 96, initial_indent=" " * 15,
+                                subsequent_indent=" " * 26))
     return 0
 
 
@@ -284,6 +298,7 @@ def run_cli(path):
     """Mininet's prompt of a lab, on our terminal."""
     control = state.Control(path)
     previous = signal.signal(signal.SIGINT, lambda *_: control.send({"do": "interrupt"}))
+    others = own_terminal()
     try:
         control.send({"do": "cli"}, fds=(0, 1, 2))
         answer = control.receive()
@@ -291,8 +306,29 @@ def run_cli(path):
             raise state.StateError(answer["error"])
         return answer["exit"]
     finally:
+        if others:
+            os.tcsetpgrp(0, others)
         signal.signal(signal.SIGINT, previous)
         control.close()
+
+
+def own_terminal():
+    """
+    Makes this process the terminal's only foreground job while there is a prompt: ^C at the prompt
+    is not meant for the make that we may have been started by, nor is ^Z. The process group whose
+    turn it was, or None when there is nothing to give back.
+    """
+    signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+    signal.signal(signal.SIGTSTP, signal.SIG_IGN)
+    try:
+        others = os.tcgetpgrp(0)
+        if others != os.getpgrp() or others == os.getpid():
+            return None
+        os.setpgid(0, 0)
+        os.tcsetpgrp(0, os.getpid())
+        return others
+    except OSError:  # no controlling terminal
+        return None
 
 
 def do_cli(arguments):
@@ -456,8 +492,16 @@ def cache_folder():
     return path
 
 
+def need_root():
+    """LibraryError when a scenario cannot be run by this user."""
+    if os.geteuid() != 0:
+        raise LibraryError("scenarios need root, because tcpdump does: try sudo; without root a "
+                           "lab can be brought up, entered and broken (nearlab up)")
+
+
 def prepare_run(arguments):
     """What run and demo share: (topology, scenario, topology's and scenario's params, seed, dir)"""
+    need_root()
     library = Library()
     topology = library.topology(arguments.topology)
     made = topology.scenarios(library)
@@ -497,6 +541,7 @@ def do_run(arguments):
     finally:
         if lab:
             lab.end()
+        remove_empty(report)
     if quiet:
         print(json.dumps(result, indent=2))
     else:
@@ -504,6 +549,30 @@ def do_run(arguments):
             print(line)
         print(f"report: {report}")
     return 0 if result["passed"] else 1
+
+
+def remove_empty(report):
+    """A report's folder that nothing came into, since the lab did not come up."""
+    try:
+        os.rmdir(report)
+    except OSError:
+        pass  # there is a report
+
+
+def suggestions(control):
+    """What can be tried at the prompt of this very lab."""
+    nodes = control.call({"do": "status"})["nodes"]
+    first = {}
+    for name, node in nodes.items():
+        first.setdefault(node["kind"], name)
+    words = ["nodes"]
+    if "client" in first and "publisher" in first:
+        words.append(f"{first['client']} ping -c3 {first['publisher']}")
+    if "router" in first:
+        words.append(f"{first['router']} birdc show route")
+    if "arn" in first:
+        words.append(f"{first['arn']} nearctl show nodes")
+    return words
 
 
 def do_demo(arguments):
@@ -523,17 +592,19 @@ def do_demo(arguments):
             print(line)
         print(f"The report, with a picture of the timeline, is in {report}")
         if sys.stdin and sys.stdin.isatty() and sys.stdout.isatty():
-            print("\nThe lab is still up, and this is Mininet's prompt: try `nodes`, "
-                  "`c802 ping -c3 sn808`, `acc birdc show route`; ^D ends it.")
+            print("\nThe lab is still up, and this is Mininet's prompt. Try: "
+                  f"{', '.join(f'`{c}`' for c in suggestions(lab.control))}; ^D ends it.")
             run_cli(lab.path)
     finally:
         lab.end()
+        remove_empty(report)
     return 0 if result["passed"] else 1
 
 
 def do_soak(arguments):
     """soak"""
     from . import soak  # pylint: disable=import-outside-toplevel
+    need_root()
     report = os.path.abspath(arguments.report or default_report("soak"))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     return soak.run(arguments, report)

@@ -35,6 +35,17 @@ def _check(what, known, given):
         if name not in known:
             raise LibraryError(f"{what} has no parameter '{name}' "
                                f"(it has: {', '.join(sorted(known)) or 'none'})")
+        if isinstance(known[name], (int, float)) and not isinstance(given[name], (int, float)):
+            raise LibraryError(f"parameter '{name}' is a number, not '{given[name]}'")
+
+
+def _file(name):
+    """A path of the user's; LibraryError when it cannot be a topology or scenario."""
+    if not os.path.exists(name):
+        raise LibraryError(f"{name}: no such file")
+    if not name.endswith(".py") or not os.path.isfile(name):
+        raise LibraryError(f"{name}: expected a Python file, *.py")
+    return os.path.abspath(name)
 
 
 class Topology:
@@ -110,12 +121,11 @@ class Library:
     def topology(self, name):
         """By name or file."""
         if name.endswith(".py") or os.sep in name:
-            if not os.path.isfile(name):
-                raise LibraryError(f"{name}: no such file")
+            file = _file(name)
             topos = getattr(_load(name), "topos", None)
             if not topos:
                 raise LibraryError(f"{name}: a topology file needs topos = {{'name': class}}")
-            return Topology(os.path.abspath(name), *next(iter(topos.items())))
+            return Topology(file, *next(iter(topos.items())))
         for topology in self.topologies():
             if topology.name == name:
                 return topology
@@ -125,9 +135,7 @@ class Library:
     def scenario(self, name):
         """By name or file."""
         if name.endswith(".py") or os.sep in name:
-            if not os.path.isfile(name):
-                raise LibraryError(f"{name}: no such file")
-            return Scenario(os.path.abspath(name))
+            return Scenario(_file(name))
         file = os.path.join(self.scenario_folder, name + ".py")
         if not os.path.isfile(file):
             raise LibraryError(f"no scenario '{name}' "

@@ -3,6 +3,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 
@@ -30,6 +31,10 @@ def test_list_names_topologies_nodes_and_scenarios():
 @pytest.mark.parametrize("argv,code,words", [
     (["up", "fig99"], 1, "no topology 'fig99'"),
     (["up", "fig6", "--param", "colour=blue"], 1, "no parameter 'colour'"),
+    (["up", "fig6", "--param", "delay=long"], 1, "'delay' is a number"),
+    (["run", "fig6", "kill-sn", "--param", "rate=fast"], 1, "'rate' is a number"),
+    (["up", "/etc/passwd"], 1, "expected a Python file"),
+    (["soak", "--runs", "0"], 64, "expected 1 or more"),
     (["run", "fig6", "kill-arn"], 1, "made for fig3"),
     (["run", "fig6", "nonsense"], 1, "no scenario 'nonsense'"),
     (["run", "fig6"], 64, "usage"),
@@ -171,6 +176,23 @@ def test_the_prompt_takes_commands_from_standard_input(lab):
     done = subprocess.run([NEARLAB, "cli", "--name", lab], input="c802 echo at $((40 + 2))\n",
                           text=True, capture_output=True, timeout=30, check=True)
     assert "at 42" in done.stdout + done.stderr
+
+
+def test_the_prompt_knows_the_programs_of_nearcast(lab):
+    done = subprocess.run([NEARLAB, "cli", "--name", lab], input="arn804 nearctl show status\n",
+                          text=True, capture_output=True, timeout=30, check=True)
+    assert "10.1.18.0/24" in done.stdout + done.stderr
+
+
+def test_scenarios_without_root_are_refused_at_once(tmp_path):
+    for folder in ("lab", "topologies"):  # where even a user without any right may read
+        shutil.copytree(SOURCE / folder, tmp_path / folder)
+    done = subprocess.run(["unshare", "--user", "/usr/bin/python3", "-B", tmp_path / "lab/nearlab",
+                           "run", "fig6", "kill-sn"], text=True, capture_output=True, timeout=30,
+                          cwd=tmp_path, check=False)
+    assert done.returncode == 1
+    assert "scenarios need root" in done.stderr
+    assert not (tmp_path / "nearlab-report").exists()
 
 
 def test_names_of_running_labs_are_taken(lab):
