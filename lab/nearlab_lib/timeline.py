@@ -3,10 +3,17 @@
 
 import json
 import os
+import re
 import threading
 
 LOCK = threading.Lock()  # pyplot is for one thread at a time
 COLOURS = ["#4c72b0", "#dd8452", "#55a868", "#8172b3", "#937860", "#64b5cd"]
+
+# What of a client's event is worth its place in the picture.
+DETAILS = {"error": "{server}: {why}", "suspect": "{node}, {reason}", "transaction": "{location}",
+           "failover": "{from} to {to}", "attached": "{node}", "playing": "{node}",
+           "resumed": "{to}", "false_alarm": "{node}", "gap": "{count} of medium {media}",
+           "ended": "{reason}"}
 
 
 def draw(folder, cache):
@@ -44,6 +51,11 @@ def _draw(folder, cache):
     for axis in axes[:3]:
         for fault in faults:
             axis.axvline(fault["t"], color="#c44e52", linewidth=1.2)
+    for fault in faults:  # above the first row: what the red line is
+        axes[0].annotate(fault["what"].removeprefix("fault: ") + " " + fault["where"],
+                         (fault["t"], 1), xycoords=("data", "axes fraction"), xytext=(0, 3),
+                         textcoords="offset points", fontsize=8, color="#c44e52", ha="center")
+    figure.align_ylabels(axes)
     figure.savefig(os.path.join(folder, "timeline.png"), dpi=100)
     pyplot.close(figure)
 
@@ -102,7 +114,21 @@ def _events(axis, events, span):
                   "#8172b3" if event["what"].startswith("route") else "#333333")
         axis.plot([event["t"]], [-number], "o", markersize=4, color=colour)
         left = event["t"] < sum(span) / 2
-        axis.annotate(f"{event['t']:.3f}  {event['where']}: {event['what'][:70]}",
+        axis.annotate(f"{event['t']:.3f}  {_words(event)}",
                       (event["t"], -number), xytext=(6 if left else -6, 0),
                       textcoords="offset points", fontsize=8, color=colour, va="center",
                       ha="left" if left else "right")
+
+
+def _words(event):
+    """An event in a line that fits."""
+    what = event["what"]
+    if what.startswith("route:"):
+        what = re.sub(r" (proto|src|metric|weight) \S+", "", what).replace(" \\ ", " ")
+    form = DETAILS.get(what.removeprefix("client: "), "")
+    try:
+        what += ": " + form.format_map(event) if form else ""
+    except KeyError:
+        pass  # this one has no such detail
+    where = event["where"]
+    return what[:90] if what.startswith(where) else f"{where}: {what}"[:90]
