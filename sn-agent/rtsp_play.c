@@ -253,7 +253,8 @@ static void rtp_info(struct request *q, struct sbuf *b, const struct session *s,
 		sbuf_printf(b, ";rtptime=%u",
 			(uint32_t)p[4] << 24 | (uint32_t)p[5] << 16 | (uint32_t)p[6] << 8 | p[7]);
 	} else if (m->last >= 0 && first == m->last + 1) {
-		int64_t since = (q->now - m->last_at) / NS_US * m->clock_rate / 1000000;
+		ns_t ago = q->now - m->last_at;
+		int64_t since = ago / NS_S * m->clock_rate + ago % NS_S * m->clock_rate / NS_S;
 
 		sbuf_printf(b, ";rtptime=%u", m->last_ts + (uint32_t)since);
 	}

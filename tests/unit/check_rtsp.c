@@ -461,6 +461,21 @@ START_TEST(test_play_from_a_number_tells_where_it_begins)
 }
 END_TEST
 
+/* A source that has been silent for long, with the fastest clock that an SDP can name. */
+START_TEST(test_play_tells_the_timestamp_whatever_the_clock_rate)
+{
+	struct channel *ch = publish("v=0\r\nm=video 0 RTP/AVP 96\r\na=rtpmap:96 X/4294967295\r\n"
+				     "a=control:streamid=0\r\n",
+		"/news");
+
+	push(ch, 100, 0);
+	now += 100LL * 24 * 3600 * NS_S;
+	ck_assert_int_eq(ask("SETUP", U, UDP("5000-5001")), 200);
+	ck_assert_int_eq(ask("PLAY", U, session()), 200);
+	ck_assert(says("seq=101;rtptime=4286327296\r\n")); /* 2^32 - 8640000 */
+}
+END_TEST
+
 START_TEST(test_keep_alive)
 {
 	char id[64], request[256];
@@ -739,6 +754,7 @@ static void add_tests(TCase *t)
 	tcase_add_test(t, test_a_session_stays_with_its_presentation);
 	tcase_add_test(t, test_one_flight_without_a_session_id);
 	tcase_add_test(t, test_play_from_a_number_tells_where_it_begins);
+	tcase_add_test(t, test_play_tells_the_timestamp_whatever_the_clock_rate);
 	tcase_add_test(t, test_keep_alive);
 	tcase_add_test(t, test_capacity_and_drain);
 	tcase_add_test(t, test_sessions_of_a_connection_are_bounded);
