@@ -13,8 +13,10 @@
 
 #define MAX_IN     (TEXT_MAX_HEAD + TEXT_MAX_BODY + 4 + 65536)
 #define MAX_OUT    (2 * 1024 * 1024)
-#define RESERVE    (64 * 1024)  /* of the output that media may not use: answers need it */
-#define MAX_HELD   (128 * 1024) /* requests behind one that waits */
+#define MIN_OUT    (256 * 1024)
+#define ALL_OUT    (256 * 1024 * 1024) /* of all connections; MIN_OUT is each one's in any case */
+#define RESERVE    (64 * 1024)         /* of the output that media may not use: answers need it */
+#define MAX_HELD   (128 * 1024)        /* requests behind one that waits */
 #define FINISH     (1 * NS_S)
 #define END_LINGER (1 * NS_S) /* between a source's BYE and the end of a player's connection */
 #define FRAMES_MAX (64 * (4 + RING_MTU))
@@ -469,17 +471,24 @@ void server_close(struct session *s)
 	c->close_at = 0;
 }
 
+size_t server_room(int connections)
+{
+	size_t each = ALL_OUT / (size_t)(connections > 0 ? connections : 1);
+
+	return each < MIN_OUT ? MIN_OUT : each > MAX_OUT ? MAX_OUT : each;
+}
+
 int server_frames(void *conn, uint8_t channel, const struct iovec *v, int n)
 {
 	struct conn *c = conn;
 	uint8_t *buf = c->sv->frames;
-	size_t used = stream_unsent(c->stream), len = 0;
+	size_t used = stream_unsent(c->stream), room = server_room(c->sv->conns) - RESERVE, len = 0;
 	int i;
 
 	for (i = 0; i < n; i++) {
 		size_t size = v[i].iov_len;
 
-		if (used + len + 4 + size > MAX_OUT - RESERVE || len + 4 + size > FRAMES_MAX)
+		if (used + len + 4 + size > room || len + 4 + size > FRAMES_MAX)
 			break;
 		buf[len] = '$';
 		buf[len + 1] = channel;

@@ -56,6 +56,10 @@ void server_close(struct session *s);
 /* relay_io's part: frames to a connection; how many it had room for. */
 int server_frames(void *conn, uint8_t channel, const struct iovec *v, int n);
 
+/* How many bytes may wait on each of so many connections: the more they are, the less, since
+ * thousands that play and do not read would else take all memory. */
+size_t server_room(int connections);
+
 /* What time brings: slow, idle and ended connections. To be called now and then. */
 void server_tick(struct server *sv, ns_t now);
 const struct server_counters *server_counters(const struct server *sv);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "lib/rtp.h"
+#include "sn-agent/server.h"
 
 #define SDP1                                                                                       \
 	"v=0\r\no=- 1 1 IN IP4 h\r\ns=x\r\nt=0 0\r\n"                                              \
@@ -476,6 +477,16 @@ START_TEST(test_play_tells_the_timestamp_whatever_the_clock_rate)
 }
 END_TEST
 
+START_TEST(test_many_connections_have_less_room_each)
+{
+	ck_assert_uint_eq(server_room(0), 2 << 20);
+	ck_assert_uint_eq(server_room(100), 2 << 20);
+	ck_assert_uint_le(server_room(1000) * 1000, 256 << 20);
+	ck_assert_uint_ge(server_room(1000), 256 << 10);
+	ck_assert_uint_eq(server_room(100000), 256 << 10);
+}
+END_TEST
+
 START_TEST(test_keep_alive)
 {
 	char id[64], request[256];
@@ -755,6 +766,7 @@ static void add_tests(TCase *t)
 	tcase_add_test(t, test_one_flight_without_a_session_id);
 	tcase_add_test(t, test_play_from_a_number_tells_where_it_begins);
 	tcase_add_test(t, test_play_tells_the_timestamp_whatever_the_clock_rate);
+	tcase_add_test(t, test_many_connections_have_less_room_each);
 	tcase_add_test(t, test_keep_alive);
 	tcase_add_test(t, test_capacity_and_drain);
 	tcase_add_test(t, test_sessions_of_a_connection_are_bounded);
