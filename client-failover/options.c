@@ -26,7 +26,8 @@ void options_help(FILE *to)
 	      "      --help, --version\n"
 	      "\n"
 	      "Exit status: 0 the end was reached, 64 usage, 65 the stream cannot be written as\n"
-	      "asked for, 69 no node can be had, 74 an output failed.\n",
+	      "asked for, 68 unknown host, 69 no node can be had, 71 no resources, 73 an output\n"
+	      "cannot be opened, 74 an output failed.\n",
 		to);
 }
 
