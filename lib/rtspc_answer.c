@@ -106,6 +106,11 @@ static void setup_answered(struct rtspc *c, int i, const struct text_msg *m)
 		return;
 	}
 	session_learn(c, i, session);
+	/* We have named the session: asked again, it would answer the same for ever. */
+	if (!c->flight && (!c->session[0] || strcmp(c->media[i].session, c->session) != 0)) {
+		rtspc_fail(c, 0, -1, SLICE("SETUP was answered with another Session"));
+		return;
+	}
 	transport_learn(c, &c->media[i], &t);
 	if (!c->flight)
 		rtspc_step(c);

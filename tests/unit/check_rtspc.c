@@ -362,6 +362,36 @@ START_TEST(test_plain_server_that_refuses_the_flight_plays_in_the_end)
 }
 END_TEST
 
+START_TEST(test_server_that_gives_each_medium_a_session_is_a_failure)
+{
+	begin(NULL, "");
+	describe_answered("");
+	setup2(-1, -1);
+	setup_answered(2, 5000, "");
+	sent[0] = '\0';
+	answer(3, "200 OK",
+		"Session: other\r\nTransport: RTP/AVP;unicast;client_port=5002-5003\r\n", "");
+	expect_one(RTSPC_FAILED);
+	expect_not_sent("SETUP");
+}
+END_TEST
+
+START_TEST(test_session_that_is_too_long_is_a_failure)
+{
+	char headers[600];
+
+	begin(NULL, "");
+	describe_answered("");
+	setup2(-1, -1);
+	sent[0] = '\0';
+	snprintf(headers, sizeof headers,
+		"Session: %0300d\r\nTransport: RTP/AVP;unicast;client_port=5000-5001\r\n", 1);
+	answer(2, "200 OK", headers, "");
+	expect_one(RTSPC_FAILED);
+	expect_not_sent("SETUP");
+}
+END_TEST
+
 START_TEST(test_transport_other_than_asked_for_is_a_failure)
 {
 	begin(NULL, SDP2);
@@ -666,6 +696,8 @@ int main(void)
 	tcase_add_test(t, test_redirection_of_a_setup_is_told);
 	tcase_add_loop_test(t, test_plain_server_is_asked_step_by_step, 0, 2);
 	tcase_add_test(t, test_plain_server_that_refuses_the_flight_plays_in_the_end);
+	tcase_add_test(t, test_server_that_gives_each_medium_a_session_is_a_failure);
+	tcase_add_test(t, test_session_that_is_too_long_is_a_failure);
 	tcase_add_test(t, test_transport_other_than_asked_for_is_a_failure);
 	tcase_add_loop_test(t, test_end_of_stream_tells_the_last_numbers_and_is_answered, 0, 2);
 	tcase_add_test(t, test_other_requests_of_the_server_are_answered);
