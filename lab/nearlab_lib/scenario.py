@@ -385,6 +385,15 @@ class Lab:
                               self.name_of(datagram.source)))
         return found
 
+    def casualties(self):
+        """What does not run though nothing of ours broke it: a word for each."""
+        broken = {target for _, target, _ in self.faults.broken}
+        dead = [f"{daemon.name} of {host.name} ({daemon.state()})"
+                for host in self.net.hosts for daemon in host.daemons.values()
+                if not daemon.alive() and not broken & {host.name, f"{daemon.name}@{host.name}"}]
+        return dead + [f"the wire {link.intf1.node.name}-{link.intf2.node.name}"
+                       for link in self.net.links if not link.alive()]
+
     def stop(self):
         """Ends what the scenario started, and heals what it broke."""
         for process in reversed(self.processes):
@@ -426,9 +435,12 @@ def execute(net, faults, request, say):
         traceback.print_exc()
         failure = f"{type(error).__name__}: {error}"
     finally:
+        casualties = lab.casualties()
         lab.stop()
         lab.save_logs()
     if failure:
         lab.check(False, failure)
+        for dead in casualties:
+            lab.tell(f"Died by itself: {dead}.")
     return report.write(lab, os.path.basename(request["file"]).removesuffix(".py"),
                         (module.__doc__ or "").strip())

@@ -98,3 +98,18 @@ def test_a_run_that_asserts_nothing_fails(lab_with, tmp_path):
         '"""Empty."""\ntopologies = ["fig6"]\ndef run(lab):\n    pass\n')
     code, report = run_scenario(lab_with(0), "fig6", tmp_path / "empty.py", tmp_path / "report")
     assert code == 1 and not report["passed"]
+
+
+def test_a_run_that_fails_names_what_died_by_itself(lab_with, tmp_path):
+    (tmp_path / "dead.py").write_text(
+        '"""Dead."""\nimport signal\ntopologies = ["fig6"]\ndef run(lab):\n'
+        '    bird = lab.net["cbb"].daemons["bird"]\n'
+        '    bird.signal(signal.SIGKILL)\n    bird.process.wait(5)\n'
+        '    lab.fault("kill", "sn806")\n    raise TimeoutError("it took too long")\n'
+    )
+    code, report = run_scenario(lab_with(0), "fig6", tmp_path / "dead.py", tmp_path / "report")
+    nearlab("fault", "--name", lab_with(0), "restart", "bird@cbb")
+    assert code == 1
+    assert "NOT SO: it took too long" in report["story"]
+    assert [line for line in report["story"] if line.startswith("Died by itself")] == [
+        "Died by itself: bird of cbb (killed by SIGKILL)."]
