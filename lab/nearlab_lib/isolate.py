@@ -197,8 +197,10 @@ def run_in_node(keeper_pid, node_pid, argv, env):
                 finally:
                     os.close(fd)
             os.chdir(here if os.path.isdir(here) else "/")
+            # Who runs us in the background has SIGINT ignored; a shell could not even trap it then.
+            for sig in (*passed, signal.SIGPIPE):
+                signal.signal(sig, signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, passed)
-            signal.signal(signal.SIGPIPE, signal.SIG_DFL)
             os.execvpe(argv[0], argv, env)
         except FileNotFoundError:
             print(f"nearlab: {argv[0]}: no such command", file=sys.stderr)

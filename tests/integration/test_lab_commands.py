@@ -78,14 +78,20 @@ def test_exec_has_standard_input_and_the_working_folder(lab, tmp_path):
     assert done.stdout == f"through\n{tmp_path}\n"
 
 
+@pytest.mark.parametrize("background", ["", "trap '' INT; "])
 @pytest.mark.parametrize("sig,code", [(signal.SIGTERM, 9), (signal.SIGINT, 8)])
-def test_exec_passes_signals_on(lab, sig, code):
+def test_exec_passes_signals_on(lab, sig, code, background):
     script = "trap 'exit 9' TERM; trap 'exit 8' INT; echo ready; while :; do sleep 0.05; done"
-    with subprocess.Popen([NEARLAB, "exec", "--name", lab, "c802", "--", "sh", "-c", script],
+    outer = background + 'exec "$@"'  # a shell starts what it puts into the background like this
+    with subprocess.Popen(["sh", "-c", outer, "sh", NEARLAB, "exec", "--name", lab, "c802", "--",
+                           "sh", "-c", script],
                           stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True) as process:
-        assert process.stdout.readline() == "ready\n"
-        process.send_signal(sig)
-        assert process.wait(10) == code
+        try:
+            assert process.stdout.readline() == "ready\n"
+            process.send_signal(sig)
+            assert process.wait(10) == code
+        finally:
+            process.kill()
 
 
 def test_a_killed_exec_takes_its_command_with_it(lab):
