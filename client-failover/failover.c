@@ -16,6 +16,8 @@
 #define ACTIONS_MAX 24
 #define AVOID_MAX   4
 #define HOPS_MAX    5
+#define ICMP_LEAST  NS_S        /* no ICMP error is believed for that long after a false alarm, */
+#define ICMP_MOST   (30 * NS_S) /* and twice as long after each further one */
 #define SAME_MAX    2 /* that often the redirection to the node we have is ignored, less one */
 
 const struct failover_conf failover_defaults = {
@@ -62,6 +64,8 @@ struct failover {
 	ns_t last_packet;  /* of the current node */
 	ns_t ended_at;     /* when it said that the source has ended */
 	ns_t steady_since; /* phase PH_STEADY began */
+	ns_t icmp_after;   /* ICMP errors of the current node count from then on */
+	ns_t icmp_doubt;   /* how long the last false alarm by one put that off */
 
 	/* The search for another node. */
 	ns_t suspected; /* when it began */
@@ -298,7 +302,12 @@ static void win(struct failover *f, struct att *a, ns_t now)
 		struct action *o = act(f, FO_FALSE_ALARM, a->id);
 		snprintf(o->node, sizeof o->node, "%s", a->node);
 		o->silence = now - f->suspected + f->silence;
+		if (f->reason == FO_ICMP) {
+			f->icmp_doubt = clamp(2 * f->icmp_doubt, ICMP_LEAST, ICMP_MOST);
+			f->icmp_after = now + f->icmp_doubt;
+		}
 	} else if (a != old) {
+		f->icmp_doubt = f->icmp_after = 0;
 		struct action *o = act(f, old ? FO_RESUMED : FO_CURRENT, a->id);
 		snprintf(o->node, sizeof o->node, "%s", a->node);
 		snprintf(o->from, sizeof o->from, "%s", old ? old->node : "");
@@ -477,6 +486,9 @@ void failover_lost(struct failover *f, int id, enum failover_reason r, ns_t now)
 		candidate_lost(f, a, now);
 		return;
 	}
+	/* A node that plays on while a port of it is closed says so with each of our reports. */
+	if (r == FO_ICMP && now < f->icmp_after)
+		return;
 	if (r != FO_ICMP)
 		a->open = false;
 	if (f->phase == PH_STEADY)

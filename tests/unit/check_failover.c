@@ -154,6 +154,31 @@ static void teardown(void)
 	failover_free(f);
 }
 
+/* As from a server that has no RTCP port: each report is answered with an error, media go on. */
+START_TEST(test_errors_that_were_false_alarms_are_believed_ever_less)
+{
+	int a = playing(), alarms = 0;
+
+	for (ns_t end = now + 60 * NS_S; now < end;) {
+		now += 100 * NS_MS;
+		failover_tick(f, now);
+		failover_lost(f, a, FO_ICMP, now);
+		collect();
+		alarms += !none(FO_SUSPECT);
+		failover_packet(f, a, true, now);
+		collect();
+		ck_assert(failover_steady(f));
+		play(a, 5 * NS_MS);
+	}
+	ck_assert_int_ge(alarms, 2);
+	ck_assert_int_le(alarms, 7);
+	play(a, 31 * NS_S);
+	failover_lost(f, a, FO_ICMP, now);
+	collect();
+	ck_assert_int_eq(got[one(FO_SUSPECT)].reason, FO_ICMP);
+}
+END_TEST
+
 START_TEST(test_closed_connection_is_suspected_at_once)
 {
 	int a = playing();
@@ -812,6 +837,7 @@ int main(void)
 	TCase *t = tcase_create("all");
 
 	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_test(t, test_errors_that_were_false_alarms_are_believed_ever_less);
 	tcase_add_test(t, test_closed_connection_is_suspected_at_once);
 	tcase_add_test(t, test_silence_keeps_the_old_attachment);
 	tcase_add_test(t, test_icmp_error_is_suspected_and_may_be_a_false_alarm);
