@@ -13,7 +13,7 @@
 
 void options_help(FILE *to)
 {
-	fputs("Usage: client-failover [OPTIONS] rtsp://ADDRESS[:PORT]/PATH\n"
+	fputs("usage: client-failover [OPTIONS] rtsp://HOST[:PORT]/PATH\n"
 	      "Plays a live stream and keeps it whole when the node that serves it dies.\n"
 	      "\n"
 	      "  -o, --output FILE    write the MPEG-TS payload to FILE (-: standard output)\n"
