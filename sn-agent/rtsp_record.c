@@ -172,6 +172,11 @@ void rtsp_record(struct request *q)
 		return;
 	}
 	if (!s->channel) {
+		/* It is what names the channel, whatever ANNOUNCE named. */
+		if (q->path.n < 2 || q->path.n >= CHANNEL_PATH) {
+			rtsp_answer(q, q->path.n < 2 ? 400 : 414);
+			return;
+		}
 		old = channels_find(q->r->channels, q->path);
 		if (old && old->state != CHANNEL_LIVE)
 			old = NULL; /* a refusal may be freed for the new one */

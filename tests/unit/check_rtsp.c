@@ -588,6 +588,20 @@ START_TEST(test_publications_that_cannot_be)
 }
 END_TEST
 
+START_TEST(test_a_channel_is_recorded_under_a_path_that_can_be_asked_for)
+{
+	char request[512];
+
+	ck_assert_int_eq(announce(&conn, U, SDP1), 200);
+	ck_assert_int_eq(ask("SETUP", U "/streamid=0", TCP("0-1")), 200);
+	snprintf(request, sizeof(request), "%s", session());
+	ck_assert_int_eq(ask("RECORD", "rtsp://10.0.0.1/", request), 400);
+	ck_assert_int_eq(ask("RECORD", "rtsp://10.0.0.1", request), 400);
+	ck_assert_ptr_null(channels.first);
+	ck_assert_int_eq(ask("RECORD", U, request), 200);
+}
+END_TEST
+
 START_TEST(test_a_path_has_one_source)
 {
 	struct channel *ch = publish(SDP1, "/news");
@@ -772,6 +786,7 @@ static void add_tests(TCase *t)
 	tcase_add_test(t, test_sessions_of_a_connection_are_bounded);
 	tcase_add_test(t, test_publishing);
 	tcase_add_test(t, test_publications_that_cannot_be);
+	tcase_add_test(t, test_a_channel_is_recorded_under_a_path_that_can_be_asked_for);
 	tcase_add_test(t, test_a_path_has_one_source);
 	tcase_add_test(t, test_the_second_to_record_is_refused);
 	tcase_add_test(t, test_a_publisher_comes_back_within_the_grace);
