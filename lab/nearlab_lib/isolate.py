@@ -105,7 +105,8 @@ def private_mounts(keep):
         os.close(os.open("/dev/net/tun", os.O_RDWR))
     except OSError as error:
         raise IsolationError(f"/dev/net/tun: {error.strerror}: the lab needs TUN interfaces "
-                             "(modprobe tun; and read and write permission for you, or sudo)") from error
+                             "(modprobe tun; and read and write permission for you, "
+                             "or sudo)") from error
 
 
 def init(run_keeper):

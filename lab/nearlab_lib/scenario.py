@@ -141,7 +141,10 @@ class Source(Lines):
 
     def __init__(self, lab, node, url, rate):
         self.rate = rate
-        file = media.clip(lab.cache, rate, lab.say)
+        try:
+            file = media.clip(lab.cache, rate, lab.say)
+        except ValueError as error:
+            raise ScenarioError(str(error)) from error
         self.address = lab.topo.address(node)
         self.capture = Capture(lab, node, lab.file_name(f"{node}-sent"), 0,
                                f"udp and src host {self.address}")
@@ -320,6 +323,7 @@ class Lab:
         """Until the anycast address answers a node with a redirection; the answer."""
         program = os.path.join(os.path.dirname(__file__), "probe.py")
         last = {}
+        self.topo.address(node)  # LookupError before a wait that has no sense
 
         def redirected():
             out, err, _ = self.net[node].pexec([sys.executable, "-B", program, url])

@@ -162,8 +162,12 @@ class Internet(Topo):
         return [n for n in self.of_class(Router) if self.nodeInfo(n)["asn"] == asn]
 
     def address(self, name):
-        """A node's own address."""
-        info = self.nodeInfo(name)
+        """A node's own address. LookupError when there is no such node."""
+        try:
+            info = self.nodeInfo(name)
+        except KeyError:
+            raise LookupError(f"no node '{name}' "
+                              f"(there are: {', '.join(sorted(self.hosts()))})") from None
         return info.get("address") or info.get("loopback")
 
     def hosts_file(self):
