@@ -276,7 +276,8 @@ static int channel_open(struct attach *a, int i)
 	return err < 0 ? err : err2;
 }
 
-/* Where the node sends from is known: from now on the kernel keeps others out. */
+/* Where the node sends from is known: from now on the kernel keeps others out. Only the ports are
+ * taken from what it says: `source` could be anybody, who would then get our reports and NACKs. */
 static void channel_connect(struct attach *a, int i, const struct rtspc_media_info *m)
 {
 	struct channel *ch = &a->ch[i];
@@ -286,10 +287,7 @@ static void channel_connect(struct attach *a, int i, const struct rtspc_media_in
 
 	for (int k = 0; k < 2; k++) {
 		*to[k] = a->at;
-		if (told[k]->sa.sa_family)
-			*to[k] = *told[k];
-		else
-			addr_set_port(to[k], ntohs(told[k]->in.sin_port));
+		addr_set_port(to[k], ntohs(told[k]->in.sin_port)); /* of either family, or none */
 		if (addr_port(to[k]) && connect(fd[k], &to[k]->sa, addr_len(to[k])) < 0)
 			icmp(a, -errno);
 		else

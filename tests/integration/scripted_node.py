@@ -258,7 +258,8 @@ class Node:
             writer,
             headers,
             "200 OK",
-            [f"Session: {name};timeout=60", f"Transport: RTP/AVP;unicast;client_port={pair};{ports}"],
+            [f"Session: {name};timeout=60",
+             f"Transport: RTP/AVP;unicast;client_port={pair};{ports}{self.args.source}"],
         )
 
     def redirect(self, headers, url, writer):
@@ -291,6 +292,7 @@ def main():
     p.add_argument("--hold-back", type=int, default=0, help="the last N packets are not sent unasked")
     p.add_argument("--delay", type=float, default=0, help="before the first answer of an attachment")
     p.add_argument("--quiet", type=float, nargs=2, help="no media from START for SECONDS")
+    p.add_argument("--source", default="", type=";source={}".format, help="whom Transport names")
     p.add_argument("--refuse", help="every request is answered with this status")
     p.add_argument("--redirect", help="host:port,… a redirector to the first that is not avoided")
     asyncio.run(Node(p.parse_args()).run())

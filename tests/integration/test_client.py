@@ -9,6 +9,7 @@ import os
 import pathlib
 import re
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -213,6 +214,20 @@ def test_lost_syn_is_not_waited_for(stage, first_syn_is_lost):
     assert ended["lost"] == 0
     # The kernel repeats a SYN after 1 s: without a connection anew it could not be less.
     assert client.events("attached")[0]["ms"] < 1000
+
+
+def test_reports_go_to_the_node_and_to_no_host_that_it_names(stage):
+    bystander = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2)]
+    for i, sock in enumerate(bystander):
+        sock.bind(("127.0.0.77", 6554 + i))  # the ports that the node sends from
+        sock.setblocking(False)
+    stage.node(2, "--source", "127.0.0.77", "--loss", "0.05")
+    stage.redirector(2)
+    ended = stage.client().end()
+    assert ended["nacked"] > 0 and ended["lost"] == 0
+    for sock in bystander:
+        with sock, pytest.raises(BlockingIOError):
+            sock.recv(2048)
 
 
 def test_node_that_hangs_is_noticed_by_its_silence(stage):
