@@ -14,11 +14,12 @@ static enum ctl_code show_status(void *ctx, struct slice args, struct js *o)
 
 	(void)args;
 	js_put_str(o, "name", a->conf.name);
-	js_put_str(o, "software", a->software);
+	js_put_str(o, "role", "sn");
+	js_put_str(o, "version", PACKAGE_VERSION);
 	js_put_str(o, "address", addr_host(&a->conf.address, text));
 	js_put_int(o, "rtsp_port", a->conf.rtsp.port);
 	js_put_int(o, "rtp_port", a->conf.rtp.port);
-	js_put_real(o, "uptime", (double)(loop_now(a->loop) - a->started) / NS_S);
+	js_put_real(o, "uptime_s", (double)(loop_now(a->loop) - a->started) / NS_S);
 	js_put_bool(o, "healthy", selfcheck_healthy(a->selfcheck));
 	js_put_bool(o, "draining", a->rtsp.draining);
 	js_put_bool(o, "stopping", a->stopping);
@@ -145,11 +146,19 @@ static enum ctl_code show_counters(void *ctx, struct slice args, struct js *out)
 	return CTL_OK;
 }
 
+static enum ctl_code refuse(struct js *out, const char *why)
+{
+	js_put_str(out, "error", why);
+	return CTL_CONFLICT;
+}
+
 static enum ctl_code drain(void *ctx, struct slice args, struct js *out)
 {
 	struct agent *a = ctx;
 
 	(void)args;
+	if (a->rtsp.draining)
+		return refuse(out, "drained already");
 	agent_drain(a, true);
 	js_put_bool(out, "draining", true);
 	js_put_int(out, "sessions", a->rtsp.sessions.players);
@@ -161,10 +170,10 @@ static enum ctl_code undrain(void *ctx, struct slice args, struct js *out)
 	struct agent *a = ctx;
 
 	(void)args;
-	if (a->stopping) {
-		js_put_str(out, "error", "it is stopping");
-		return CTL_CONFLICT;
-	}
+	if (a->stopping)
+		return refuse(out, "it is stopping");
+	if (!a->rtsp.draining)
+		return refuse(out, "not drained");
 	agent_drain(a, false);
 	js_put_bool(out, "draining", false);
 	return CTL_OK;

@@ -690,7 +690,9 @@ def test_a_draining_node_keeps_its_sessions_and_takes_no_new_ones(node):
     reply = rtsp.ask("SETUP", "/news/trackID=0", udp)
     assert (reply.status, reply["Retry-After"]) == (503, "1")
     player.wait(pub.send(10))
+    assert near_testlib.request(sn.control, "drain")[0] == 409
     sn.ask("undrain")
+    assert near_testlib.request(sn.control, "undrain")[0] == 409
     assert rtsp.ask("SETUP", "/news/trackID=0", udp).status == 200
 
 
