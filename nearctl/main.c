@@ -26,7 +26,8 @@ static void usage(FILE *to)
 	      "      --json           the answer as it came, for programs\n"
 	      "      --help           show this and exit\n"
 	      "      --version        show the version and exit\n\n"
-	      "exit codes: 0 done, 1 the daemon refused, 64 bad usage, 69 no daemon reached\n",
+	      "exit codes: 0 done, 1 the daemon refused, 64 bad usage, 69 no daemon reached,\n"
+	      "74 the answer cannot be written\n",
 		to);
 }
 
