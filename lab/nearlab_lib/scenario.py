@@ -175,6 +175,9 @@ class Source(Lines):
         self.capture.stop(signal.SIGINT)
 
 
+PLACES = ("node", "from", "to", "server")  # details of a client's events that name a host
+
+
 class Player(Lines):
     """client-failover: its events, what it wrote, and a capture of what reaches it."""
 
@@ -197,7 +200,8 @@ class Player(Lines):
         name = event.get("event")
         if name not in ("level", None):
             self.lab.event(f"client: {name}", self.node.name, t=event["t"],
-                           **{k: v for k, v in event.items() if k not in ("t", "wall", "event")})
+                           **{k: self.lab.name_of(v) if k in PLACES and v else v
+                              for k, v in event.items() if k not in ("t", "wall", "event")})
 
     def seen(self, name, since=0):
         """Events of that name, from the `since`th event on."""
