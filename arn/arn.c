@@ -22,6 +22,7 @@ static void send_beat(struct arn *a)
 	struct fate_beat b = {
 		.sent = loop_now(a->loop),
 		.serving = a->listener != NULL,
+		.master = arn_is_master(a),
 		.draining = a->draining,
 		.busy = arn_listener_busy(a->listener),
 	};
@@ -65,6 +66,13 @@ static void reload_as_ordered(struct arn *a)
 	}
 }
 
+/* Whoever is leaving says so before it is gone: the next one takes over at once. */
+static void show_ability(struct arn *a)
+{
+	if (a->cluster)
+		cluster_set_able(a->cluster, a->word.ready && !a->draining);
+}
+
 static void on_line(void *arg, int events)
 {
 	struct arn *a = arg;
@@ -83,17 +91,36 @@ static void on_line(void *arg, int events)
 			return loop_stop(a->loop);
 		}
 		a->word = w;
+		show_ability(a);
 		if (w.order == GUARDIAN_RELOAD)
 			reload_as_ordered(a);
-		if (w.order == GUARDIAN_FINISH)
+		if (w.order == GUARDIAN_FINISH) {
+			if (a->cluster)
+				cluster_goodbye(a->cluster);
 			return loop_stop(a->loop);
+		}
 	}
 }
 
 void arn_set_draining(struct arn *a, bool draining)
 {
 	a->draining = draining;
+	show_ability(a);
 	send_beat(a); /* now, not at the next beat */
+}
+
+/* ---- the other ARNs ---- */
+
+bool arn_is_master(const struct arn *a)
+{
+	return !a->cluster || cluster_election(a->cluster)->master;
+}
+
+static void on_election(void *arg)
+{
+	struct arn *a = arg;
+
+	send_beat(a); /* the guardian raises or withdraws the block */
 }
 
 /* ---- the nodes ---- */
@@ -178,6 +205,8 @@ static void apply(struct arn *a)
 
 	log_open(a->conf.name, (enum log_level)a->conf.log_level);
 	directory_set_conf(a->directory, &dc);
+	if (a->cluster)
+		cluster_set_misses(a->cluster, (int)a->conf.discovery.misses);
 	configure_nodes(a);
 	arn_listener_set_limits(a->listener, &lc);
 }
@@ -234,12 +263,31 @@ static void load_own(struct arn *a, const struct arn_conf *inherited)
 
 /* ---- life ---- */
 
+static struct cluster_conf cluster_conf_of(const struct arn *a)
+{
+	const struct arn_conf *c = &a->conf;
+
+	return (struct cluster_conf){
+		.name = c->name,
+		.interface = c->interface,
+		.addr = c->address,
+		.election = {.block = c->anycast.block,
+			.interval = c->announce.interval,
+			.misses = (int)c->discovery.misses,
+			.hold = c->anycast.hold},
+		.keys = &a->keys,
+	};
+}
+
 static int open_discovery(struct arn *a)
 {
 	struct discovery_conf dc = {.group = a->conf.discovery.group,
 		.interface = a->conf.interface,
 		.skew = a->conf.discovery.skew,
-		.keys = &a->keys};
+		.keys = &a->keys,
+		.on_arn = cluster_hear,
+		.on_links = cluster_look};
+	struct cluster_conf cc = cluster_conf_of(a);
 	char why[256];
 	int err;
 
@@ -250,6 +298,10 @@ static int open_discovery(struct arn *a)
 		log_msg(NLOG_CONF, "%s", why);
 	if (err)
 		return err;
+	a->cluster = cluster_new(a->loop, &cc, on_election, a);
+	if (!a->cluster)
+		return -ENOMEM;
+	dc.arg = a->cluster;
 	a->discovery = discovery_new(a->loop, &dc, a->directory, &err);
 	if (!a->discovery)
 		log_msg(NLOG_ERROR, "discovery: %s", strerror(-err));
@@ -305,6 +357,7 @@ static void close_all(struct arn *a)
 	ctl_free(a->ctl);
 	arn_listener_free(a->listener);
 	discovery_free(a->discovery);
+	cluster_free(a->cluster);
 	directory_free(a->directory);
 	loop_timer_free(a->beat);
 	loop_fd_free(a->line_watch);
@@ -346,6 +399,8 @@ int arn_work(
 	if (!err)
 		err = open_guardian(&a);
 	if (!err) {
+		if (a.cluster)
+			cluster_start(a.cluster, a.discovery);
 		on_beat(&a);
 		loop_run(a.loop);
 	}

@@ -7,6 +7,7 @@
 #ifndef ARN_ARN_H
 #define ARN_ARN_H
 
+#include "arn/cluster.h"
 #include "arn/config.h"
 #include "arn/directory.h"
 #include "arn/discovery.h"
@@ -26,6 +27,7 @@ struct arn {
 	struct loop *loop;
 	struct directory *directory;
 	struct discovery *discovery; /* NULL: configured nodes only */
+	struct cluster *cluster;     /* NULL likewise: there is no LAN to have other ARNs on */
 	struct arn_listener *listener;
 	struct ctl *ctl;
 	struct metrics *metrics;
@@ -52,6 +54,9 @@ void arn_set_draining(struct arn *a, bool draining);
 /* command.c */
 extern const struct ctl_command arn_commands[];
 extern const int arn_commands_n;
+
+/* Of all ARNs here, this one is to hold the block. */
+bool arn_is_master(const struct arn *a);
 
 /* meter.c: fills a->metrics and a->metric. 0 or -ENOMEM. */
 int arn_meter(struct arn *a);

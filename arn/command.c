@@ -24,6 +24,21 @@ static struct js *describe_block(const struct arn *a, ns_t now)
 	return o;
 }
 
+static struct js *describe_cluster(const struct election *e)
+{
+	struct js *o = js_object();
+	char text[ADDR_STRLEN];
+
+	js_put_str(o, "state", e->master ? "master" : "backup");
+	js_put_str(o, "reason", e->reason);
+	js_put_str(o, "standing", election_standing_str(e->standing));
+	js_put_str(o, "master", *e->ruler ? e->ruler : NULL);
+	js_put_str(
+		o, "address", e->addr.sa.sa_family == AF_UNSPEC ? NULL : addr_host(&e->addr, text));
+	js_put_int(o, "peers", e->n);
+	return o;
+}
+
 static enum ctl_code show_status(void *ctx, struct slice args, struct js *body)
 {
 	const struct arn *a = ctx;
@@ -48,6 +63,8 @@ static enum ctl_code show_status(void *ctx, struct slice args, struct js *body)
 	js_put_str(o, "interface", a->conf.interface);
 	js_put_bool(o, "joined", a->discovery && discovery_joined(a->discovery));
 	js_put(body, "discovery", o);
+	if (a->cluster)
+		js_put(body, "cluster", describe_cluster(cluster_election(a->cluster)));
 	o = js_object();
 	js_put_int(o, "known", directory_count(a->directory));
 	js_put_int(o, "usable", directory_usable(a->directory));
@@ -97,6 +114,30 @@ static enum ctl_code show_nodes(void *ctx, struct slice args, struct js *body)
 	for (int i = 0; directory_view(a->directory, i, &v); i++)
 		js_push(list, describe_node(&v, loop_now(a->loop)));
 	js_put(body, "nodes", list);
+	return CTL_OK;
+}
+
+static enum ctl_code show_peers(void *ctx, struct slice args, struct js *body)
+{
+	const struct arn *a = ctx;
+	const struct election *e = a->cluster ? cluster_election(a->cluster) : NULL;
+	struct js *list = js_array();
+	char text[ADDR_STRLEN];
+
+	(void)args;
+	for (int i = 0; e && i < e->n; i++) {
+		const struct election_peer *p = &e->peer[i];
+		struct js *o = js_object();
+
+		js_put_str(o, "arn", p->said.id);
+		js_put_str(o, "address", addr_host(&p->said.addr, text));
+		js_put_str(o, "state", p->said.master ? "master" : "backup");
+		js_put_str(o, "standing", election_standing_str(p->said.standing));
+		js_put_int(o, "announcements", (int64_t)p->announcements);
+		js_put_real(o, "heard_s_ago", (double)(loop_now(a->loop) - p->heard_at) / NS_S);
+		js_push(list, o);
+	}
+	js_put(body, "peers", list);
 	return CTL_OK;
 }
 
@@ -239,6 +280,7 @@ static enum ctl_code reload(void *ctx, struct slice args, struct js *body)
 const struct ctl_command arn_commands[] = {
 	{"show status", NULL, "the block, the two processes, how many nodes", show_status},
 	{"show nodes", NULL, "the service nodes that are known", show_nodes},
+	{"show peers", NULL, "the other ARNs of the block on this LAN", show_peers},
 	{"show counters", NULL, "all counters, by the names of the metrics", show_counters},
 	{"explain", "URL [CLIENT]", "which node a client is sent to, and why", explain},
 	{"drain", NULL, "withdraw the block; answer what still comes", drain},

@@ -50,6 +50,13 @@ static const char *check_node_address(const void *value)
 	return addr_is_any(a) || addr_is_multicast(a) ? "a host's address" : NULL;
 }
 
+static const char *check_own_address(const void *value)
+{
+	const struct addr *a = value;
+
+	return a->sa.sa_family == AF_UNSPEC ? NULL : check_node_address(value);
+}
+
 static const struct conf_option anycast_options[] = {
 	{"block", CONF_PREFIX, AT(anycast.block), .help = "anycast addresses served here"},
 	{"interface", CONF_STR, AT(anycast.interface), "anycast0", .check = check_interface,
@@ -58,6 +65,12 @@ static const struct conf_option anycast_options[] = {
 		.help = "silence of a process after which the block is withdrawn"},
 	{"hold", CONF_MS, AT(anycast.hold), "3000", 0, 3600000,
 		.help = "time of continuous health before the block comes (back) up"},
+	{0},
+};
+
+static const struct conf_option announce_options[] = {
+	{"interval", CONF_MS, AT(announce.interval), "200", 20, 30000,
+		.help = "between this node's announcements to the other ARNs"},
 	{0},
 };
 
@@ -105,6 +118,8 @@ static const struct conf_option options[] = {
 	{"name", CONF_STR, AT(name), .check = check_name, .help = "this node's name"},
 	{"interface", CONF_STR, AT(interface), "",
 		.help = "interface of the service nodes' LAN; \"\": configured nodes only"},
+	{"address", CONF_ADDR, AT(address), "", .check = check_own_address,
+		.help = "this node's address in the election; \"\": the interface's"},
 	{"key-file", CONF_STR, AT(key_file), "", .help = "keys of announcements"},
 	{"control", CONF_STR, AT(control), "/run/nearcast/arn.sock", .help = "socket of nearctl"},
 	{"management", CONF_STR, AT(management), "", .check = check_management,
@@ -113,6 +128,7 @@ static const struct conf_option options[] = {
 		.help = "least severity that is logged"},
 	{"events", CONF_STR, AT(events), "", .help = "file that events are appended to"},
 	{"anycast", CONF_SECTION, .sub = anycast_options},
+	{"announce", CONF_SECTION, .sub = announce_options},
 	{"discovery", CONF_SECTION, .sub = discovery_options},
 	{"rtsp", CONF_SECTION, .sub = rtsp_options},
 	{"http", CONF_SECTION, .sub = http_options},
@@ -157,6 +173,8 @@ static void check_all(const void *conf, struct conf_errors *e)
 	if (!*c->interface && !c->nodes.n)
 		conf_error(e, "neither interface nor node is given: no service node could ever "
 			      "be known");
+	if (prefix_has(&c->anycast.block, &c->address))
+		conf_error(e, "address is inside the anycast block, expected this node's own");
 	if (!c->rtsp.port && !c->http.port)
 		conf_error(e, "both rtsp and http are off, expected a port for one of them");
 	if (c->rtsp.port && c->rtsp.port == c->http.port)
@@ -193,6 +211,8 @@ const char *arn_conf_fixed_change(const struct arn_conf *was, const struct arn_c
 		return "name";
 	if (strcmp(was->interface, now->interface))
 		return "interface";
+	if (addr_cmp(&was->address, &now->address))
+		return "address";
 	if (strcmp(was->control, now->control))
 		return "control";
 	if (strcmp(was->management, now->management))
@@ -208,6 +228,8 @@ const char *arn_conf_fixed_change(const struct arn_conf *was, const struct arn_c
 		return "anycast.hang-bound";
 	if (was->anycast.hold != now->anycast.hold)
 		return "anycast.hold";
+	if (was->announce.interval != now->announce.interval)
+		return "announce.interval";
 	if (addr_cmp(&was->discovery.group, &now->discovery.group))
 		return "discovery.group";
 	if (was->discovery.skew != now->discovery.skew)

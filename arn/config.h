@@ -14,6 +14,7 @@
 struct arn_conf {
 	char name[ANNOUNCE_ID_LEN];
 	char interface[IFNAMSIZ]; /* of the service nodes' LAN; "": none, configured nodes only */
+	struct addr address;      /* among the ARNs; AF_UNSPEC: the interface's own */
 	char key_file[256];       /* "" only without an interface */
 	char control[104];
 	char management[ADDR_STRLEN]; /* "": none */
@@ -24,6 +25,9 @@ struct arn_conf {
 		char interface[IFNAMSIZ];
 		ns_t hang_bound, hold;
 	} anycast;
+	struct {
+		ns_t interval;
+	} announce;
 	struct {
 		struct addr group;
 		int64_t misses;

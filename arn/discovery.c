@@ -37,6 +37,21 @@ static void refuse(struct discovery *d, const struct addr *from, uint64_t *count
 		addr_str(from, peer), d->conf.interface, id ? " of " : "", id ? id : "", what);
 }
 
+static void on_arn(
+	struct discovery *d, const struct udp_msg *m, const struct announce *a, enum wire_type type)
+{
+	int err = d->conf.on_arn(d->conf.arg, a, type);
+
+	if (err == -ENOSPC)
+		refuse(d, &m->from, &d->count.table_full, "too many ARNs", a->id);
+	else if (err)
+		d->count.ignored++;
+	else if (type == WIRE_GOODBYE)
+		d->count.goodbyes++;
+	else
+		d->count.announcements++;
+}
+
 static void on_announcement(struct discovery *d, const struct udp_msg *m, const struct wire_view *v)
 {
 	struct announce a;
@@ -49,10 +64,8 @@ static void on_announcement(struct discovery *d, const struct udp_msg *m, const 
 	 * node speaks for itself only. */
 	if (wire_sender_id(a.id) != v->sender)
 		return refuse(d, &m->from, &d->count.misnamed, "sealed by another node", a.id);
-	if (a.role != ROLE_SN) {
-		d->count.ignored++;
-		return;
-	}
+	if (a.role == ROLE_ARN)
+		return on_arn(d, m, &a, v->type);
 	if (v->type == WIRE_GOODBYE) {
 		d->count.goodbyes++;
 		directory_goodbye(d->directory, a.id, loop_now(d->loop));
@@ -142,7 +155,7 @@ static void on_links(void *arg, int what)
 
 	(void)what;
 	if (d->fd >= 0 && now == d->ifindex)
-		return;
+		return d->conf.on_links(d->conf.arg);
 	if (d->fd >= 0)
 		log_msg(NLOG_WARN, "interface %s went away", d->conf.interface);
 	part(d);
@@ -155,6 +168,7 @@ static void on_links(void *arg, int what)
 	else
 		log_msg(NLOG_INFO, "joined %s on %s", addr_str(&d->conf.group, group),
 			d->conf.interface);
+	d->conf.on_links(d->conf.arg);
 }
 
 struct discovery *discovery_new(
@@ -195,6 +209,11 @@ void discovery_free(struct discovery *d)
 	loop_timer_free(d->expiry);
 	wire_receiver_free(d->receiver);
 	free(d);
+}
+
+int discovery_send(struct discovery *d, const void *p, size_t n)
+{
+	return d->fd < 0 ? -ENOTCONN : udp_send(d->fd, &d->conf.group, p, n);
 }
 
 bool discovery_joined(const struct discovery *d)

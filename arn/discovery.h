@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Hearing the service nodes: the group's socket, the seal (lib/wire.h), and what comes through
- * goes to the directory. What does not is counted by its reason and logged, not too often.
+ * Hearing the LAN: the group's socket, the seal (lib/wire.h), and what comes through goes to the
+ * directory, or to who wants to hear of other ARNs. What does not is counted by its reason and
+ * logged, not too often.
  */
 #ifndef ARN_DISCOVERY_H
 #define ARN_DISCOVERY_H
@@ -24,7 +25,7 @@ struct discovery_counters {
 	uint64_t misnamed;                /* sealed by another node than it names */
 	uint64_t bad_address;             /* names an address that no client can be sent to */
 	uint64_t table_full;
-	uint64_t ignored; /* of other roles and types */
+	uint64_t ignored; /* our own, of ARNs of other blocks, of other types */
 };
 
 struct discovery_conf {
@@ -32,6 +33,10 @@ struct discovery_conf {
 	const char *interface; /* borrowed */
 	ns_t skew;
 	const struct wire_keys *keys; /* borrowed; may be changed in place */
+	/* An ARN's announcement or goodbye. 0: accepted, -ENOSPC: no room, else of no interest. */
+	int (*on_arn)(void *arg, const struct announce *a, enum wire_type type);
+	void (*on_links)(void *arg); /* the interface, or an address of this host, may be another */
+	void *arg;
 };
 
 struct discovery;
@@ -40,6 +45,8 @@ struct discovery;
 struct discovery *discovery_new(
 	struct loop *l, const struct discovery_conf *c, struct directory *d, int *err);
 void discovery_free(struct discovery *d);
+/* Sends a sealed datagram to the group. 0 or negative errno, -ENOTCONN while it is not joined. */
+int discovery_send(struct discovery *d, const void *p, size_t n);
 bool discovery_joined(const struct discovery *d); /* the group is being heard */
 const struct discovery_counters *discovery_counters(const struct discovery *d);
 

@@ -30,6 +30,7 @@ void fate_beat(struct fate *f, const struct fate_beat *b, ns_t now)
 	f->heard = true;
 	f->vouched = b->sent < now ? b->sent : now;
 	f->draining = b->draining;
+	f->master = b->master;
 	f->busy = b->busy;
 	if (b->serving && !f->serving)
 		f->serving_since = f->vouched;
@@ -54,7 +55,7 @@ void fate_gone(struct fate *f, ns_t now)
 	if (f->worker == FATE_ALIVE)
 		f->reason = "worker ended";
 	f->worker = FATE_ABSENT;
-	f->kill_due = f->heard = f->serving = false;
+	f->kill_due = f->heard = f->serving = f->master = false;
 	f->serving_since = NS_NEVER;
 	f->busy = 0;
 	f->spawn_at = now + f->backoff;
@@ -96,21 +97,25 @@ static ns_t withdrawal_ends(const struct fate *f)
 	return f->withdrawn_at + (f->busy ? f->conf.drain_time : f->conf.settle);
 }
 
-static ns_t raise_due(const struct fate *f)
+static ns_t ready_due(const struct fate *f)
 {
 	ns_t held;
 
-	if (f->block == FATE_UP || f->draining || f->stopping || f->worker != FATE_ALIVE ||
-		!f->serving)
+	if (f->draining || f->stopping || f->worker != FATE_ALIVE || !f->serving)
 		return NS_NEVER;
 	held = f->serving_since + f->conf.hold;
 	return held > f->raise_at ? held : f->raise_at;
 }
 
+static ns_t raise_due(const struct fate *f)
+{
+	return f->block == FATE_UP || !f->master ? NS_NEVER : ready_due(f);
+}
+
 /* What takes reachability away comes before all else. */
 static enum fate_action next_downward(struct fate *f, ns_t now)
 {
-	bool leaving = f->draining || f->stopping;
+	bool leaving = f->draining || f->stopping || !f->master;
 
 	if (f->worker == FATE_ALIVE && now >= silence_ends(f))
 		doom(f, f->heard ? "worker silent" : "worker did not start");
@@ -121,7 +126,7 @@ static enum fate_action next_downward(struct fate *f, ns_t now)
 		return FATE_DROP;
 	}
 	if (f->block == FATE_UP && leaving) {
-		f->reason = f->stopping ? "stopping" : "drained";
+		f->reason = f->stopping ? "stopping" : f->draining ? "drained" : "backup";
 		f->block = FATE_WITHDRAWN;
 		f->withdrawn_at = now;
 		return FATE_WITHDRAW;
@@ -159,6 +164,9 @@ enum fate_action fate_next(struct fate *f, ns_t now)
 {
 	enum fate_action a = next_downward(f, now);
 
+	f->ready = now >= ready_due(f);
+	if (f->ready && !f->master)
+		f->reason = "backup";
 	if (a == FATE_NOTHING)
 		a = next_of_worker(f, now);
 	if (a == FATE_NOTHING && now >= raise_due(f)) {
@@ -178,6 +186,8 @@ ns_t fate_when(const struct fate *f)
 {
 	ns_t when = raise_due(f);
 
+	if (!f->ready)
+		when = earlier(when, ready_due(f));
 	if (f->worker == FATE_ALIVE)
 		when = earlier(when, silence_ends(f));
 	if (f->worker == FATE_ABSENT)

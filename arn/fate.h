@@ -3,7 +3,8 @@
  * The guardian's judgement: is the anycast block to be reachable through this node or not, and
  * does its worker live, die or start again? A core: events and `now` in, actions out.
  *
- *	      serving for `hold`           drain, stop
+ *	   serving for `hold`,        drain, stop, not
+ *	   and master                 master any more
  *	DOWN ---------------------> UP ------------------> WITHDRAWN --+
  *	 ^ ^                         |                                 | settled, and no
  *	 | +---- silent, gone, not --+                                 | transaction open
@@ -12,6 +13,10 @@
  *
  * A worker that fails takes the block DOWN at once. An orderly leave goes by WITHDRAWN: the route
  * is gone from the network, while packets that still come are still answered here.
+ *
+ * Who has served for `hold` and is not leaving is `ready`: it could have the block at once. Whether
+ * it shall is the worker's to say, who knows the other ARNs (election.h): a backup is ready all the
+ * time, so when it becomes master it waits for nothing.
  *
  * Two things hold always, and the tests assert them at each step: a worker is only ever started
  * while the block is down (so no child can inherit its descriptor, not even for the moment
@@ -56,6 +61,8 @@ struct fate {
 	const char *reason; /* why the block is not up; a constant string */
 	bool heard;         /* this worker has spoken */
 	bool serving;       /* what it said last */
+	bool master;        /* the same: of all ARNs of the block here, it is the one to hold it */
+	bool ready;         /* nothing but mastership is wanting for the block to be up */
 	bool draining;      /* the operator's wish; it outlives the worker */
 	bool stopping;
 	bool kill_due, finish_sent;
@@ -76,6 +83,7 @@ void fate_init(struct fate *f, const struct fate_conf *c, ns_t now);
 struct fate_beat {
 	ns_t sent;     /* by the worker's clock, which is ours */
 	bool serving;  /* its listeners and its database work */
+	bool master;   /* no other ARN is to hold the block in its place */
 	bool draining; /* the operator wants the block to go */
 	uint32_t busy; /* transactions under way */
 };

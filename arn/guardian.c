@@ -97,6 +97,7 @@ static void tell(struct guardian *g, enum guardian_order order)
 {
 	g->word.order = order;
 	g->word.block = g->fate.block;
+	g->word.ready = g->fate.ready;
 	g->word.spawned = g->fate.spawned;
 	snprintf(g->word.reason, sizeof(g->word.reason), "%s", g->fate.reason);
 	g->told = g->line >= 0 && send(g->line, &g->word, sizeof(g->word),
@@ -325,7 +326,7 @@ static void guard(struct guardian *g)
 				return;
 			deadman_feed(&g->deadman);
 		}
-		if (!g->told)
+		if (!g->told || g->word.ready != g->fate.ready)
 			tell(g, GUARDIAN_STATE);
 	}
 }

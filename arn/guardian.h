@@ -20,6 +20,7 @@ struct guardian_word {
 	enum guardian_order order; /* all carry the state as well */
 	enum fate_block block;
 	char reason[40];  /* why it is not up */
+	bool ready;       /* nothing but mastership is wanting for it to be up */
 	ns_t since;       /* of `block` */
 	uint32_t spawned; /* workers so far, this one included */
 	uint32_t raised;  /* times that the block came up */

@@ -6,6 +6,8 @@ arn_libarn_a_SOURCES = \
 	arn/arn.h \
 	arn/block.c \
 	arn/block.h \
+	arn/cluster.c \
+	arn/cluster.h \
 	arn/command.c \
 	arn/config.c \
 	arn/config.h \
@@ -15,6 +17,8 @@ arn_libarn_a_SOURCES = \
 	arn/directory.h \
 	arn/discovery.c \
 	arn/discovery.h \
+	arn/election.c \
+	arn/election.h \
 	arn/fate.c \
 	arn/fate.h \
 	arn/guardian.c \

@@ -35,6 +35,16 @@ static uint64_t workers_started(void *arg)
 	return ((const struct arn *)arg)->word.spawned;
 }
 
+static uint64_t is_master(void *arg)
+{
+	return arn_is_master(arg);
+}
+
+static uint64_t peers(void *arg)
+{
+	return (uint64_t)cluster_election(((const struct arn *)arg)->cluster)->n;
+}
+
 static uint64_t is_draining(void *arg)
 {
 	return ((const struct arn *)arg)->draining;
@@ -110,7 +120,8 @@ static struct metric *add_discovery(struct metric *m, const struct discovery_cou
 	*m++ = COUNTER("datagrams_total", "Datagrams received on the group.", NULL, &c->received);
 	*m++ = COUNTER("announcements_total", "Announcements accepted.", NULL, &c->announcements);
 	*m++ = COUNTER("goodbyes_total", "Goodbyes accepted.", NULL, &c->goodbyes);
-	*m++ = COUNTER("ignored_total", "Datagrams of other roles.", NULL, &c->ignored);
+	*m++ = COUNTER("ignored_total", "Datagrams of no interest: own, of other blocks.", NULL,
+		&c->ignored);
 	for (size_t i = 0; i < sizeof(seal) / sizeof(seal[0]); i++)
 		*m++ = COUNTER(
 			"datagrams_refused_total", help, seal[i].label, &c->refused[seal[i].error]);
@@ -118,6 +129,16 @@ static struct metric *add_discovery(struct metric *m, const struct discovery_cou
 	*m++ = COUNTER("datagrams_refused_total", help, "reason=\"misnamed\"", &c->misnamed);
 	*m++ = COUNTER("datagrams_refused_total", help, "reason=\"address\"", &c->bad_address);
 	*m++ = COUNTER("datagrams_refused_total", help, "reason=\"nodes_full\"", &c->table_full);
+	return m;
+}
+
+static struct metric *add_cluster(struct metric *m, struct arn *a)
+{
+	const struct cluster_counters *c = cluster_counters(a->cluster);
+
+	*m++ = GAUGE("peers", "Other ARNs of the block that announce themselves.", peers, a);
+	*m++ = COUNTER("announced_total", "Announcements sent to them.", NULL, &c->sent);
+	*m++ = COUNTER("elected_total", "Times that this one became master.", NULL, &c->elected);
 	return m;
 }
 
@@ -133,6 +154,7 @@ int arn_meter(struct arn *a)
 		return -ENOMEM;
 	m = a->metric;
 	*m++ = GAUGE("block_up", "1 while the block is reachable here.", block_is_up, a);
+	*m++ = GAUGE("master", "1 while no other ARN is to hold the block.", is_master, a);
 	*m++ = GAUGE("draining", "1 while drained by the operator.", is_draining, a);
 	*m++ = GAUGE("connections", "Connections open now.", connections, a);
 	*m++ = GAUGE("nodes_known", "Service nodes known.", nodes_known, a);
@@ -144,6 +166,8 @@ int arn_meter(struct arn *a)
 	m = add_listener(m, arn_listener_counters(a->listener));
 	if (a->discovery)
 		m = add_discovery(m, discovery_counters(a->discovery));
+	if (a->cluster)
+		m = add_cluster(m, a);
 	metrics_add(a->metrics, a->metric, (int)(m - a->metric));
 	return 0;
 }

@@ -14,7 +14,7 @@
 
 #include "lib/slice.h"
 
-enum kind { UINT, BOOL, TEXT, ADDRESS };
+enum kind { UINT, BOOL, TEXT, ADDRESS, BLOCK };
 
 struct field {
 	uint8_t key;
@@ -42,10 +42,15 @@ static const struct field fields[] = {
 	{12, UINT, false, "weight", MEMBER(weight), 0, UINT16_MAX},
 	{13, UINT, true, "interval", MEMBER(interval_ms), ANNOUNCE_MIN_INTERVAL,
 		ANNOUNCE_MAX_INTERVAL},
+	{14, BLOCK, false, "block", MEMBER(block), 0, 0},
+	{15, UINT, false, "standing", MEMBER(standing), STANDING_OUT, STANDING_READY},
+	{16, BOOL, false, "master", MEMBER(master), 0, 1},
 };
-#define FIELDS (sizeof(fields) / sizeof(fields[0]))
+#define FIRST_OF_ARN 14 /* from this key on, what has its default is left out */
+#define FIELDS       (sizeof(fields) / sizeof(fields[0]))
 
 _Static_assert(sizeof(enum announce_role) == 4, "set and got as a 32-bit number");
+_Static_assert(sizeof(enum announce_standing) == 4, "the same");
 
 static uint64_t get_uint(const struct announce *a, const struct field *f)
 {
@@ -98,6 +103,43 @@ static bool addr_ok(const struct addr *a)
 	return !addr_is_any(a) && !addr_is_multicast(a);
 }
 
+/* The bytes of an address; *n of them. */
+static const void *addr_bytes(const struct addr *a, size_t *n)
+{
+	*n = a->sa.sa_family == AF_INET ? 4 : 16;
+	return a->sa.sa_family == AF_INET ? (const void *)&a->in.sin_addr
+	                                  : (const void *)&a->in6.sin6_addr;
+}
+
+static bool block_ok(const struct prefix *b)
+{
+	int family = b->addr.sa.sa_family;
+	const uint8_t *p;
+	size_t n;
+
+	if (family != AF_INET && family != AF_INET6)
+		return false;
+	p = addr_bytes(&b->addr, &n);
+	if (b->len > 8 * n)
+		return false;
+	for (size_t i = b->len; i < 8 * n; i++)
+		if (p[i / 8] & 0x80 >> i % 8)
+			return false;
+	return true;
+}
+
+/* Whether a field stands in the announcement at all. */
+static bool is_there(const struct announce *a, const struct field *f)
+{
+	if (f->key < FIRST_OF_ARN)
+		return true;
+	switch (f->kind) {
+	case UINT: return get_uint(a, f) != 0;
+	case BOOL: return *(const bool *)((const char *)a + f->offset);
+	default: return a->block.addr.sa.sa_family != AF_UNSPEC;
+	}
+}
+
 /* The encoder: into what is left of out, at most `left` bytes; 0 when there is no room. */
 static size_t encode_bytes(const void *p, size_t n, bool text, uint8_t *out, size_t left)
 {
@@ -110,19 +152,29 @@ static size_t encode_bytes(const void *p, size_t n, bool text, uint8_t *out, siz
 	return head + n;
 }
 
+static size_t encode_block(const struct prefix *b, uint8_t *out, size_t left)
+{
+	uint8_t bytes[17] = {b->len};
+	const void *p;
+	size_t n;
+
+	p = addr_bytes(&b->addr, &n);
+	memcpy(bytes + 1, p, n);
+	return encode_bytes(bytes, 1 + n, false, out, left);
+}
+
 static size_t encode_value(
 	const struct announce *a, const struct field *f, uint8_t *out, size_t left)
 {
 	const char *at = (const char *)a + f->offset;
+	size_t n;
 
 	switch (f->kind) {
 	case UINT: return cbor_encode_uint(get_uint(a, f), out, left);
 	case BOOL: return cbor_encode_bool(*(const bool *)at, out, left);
 	case TEXT: return encode_bytes(at, strlen(at), true, out, left);
-	case ADDRESS:
-		if (a->addr.sa.sa_family == AF_INET)
-			return encode_bytes(&a->addr.in.sin_addr, 4, false, out, left);
-		return encode_bytes(&a->addr.in6.sin6_addr, 16, false, out, left);
+	case ADDRESS: at = addr_bytes(&a->addr, &n); return encode_bytes(at, n, false, out, left);
+	case BLOCK: return encode_block(&a->block, out, left);
 	}
 	return 0;
 }
@@ -134,19 +186,25 @@ static bool value_ok(const struct announce *a, const struct field *f)
 	case BOOL: return true;
 	case TEXT: return id_ok((struct slice){a->id, strnlen(a->id, sizeof(a->id))});
 	case ADDRESS: return addr_ok(&a->addr);
+	case BLOCK: return block_ok(&a->block);
 	}
 	return false;
 }
 
 int announce_encode(const struct announce *a, uint8_t *out, size_t cap)
 {
-	size_t n = cbor_encode_map_start(FIELDS, out, cap), value;
+	size_t count = 0, n, value;
 
+	for (size_t i = 0; i < FIELDS; i++)
+		count += is_there(a, &fields[i]);
+	n = cbor_encode_map_start(count, out, cap);
 	if (!n)
 		return -EMSGSIZE;
 	for (size_t i = 0; i < FIELDS; i++) {
 		size_t key;
 
+		if (!is_there(a, &fields[i]))
+			continue;
 		if (!value_ok(a, &fields[i]))
 			return -EINVAL;
 		key = cbor_encode_uint(fields[i].key, out + n, cap - n);
@@ -278,16 +336,24 @@ static bool skip_rest(struct reader *r, struct item item)
 	}
 }
 
-static bool decode_addr(struct announce *a, struct slice s)
+static bool decode_addr(struct addr *a, struct slice s)
 {
-	a->addr = addr_any(s.n == 4 ? AF_INET : AF_INET6, 0);
+	*a = addr_any(s.n == 4 ? AF_INET : AF_INET6, 0);
 	if (s.n == 4)
-		memcpy(&a->addr.in.sin_addr, s.p, 4);
+		memcpy(&a->in.sin_addr, s.p, 4);
 	else if (s.n == 16)
-		memcpy(&a->addr.in6.sin6_addr, s.p, 16);
+		memcpy(&a->in6.sin6_addr, s.p, 16);
 	else
 		return false;
-	return addr_ok(&a->addr);
+	return true;
+}
+
+static bool decode_block(struct prefix *b, struct slice s)
+{
+	if (!s.n)
+		return false;
+	b->len = (uint8_t)s.p[0];
+	return decode_addr(&b->addr, (struct slice){s.p + 1, s.n - 1}) && block_ok(b);
 }
 
 static bool decode_value(struct announce *a, const struct field *f, const struct item *item)
@@ -302,7 +368,9 @@ static bool decode_value(struct announce *a, const struct field *f, const struct
 	case TEXT:
 		return item->kind == I_TEXT && id_ok(item->s) &&
 		       slice_copy(item->s, a->id, sizeof(a->id)) == 0;
-	case ADDRESS: return item->kind == I_BYTES && decode_addr(a, item->s);
+	case ADDRESS:
+		return item->kind == I_BYTES && decode_addr(&a->addr, item->s) && addr_ok(&a->addr);
+	case BLOCK: return item->kind == I_BYTES && decode_block(&a->block, item->s);
 	}
 	return false;
 }

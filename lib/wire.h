@@ -115,8 +115,16 @@ enum wire_error wire_open(
  *    11  max kbps      unsigned             0..10^12, 0: unlimited      0
  *    12  weight        unsigned             0..65535                    100
  *    13  interval      unsigned, ms         10..3600000                 error
+ *    14  block         bytes                5 or 17: bits, address      none
+ *    15  standing      unsigned             0..2 (enum announce_standing)   0
+ *    16  master        bool                                             false
+ *
+ * The last three are an ARN's. What has the value that it has when it is missing is left out, of
+ * these three. A block is its length in bits and its address, whose host bits are zero.
  */
 enum announce_role { ROLE_SN = 1, ROLE_ARN = 2 };
+/* How much an ARN can have the block, for the election (arn/election.h). */
+enum announce_standing { STANDING_OUT, STANDING_HELD, STANDING_READY };
 #define ANNOUNCE_ID_LEN       48
 #define ANNOUNCE_MAX_KBPS     1000000000000ull
 #define ANNOUNCE_MIN_INTERVAL 10      /* ms */
@@ -136,6 +144,9 @@ struct announce {
 	uint64_t kbps, max_kbps;         /* sent now; capacity, 0: unlimited */
 	uint16_t weight;                 /* relative share, 100 is usual */
 	uint32_t interval_ms;            /* it will announce again within that */
+	struct prefix block;             /* of an ARN: what it serves; AF_UNSPEC: none */
+	enum announce_standing standing; /* of an ARN */
+	bool master;                     /* of an ARN: it takes itself for the master */
 };
 /* Length; -EMSGSIZE; -EINVAL when a value is out of its range. */
 int announce_encode(const struct announce *a, uint8_t *out, size_t cap);

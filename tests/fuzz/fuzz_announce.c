@@ -35,5 +35,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	MUST(a.draining == b.draining && a.healthy == b.healthy && a.kbps == b.kbps);
 	MUST(a.sessions == b.sessions && a.max_sessions == b.max_sessions);
 	MUST(a.max_kbps == b.max_kbps && a.interval_ms == b.interval_ms);
+	MUST(addr_cmp(&a.block.addr, &b.block.addr) == 0 && a.block.len == b.block.len);
+	MUST(a.standing == b.standing && a.master == b.master);
 	return 0;
 }

@@ -66,6 +66,10 @@ static void same(const struct announce *x, const struct announce *y)
 	ck_assert_uint_eq(x->max_kbps, y->max_kbps);
 	ck_assert_uint_eq(x->weight, y->weight);
 	ck_assert_uint_eq(x->interval_ms, y->interval_ms);
+	ck_assert_int_eq(addr_cmp(&x->block.addr, &y->block.addr), 0);
+	ck_assert_uint_eq(x->block.len, y->block.len);
+	ck_assert_int_eq(x->standing, y->standing);
+	ck_assert_int_eq(x->master, y->master);
 }
 
 START_TEST(test_what_was_encoded_is_decoded)
@@ -88,6 +92,44 @@ START_TEST(test_what_was_encoded_is_decoded)
 			ck_assert_int_eq(decode_n(&b, buf, (size_t)n), 0);
 			same(&a, &b);
 		}
+}
+END_TEST
+
+START_TEST(test_what_an_arn_says_is_decoded)
+{
+	static const char *const blocks[] = {"10.1.18.0/24", "0.0.0.0/0", "10.1.18.27/32",
+		"10.1.16.0/20", "fd18:27::/64", "::/0", "fd18::27/128"};
+
+	for (size_t i = 0; i < 7; i++)
+		for (int k = 0; k < 6; k++) {
+			struct announce b;
+			int n;
+
+			a.role = ROLE_ARN;
+			ck_assert_int_eq(prefix_parse(&a.block, slice_of(blocks[i])), 0);
+			a.standing = (enum announce_standing)(k % 3);
+			a.master = k >= 3;
+			n = announce_encode(&a, buf, sizeof(buf));
+			ck_assert_int_gt(n, 0);
+			ck_assert_int_eq(decode_n(&b, buf, (size_t)n), 0);
+			same(&a, &b);
+		}
+	a.block.addr = address("10.1.18.1");
+	a.block.len = 24;
+	ck_assert_int_eq(announce_encode(&a, buf, sizeof(buf)), -EINVAL);
+	a.block.len = 33;
+	ck_assert_int_eq(announce_encode(&a, buf, sizeof(buf)), -EINVAL);
+	a.block = (struct prefix){0};
+	a.standing = (enum announce_standing)3;
+	ck_assert_int_eq(announce_encode(&a, buf, sizeof(buf)), -EINVAL);
+}
+END_TEST
+
+/* Older nodes know 13 keys: those of a service node are these and no more. */
+START_TEST(test_service_node_says_nothing_of_blocks)
+{
+	ck_assert_int_gt(announce_encode(&a, buf, sizeof(buf)), 0);
+	ck_assert_uint_eq(buf[0], 0xa0 + 13);
 }
 END_TEST
 
@@ -201,6 +243,9 @@ START_TEST(test_least_announcement_has_defaults)
 	ck_assert_uint_eq(a.sessions + a.max_sessions + a.kbps + a.max_kbps, 0);
 	ck_assert_uint_eq(a.weight, 100);
 	ck_assert_uint_eq(a.interval_ms, 200);
+	ck_assert_int_eq(a.block.addr.sa.sa_family, AF_UNSPEC);
+	ck_assert_int_eq(a.standing, STANDING_OUT);
+	ck_assert(!a.master);
 }
 END_TEST
 
@@ -216,20 +261,20 @@ START_TEST(test_order_and_width_do_not_matter)
 END_TEST
 
 static const char *const unknown[] = {
-	"18ff 00",                    /* number */
-	"1bffffffffffffffff 20",      /* greatest key, negative number */
-	"0e 63 616263",               /* text */
-	"0e 43 616263",               /* bytes */
-	"0e f6",                      /* null */
-	"0e f7",                      /* undefined */
-	"0e f97e00",                  /* floats */
-	"0e fb7ff8000000000000",      /* */
-	"0e 80",                      /* empty array */
-	"0e a0",                      /* empty map */
-	"0e 83 01 82 02 03 a1 04 05", /* nested */
-	"0e a2 01 02 61 61 f5",       /* map with keys that we know elsewhere */
-	"0e c1 c2 1a514b67b0",        /* tags */
-	"0e 81 81 81 81 81 81 81 81 81 81 81 81 81 81 81 80",
+	"18ff 00",                      /* number */
+	"1bffffffffffffffff 20",        /* greatest key, negative number */
+	"1819 63 616263",               /* text */
+	"1819 43 616263",               /* bytes */
+	"1819 f6",                      /* null */
+	"1819 f7",                      /* undefined */
+	"1819 f97e00",                  /* floats */
+	"1819 fb7ff8000000000000",      /* */
+	"1819 80",                      /* empty array */
+	"1819 a0",                      /* empty map */
+	"1819 83 01 82 02 03 a1 04 05", /* nested */
+	"1819 a2 01 02 61 61 f5",       /* map with keys that we know elsewhere */
+	"1819 c1 c2 1a514b67b0",        /* tags */
+	"1819 81 81 81 81 81 81 81 81 81 81 81 81 81 81 81 80",
 };
 
 START_TEST(test_unknown_key_is_skipped_whatever_its_value)
@@ -308,15 +353,26 @@ static const struct {
 	{"a4 0d 09" ROLE ID ADDR, "interval"},
 	{"a4 0d 1a0036ee81" ROLE ID ADDR, "interval"},
 	{"a4 0d fa43480000" ROLE ID ADDR, "interval"},
+	{"a5 0e 40" ROLE ID ADDR INTERVAL, "block"},
+	{"a5 0e 41 18" ROLE ID ADDR INTERVAL, "block"},
+	{"a5 0e 45 210a011200" ROLE ID ADDR INTERVAL, "block"},
+	{"a5 0e 45 180a011201" ROLE ID ADDR INTERVAL, "block"},
+	{"a5 0e 45 00 80000000" ROLE ID ADDR INTERVAL, "block"},
+	{"a5 0e 46 180a01120000" ROLE ID ADDR INTERVAL, "block"},
+	{"a5 0e 51 81 00000000000000000000000000000000" ROLE ID ADDR INTERVAL, "block"},
+	{"a5 0e 18 18" ROLE ID ADDR INTERVAL, "block"},
+	{"a5 0f 03" ROLE ID ADDR INTERVAL, "standing"},
+	{"a5 0f f5" ROLE ID ADDR INTERVAL, "standing"},
+	{"a5 10 01" ROLE ID ADDR INTERVAL, "master"},
 	/* what is to be skipped, but cannot be */
-	{"a5" ROLE ID ADDR INTERVAL "0e 81", "unknown key"},
-	{"a5" ROLE ID ADDR INTERVAL "0e 9bffffffffffffffff", "unknown key"},
-	{"a5" ROLE ID ADDR INTERVAL "0e bbffffffffffffffff", "unknown key"},
-	{"a5" ROLE ID ADDR INTERVAL "0e bb7fffffffffffffff 00", "unknown key"},
-	{"a5" ROLE ID ADDR INTERVAL "0e 82 00 9f ff", "unknown key"},
-	{"a5" ROLE ID ADDR INTERVAL "0e 5bffffffffffffffff", "value"},
-	{"a5" ROLE ID ADDR INTERVAL "0e 9f ff", "value"},
-	{"a5" ROLE ID ADDR INTERVAL "0e c1", "unknown key"},
+	{"a5" ROLE ID ADDR INTERVAL "1819 81", "unknown key"},
+	{"a5" ROLE ID ADDR INTERVAL "1819 9bffffffffffffffff", "unknown key"},
+	{"a5" ROLE ID ADDR INTERVAL "1819 bbffffffffffffffff", "unknown key"},
+	{"a5" ROLE ID ADDR INTERVAL "1819 bb7fffffffffffffff 00", "unknown key"},
+	{"a5" ROLE ID ADDR INTERVAL "1819 82 00 9f ff", "unknown key"},
+	{"a5" ROLE ID ADDR INTERVAL "1819 5bffffffffffffffff", "value"},
+	{"a5" ROLE ID ADDR INTERVAL "1819 9f ff", "value"},
+	{"a5" ROLE ID ADDR INTERVAL "1819 c1", "unknown key"},
 };
 
 START_TEST(test_wrong_announcement_is_refused_and_the_field_is_named)
@@ -332,7 +388,7 @@ START_TEST(test_deep_nesting_costs_nothing)
 	uint8_t p[WIRE_MAX];
 	size_t n = 0;
 
-	memcpy(p, "\xa5\x01\x01\x02\x61\x61\x03\x44\x0a\x02\x00\x06\x0d\x18\xc8\x0e", 16);
+	memcpy(p, "\xa5\x01\x01\x02\x61\x61\x03\x44\x0a\x02\x00\x06\x0d\x18\xc8\x17", 16);
 	n = 16;
 	while (n < sizeof(p) - 1)
 		p[n++] = 0x81;
@@ -352,6 +408,8 @@ int main(void)
 	suite_add_tcase(s, t);
 	tcase_add_checked_fixture(t, setup, NULL);
 	tcase_add_test(t, test_what_was_encoded_is_decoded);
+	tcase_add_test(t, test_what_an_arn_says_is_decoded);
+	tcase_add_test(t, test_service_node_says_nothing_of_blocks);
 	tcase_add_test(t, test_numbers_of_every_width);
 	tcase_add_test(t, test_encoder_fits_or_is_an_error);
 	tcase_add_test(t, test_encoder_refuses_what_the_decoder_would);

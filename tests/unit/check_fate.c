@@ -46,7 +46,18 @@ static void expect(enum fate_action a)
 
 static void beat(bool serving, bool draining, uint32_t busy)
 {
-	struct fate_beat b = {now, serving, draining, busy};
+	struct fate_beat b = {.sent = now,
+		.serving = serving,
+		.master = true,
+		.draining = draining,
+		.busy = busy};
+
+	fate_beat(&f, &b, now);
+}
+
+static void beat_of_backup(void)
+{
+	struct fate_beat b = {.sent = now, .serving = true};
 
 	fate_beat(&f, &b, now);
 }
@@ -124,7 +135,7 @@ START_TEST(test_beat_that_lay_in_the_queue_does_not_prolong_the_bound)
 	struct fate_beat old;
 
 	reach_up();
-	old = (struct fate_beat){now, true, false, 0};
+	old = (struct fate_beat){.sent = now, .serving = true, .master = true};
 	now += 200 * NS_MS;
 	fate_beat(&f, &old, now);
 	expect(FATE_NOTHING);
@@ -367,6 +378,71 @@ START_TEST(test_interface_removed_by_someone_is_made_again_after_the_hold)
 }
 END_TEST
 
+START_TEST(test_backup_is_ready_after_the_hold_and_up_at_once_when_it_becomes_master)
+{
+	expect(FATE_SPAWN);
+	for (ns_t end = now + conf.hold; now < end; now += 50 * NS_MS) {
+		beat_of_backup();
+		expect(FATE_NOTHING);
+		ck_assert(!f.ready);
+		ck_assert_int_le(fate_when(&f), f.serving_since + conf.hold);
+	}
+	beat_of_backup();
+	expect(FATE_NOTHING);
+	ck_assert(f.ready);
+	ck_assert_str_eq(f.reason, "backup");
+	now += 50 * NS_MS;
+	beat(true, false, 0);
+	expect(FATE_RAISE);
+	expect(FATE_NOTHING);
+	ck_assert(f.ready);
+}
+END_TEST
+
+START_TEST(test_master_that_becomes_backup_withdraws_as_in_a_drain)
+{
+	reach_up();
+	beat_of_backup();
+	expect(FATE_WITHDRAW);
+	ck_assert_str_eq(f.reason, "backup");
+	for (ns_t end = now + conf.settle; now < end; now += 50 * NS_MS) {
+		beat_of_backup();
+		expect(FATE_NOTHING);
+	}
+	beat_of_backup();
+	expect(FATE_DROP);
+	ck_assert(f.ready);
+	beat(true, false, 0);
+	expect(FATE_RAISE);
+}
+END_TEST
+
+START_TEST(test_drained_stopping_or_restarted_worker_is_not_ready)
+{
+	reach_up();
+	ck_assert(f.ready);
+	beat(true, true, 0);
+	expect(FATE_WITHDRAW);
+	expect(FATE_NOTHING);
+	ck_assert(!f.ready);
+	beat(true, false, 0);
+	expect(FATE_RAISE);
+	expect(FATE_NOTHING);
+	ck_assert(f.ready);
+	fate_stop(&f, now);
+	expect(FATE_WITHDRAW);
+	expect(FATE_NOTHING);
+	ck_assert(!f.ready);
+
+	setup();
+	reach_up();
+	fate_gone(&f, now);
+	expect(FATE_DROP);
+	expect(FATE_NOTHING);
+	ck_assert(!f.ready);
+}
+END_TEST
+
 /* Any sequence of events keeps what next() asserts: the seed is the loop's index. */
 START_TEST(test_no_sequence_of_events_breaks_the_two_promises)
 {
@@ -381,6 +457,7 @@ START_TEST(test_no_sequence_of_events_breaks_the_two_promises)
 		case 2: fate_block_lost(&f, now); break;
 		case 3: beat(false, false, 0); break;
 		case 4: now += random() % (8 * NS_S); break;
+		case 6: beat_of_backup(); break;
 		case 5: beat(true, true, (uint32_t)random() % 2); break;
 		default: beat(true, random() % 50 == 0, (uint32_t)random() % 3); break;
 		}
@@ -424,6 +501,10 @@ int main(void)
 	tcase_add_test(t, test_worker_that_hangs_while_stopping_loses_the_block_within_the_bound);
 	tcase_add_test(t, test_interface_that_cannot_be_made_is_tried_again_later);
 	tcase_add_test(t, test_interface_removed_by_someone_is_made_again_after_the_hold);
+	tcase_add_test(
+		t, test_backup_is_ready_after_the_hold_and_up_at_once_when_it_becomes_master);
+	tcase_add_test(t, test_master_that_becomes_backup_withdraws_as_in_a_drain);
+	tcase_add_test(t, test_drained_stopping_or_restarted_worker_is_not_ready);
 	tcase_add_loop_test(t, test_no_sequence_of_events_breaks_the_two_promises, 0, 40);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "arn/election.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* What a peer may say of its own interval, as in directory.c. */
+#define INTERVAL_MIN_MS 20
+#define INTERVAL_MAX_MS 30000
+
+static ns_t own_timeout(const struct election *e)
+{
+	return e->conf.misses * e->conf.interval;
+}
+
+void election_init(struct election *e, const struct election_conf *c, const char *id, ns_t now)
+{
+	*e = (struct election){.conf = *c, .reason = "listening"};
+	e->listen_until = now + own_timeout(e);
+	snprintf(e->id, sizeof(e->id), "%s", id);
+}
+
+void election_set_conf(struct election *e, const struct election_conf *c)
+{
+	e->conf = *c;
+}
+
+void election_set_addr(struct election *e, const struct addr *addr)
+{
+	e->addr = *addr;
+	if (addr->sa.sa_family == AF_UNSPEC)
+		return;
+	addr_set_port(&e->addr, 0);
+	if (addr->sa.sa_family == AF_INET6) /* means something on this host only */
+		e->addr.in6.sin6_scope_id = 0;
+}
+
+void election_set_able(struct election *e, bool able)
+{
+	e->able = able;
+}
+
+/* Below 0: x before y. No address comes last. The id decides between two of one address, which is
+ * somebody's mistake, but no reason for two masters. */
+static int order(const struct addr *x, const char *x_id, const struct addr *y, const char *y_id)
+{
+	bool no_x = x->sa.sa_family == AF_UNSPEC, no_y = y->sa.sa_family == AF_UNSPEC;
+	int c = no_x != no_y ? no_x - no_y : no_x ? 0 : addr_cmp(x, y);
+
+	return c ? c : strcmp(x_id, y_id);
+}
+
+static bool lower(const struct election *e, const struct announce *a)
+{
+	return order(&a->addr, a->id, &e->addr, e->id) < 0;
+}
+
+static enum announce_standing standing_now(const struct election *e, ns_t now)
+{
+	if (!e->able)
+		return STANDING_OUT;
+	return now < e->held_until ? STANDING_HELD : STANDING_READY;
+}
+
+static struct election_peer *find(struct election *e, const char *id)
+{
+	for (int i = 0; i < e->n; i++)
+		if (!strcmp(e->peer[i].said.id, id))
+			return &e->peer[i];
+	return NULL;
+}
+
+static void forget(struct election *e, struct election_peer *p, const char *why)
+{
+	if (p->said.master)
+		e->loss = why;
+	*p = e->peer[--e->n];
+}
+
+static void expire(struct election *e, ns_t now)
+{
+	for (int i = 0; i < e->n;)
+		if (now >= e->peer[i].expires)
+			forget(e, &e->peer[i], "master silent");
+		else
+			i++;
+}
+
+/* Two masters meet that have not heard each other: the lower one steps back, the other gives it an
+ * interval or two for that. Both would do nothing of the kind for one that was there all the time.
+ */
+static void meet(struct election *e, struct election_peer *p, ns_t now)
+{
+	bool involved =
+		e->master || e->standing == STANDING_HELD; /* HELD: gave way to another already */
+
+	if (!involved || !p->said.master || p->said.standing == STANDING_OUT)
+		return;
+	if (!lower(e, &p->said))
+		e->held_until = now + e->conf.hold;
+	else if (e->master && e->conf.misses > 2)
+		p->heed_at = now + (e->conf.misses - 2) * e->conf.interval;
+}
+
+static bool same_block(const struct prefix *x, const struct prefix *y)
+{
+	return x->len == y->len && x->addr.sa.sa_family == y->addr.sa.sa_family &&
+	       addr_same_host(&x->addr, &y->addr);
+}
+
+int election_hear(struct election *e, const struct announce *a, ns_t now)
+{
+	struct election_peer *p;
+	uint32_t ms = a->interval_ms;
+	bool new = false;
+
+	if (!strcmp(a->id, e->id))
+		return -ENOENT;
+	expire(e, now);
+	p = find(e, a->id);
+	if (!same_block(&a->block, &e->conf.block)) {
+		if (p) /* it has changed sides */
+			forget(e, p, "master left");
+		return -ENOENT;
+	}
+	if (!p) {
+		if (e->n == ELECTION_MAX)
+			return -ENOSPC;
+		p = &e->peer[e->n++];
+		*p = (struct election_peer){0};
+		new = e->greet = true;
+	}
+	if (p->said.master && a->standing == STANDING_OUT)
+		e->loss = "master leaves";
+	ms = ms < INTERVAL_MIN_MS ? INTERVAL_MIN_MS : ms > INTERVAL_MAX_MS ? INTERVAL_MAX_MS : ms;
+	p->said = *a;
+	p->heard_at = now;
+	p->expires = now + e->conf.misses * (ns_t)ms * NS_MS;
+	p->announcements++;
+	if (new)
+		meet(e, p, now);
+	return 0;
+}
+
+bool election_goodbye(struct election *e, const char *id)
+{
+	struct election_peer *p = find(e, id);
+
+	if (p)
+		forget(e, p, "goodbye of the master");
+	return p != NULL;
+}
+
+/* The best of the others that counts now; NULL: nobody is eligible. */
+static const struct election_peer *best_peer(const struct election *e)
+{
+	const struct election_peer *best = NULL;
+
+	for (int i = 0; i < e->n; i++) {
+		const struct election_peer *p = &e->peer[i];
+		const struct announce *a = &p->said;
+
+		if (a->standing == STANDING_OUT || p->heard_at < p->heed_at)
+			continue;
+		if (!best || a->standing > best->said.standing ||
+			(a->standing == best->said.standing &&
+				order(&a->addr, a->id, &best->said.addr, best->said.id) < 0))
+			best = p;
+	}
+	return best;
+}
+
+static const char *why_backup(const struct election *e, const struct election_peer *best, ns_t now)
+{
+	if (e->standing == STANDING_OUT)
+		return "not ready";
+	if (now < e->listen_until)
+		return "listening";
+	return best->said.standing > e->standing ? "held" : "higher address";
+}
+
+static const char *why_master(const struct election *e)
+{
+	if (e->loss)
+		return e->loss;
+	return e->n ? "lowest address" : "alone";
+}
+
+bool election_step(struct election *e, ns_t now)
+{
+	const struct election_peer *best;
+	enum announce_standing before = e->standing;
+	bool was = e->master, greet = e->greet, better;
+
+	expire(e, now);
+	best = best_peer(e);
+	e->standing = standing_now(e, now);
+	better = best && (best->said.standing > e->standing ||
+				 (best->said.standing == e->standing && lower(e, &best->said)));
+	e->master = e->standing != STANDING_OUT && now >= e->listen_until && !better;
+	if (!e->master)
+		e->reason = why_backup(e, best, now);
+	else if (!was)
+		e->reason = why_master(e);
+	snprintf(e->ruler, sizeof(e->ruler), "%s", e->master ? e->id : best ? best->said.id : "");
+	if (best || e->master)
+		e->loss = NULL;
+	e->greet = false;
+	return e->master != was || e->standing != before || greet;
+}
+
+ns_t election_when(const struct election *e, ns_t now)
+{
+	ns_t when = NS_NEVER;
+
+	if (now < e->listen_until)
+		when = e->listen_until;
+	if (now < e->held_until && e->held_until < when)
+		when = e->held_until;
+	for (int i = 0; i < e->n; i++) {
+		if (e->peer[i].expires < when)
+			when = e->peer[i].expires;
+	}
+	return when;
+}
+
+void election_announce(const struct election *e, struct announce *a)
+{
+	*a = (struct announce){.role = ROLE_ARN,
+		.addr = e->addr,
+		.healthy = e->standing != STANDING_OUT,
+		.interval_ms = (uint32_t)(e->conf.interval / NS_MS),
+		.block = e->conf.block,
+		.standing = e->standing,
+		.master = e->master};
+	memcpy(a->id, e->id, sizeof(a->id));
+}
+
+const char *election_standing_str(enum announce_standing s)
+{
+	switch (s) {
+	case STANDING_OUT: return "out";
+	case STANDING_HELD: return "held";
+	case STANDING_READY: return "ready";
+	}
+	return "?";
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Which of the ARNs on a LAN holds the block (figure 5). A core: announcements of the others, what
+ * this one is worth, and `now` in; "master" or "backup" out.
+ *
+ * Everybody decides for himself, by one rule: I am master unless I hear somebody better. Better is
+ * who has the higher standing, and among equals the lower address:
+ *
+ *	READY  has served for the hold; could have the block at once
+ *	HELD   the same, but was cut off from a master a moment ago: last resort for one hold
+ *	OUT    not serving, not yet for the hold, drained, going: not eligible
+ *
+ * An anycast block bears two masters well, since both answer rightly, but not none. So every doubt
+ * makes a master. `timeout` below is a peer's `misses` announcement intervals; "heard" includes
+ *what the LAN delays. What holds, and is tested under random losses, delays, partitions and crashes
+ * (tests/unit/check_election_sim.c):
+ *
+ *  1. No master for longer than a timeout: never, while an eligible ARN is there. Let L be the best
+ *     one that lives. Nothing better than L announces itself; what L remembers of such a one is
+ *gone after a timeout; then L is master, whatever the LAN loses.
+ *  2. Two masters that hear each other: not for longer than a timeout, after a boot, a partition's
+ *     end or a change of standing.
+ *  3. The block does not move to and fro with an ARN that comes and goes. One that was restarted is
+ *     OUT until it has served for the hold. One whose link flaps does not know that it was away: on
+ *     its return two masters face each other, each of which had lost the other. The lower one
+ *     then steps back (HELD) for a hold, and the one that had to stand in for it stays; who stood
+ *in heeds it only when it goes on announcing itself as before. If the lower one cannot hear the
+ *     other (the loss was one-way), it does so, and wins as ever.
+ *  4. A backup takes over without any hold: it has served it already. Who hears that the master is
+ *     OUT, or its goodbye, does so at once.
+ *  5. A new ARN listens for one timeout before it elects itself.
+ */
+#ifndef ARN_ELECTION_H
+#define ARN_ELECTION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/addr.h"
+#include "lib/clock.h"
+#include "lib/wire.h"
+
+#define ELECTION_MAX 64 /* other ARNs of this block */
+
+struct election_conf {
+	struct prefix block; /* ARNs of another one are of another cluster */
+	ns_t interval;       /* between own announcements */
+	int misses;          /* of an ARN's own intervals, until it is gone */
+	ns_t hold;           /* stepped back for so long */
+};
+
+struct election_peer {
+	struct announce said; /* its last announcement */
+	ns_t heard_at, expires;
+	ns_t heed_at; /* counts only if it was heard at or after that: see 3. above */
+	uint64_t announcements;
+};
+
+struct election {
+	struct election_conf conf;
+	char id[ANNOUNCE_ID_LEN];
+	struct addr addr; /* AF_UNSPEC: none known; worse than any other */
+	bool able;        /* what election_set_able said */
+	ns_t listen_until;
+	ns_t held_until; /* HELD till then */
+	struct election_peer peer[ELECTION_MAX];
+	int n;
+	/* The outcome: */
+	bool master;
+	enum announce_standing standing;
+	const char *reason;          /* of being master or backup; a constant string */
+	char ruler[ANNOUNCE_ID_LEN]; /* whom this one takes for the master; "": nobody */
+	const char *loss;            /* how the last master was lost, for `reason` */
+	bool greet;                  /* somebody new is there, and has to hear us */
+};
+
+/* Begins to listen at `now`. The block and id are copied. */
+void election_init(struct election *e, const struct election_conf *c, const char *id, ns_t now);
+void election_set_conf(struct election *e, const struct election_conf *c);
+void election_set_addr(struct election *e, const struct addr *addr);
+/* Whether this ARN could have the block at once (it has served for the hold, is not leaving). */
+void election_set_able(struct election *e, bool able);
+
+/* An authenticated announcement of an ARN. 0; -ENOENT: of another cluster, or our own, ignored;
+ * -ENOSPC: more than ELECTION_MAX peers. */
+int election_hear(struct election *e, const struct announce *a, ns_t now);
+/* An authenticated goodbye of the ARN with this id. False when it is not known. */
+bool election_goodbye(struct election *e, const char *id);
+
+/* To be called after any of the above and at election_when(): brings the outcome up to date. True:
+ * what is announced has changed, or somebody new has to hear it: announce at once. */
+bool election_step(struct election *e, ns_t now);
+ns_t election_when(const struct election *e, ns_t now);
+
+/* Puts what the others have to know into *a (id, address, interval, block, standing, master). */
+void election_announce(const struct election *e, struct announce *a);
+
+const char *election_standing_str(enum announce_standing s);
+
+#endif
