@@ -8,6 +8,7 @@ dist_nearlab_DATA = \
 	lab/nearlab_lib/__init__.py \
 	lab/nearlab_lib/catchment.py \
 	lab/nearlab_lib/cli.py \
+	lab/nearlab_lib/cluster.py \
 	lab/nearlab_lib/compare.py \
 	lab/nearlab_lib/daemons.py \
 	lab/nearlab_lib/failover.py \
@@ -33,9 +34,13 @@ dist_nearlab_DATA = \
 scenariosdir = $(pkgdatadir)/lab/scenarios
 dist_scenarios_DATA = \
 	lab/scenarios/cut-sn.py \
+	lab/scenarios/drain-master.py \
+	lab/scenarios/flap-master.py \
 	lab/scenarios/hang-arn.py \
+	lab/scenarios/hang-master.py \
 	lab/scenarios/hang-sn.py \
 	lab/scenarios/kill-arn.py \
+	lab/scenarios/kill-master.py \
 	lab/scenarios/kill-sn.py \
 	lab/scenarios/slow-sn.py
 

@@ -258,9 +258,13 @@ class Lab:
 
     # Time and talk.
 
+    def now(self):
+        """Seconds since the start of the run."""
+        return time.monotonic() - self.start
+
     def event(self, what, where, t=None, **more):
         """Something for the timeline and the report."""
-        at = (time.monotonic() if t is None else t) - self.start
+        at = self.now() if t is None else t - self.start
         self.events.append({"t": round(at, 6), "what": what, "where": where, **more})
 
     def tell(self, text):

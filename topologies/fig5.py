@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+Figure 5: a cluster of ARNs and service nodes at a colocation.
+
+                       LAN 500 ---+--- A1 A2 A3   ARNs of one block
+                          |       +--- N1 N2      service nodes
+    C1 ~5 ms~ isp ------ colo     +--- P          publishes at N1, from which N2 gets the channel
+
+The ARNs elect one of them, the one with the lowest address, which alone brings the block up. The
+others know what it knows, from the same announcements, and take over when it fails. It returns
+after its hold.
+"""
+
+from nearlab_lib.topology import Internet
+
+
+class Fig5(Internet):
+    """One AS; `delay` on the client's access link."""
+
+    def build(self, arns=3, delay=5):
+        """arns: how many, up to 8; delay (ms, one way): of the client's access link."""
+        self.addAS(64505, "10.5.0.0/16", "network 500")
+        self.addRouter("isp", 64505)
+        self.addRouter("colo", 64505)
+        self.addLink("isp", "colo")
+
+        self.addLan("lan500", "10.5.0.0/24", router="colo")
+        for number in range(1, min(int(arns), 8) + 1):
+            self.addArn(f"A{number}", "lan500", 3 + number)
+        self.addServiceNode("N1", "lan500", 16)
+        self.addServiceNode("N2", "lan500", 18, upstream="N1")
+        self.addPublisher("P", "lan500", 30)
+
+        self.addClient("C1", "isp", "10.5.81.0/30", delay=delay)
+
+
+topos = {"fig5": Fig5}
