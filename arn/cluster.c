@@ -69,17 +69,19 @@ static void tell(struct cluster *c, ns_t now)
 
 static void step(struct cluster *c)
 {
-	bool was = c->election.master;
+	bool was = c->election.master, news;
 	ns_t now = loop_now(c->loop);
 
 	if (!c->discovery)
 		return;
-	if (election_step(&c->election, now))
-		on_announce(c);
+	news = election_step(&c->election, now);
+	/* The block comes up before the others hear of it. */
 	if (c->election.master != was) {
 		c->count.elected += c->election.master;
 		tell(c, now);
 	}
+	if (news)
+		on_announce(c);
 	loop_timer_at(c->step, election_when(&c->election, now));
 }
 

@@ -30,6 +30,8 @@ void fate_beat(struct fate *f, const struct fate_beat *b, ns_t now)
 	f->heard = true;
 	f->vouched = b->sent < now ? b->sent : now;
 	f->draining = b->draining;
+	if (f->master && !b->master)
+		f->yielded_at = now;
 	f->master = b->master;
 	f->busy = b->busy;
 	if (b->serving && !f->serving)
@@ -112,10 +114,15 @@ static ns_t raise_due(const struct fate *f)
 	return f->block == FATE_UP || !f->master ? NS_NEVER : ready_due(f);
 }
 
+static ns_t yield_ends(const struct fate *f)
+{
+	return f->master ? NS_NEVER : f->yielded_at + f->conf.settle;
+}
+
 /* What takes reachability away comes before all else. */
 static enum fate_action next_downward(struct fate *f, ns_t now)
 {
-	bool leaving = f->draining || f->stopping || !f->master;
+	bool leaving = f->draining || f->stopping || now >= yield_ends(f);
 
 	if (f->worker == FATE_ALIVE && now >= silence_ends(f))
 		doom(f, f->heard ? "worker silent" : "worker did not start");
@@ -165,7 +172,7 @@ enum fate_action fate_next(struct fate *f, ns_t now)
 	enum fate_action a = next_downward(f, now);
 
 	f->ready = now >= ready_due(f);
-	if (f->ready && !f->master)
+	if (f->ready && !f->master && f->block != FATE_UP)
 		f->reason = "backup";
 	if (a == FATE_NOTHING)
 		a = next_of_worker(f, now);
@@ -192,6 +199,8 @@ ns_t fate_when(const struct fate *f)
 		when = earlier(when, silence_ends(f));
 	if (f->worker == FATE_ABSENT)
 		when = earlier(when, f->spawn_at);
+	if (f->block == FATE_UP)
+		when = earlier(when, yield_ends(f));
 	if (f->block == FATE_WITHDRAWN)
 		when = earlier(when, withdrawal_ends(f));
 	return when;

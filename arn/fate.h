@@ -16,7 +16,9 @@
  *
  * Who has served for `hold` and is not leaving is `ready`: it could have the block at once. Whether
  * it shall is the worker's to say, who knows the other ARNs (election.h): a backup is ready all the
- * time, so when it becomes master it waits for nothing.
+ * time, so when it becomes master it waits for nothing. A master that yields to another one keeps
+ * the block UP for as long as routers need to learn of the other's, and only then leaves: they see
+ * two routes for a moment, but never none.
  *
  * Two things hold always, and the tests assert them at each step: a worker is only ever started
  * while the block is down (so no child can inherit its descriptor, not even for the moment
@@ -49,8 +51,8 @@ struct fate_conf {
 	ns_t hang_bound;  /* longest silence of a worker that counts as alive */
 	ns_t start_bound; /* the same for its first word, while the block is down anyway */
 	ns_t hold;        /* serving for so long before the block comes (back) */
-	ns_t settle;      /* withdrawn at least so long: routers need time to learn it */
-	ns_t drain_time;  /* withdrawn at most so long: transactions under way may finish */
+	ns_t settle; /* withdrawn, or yielding, at least so long: routers need time to learn it */
+	ns_t drain_time; /* withdrawn at most so long: transactions under way may finish */
 	ns_t backoff_min, backoff_max; /* between a worker's end and the next start */
 };
 
@@ -70,6 +72,7 @@ struct fate {
 	uint32_t spawned;   /* workers started so far */
 	ns_t vouched;       /* when the worker last spoke; before that, when it started */
 	ns_t serving_since; /* NS_NEVER: it does not */
+	ns_t yielded_at;    /* of !master */
 	ns_t withdrawn_at;  /* of WITHDRAWN */
 	ns_t finish_by;     /* of finish_sent */
 	ns_t spawn_at;      /* of ABSENT */

@@ -9,4 +9,4 @@ order = 3
 
 
 def run(lab):
-    cluster.master_flaps(lab, 3)
+    cluster.master_flaps(lab, 2)

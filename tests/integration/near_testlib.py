@@ -210,13 +210,13 @@ def cbor(value):
 
 
 class Announcer:
-    """Speaks on the group as a service node would, from Python: also what no node would say."""
+    """Speaks on the group as a service node (role 1) or an ARN (role 2) would, from Python: also what no node would say."""
 
     def __init__(self, space, ifname, node, node_address, group=("239.255.77.1", 7701), **fields):
         self.node = node
         self.group = group
         self.fields = {
-            1: 1,
+            1: fields.get("role", 1),
             2: node,
             3: ipaddress.ip_address(node_address).packed,
             4: fields.get("rtsp_port", 554),
@@ -230,6 +230,11 @@ class Announcer:
             12: fields.get("weight", 100),
             13: fields.get("interval", 200),
         }
+        if "block" in fields:
+            block = ipaddress.ip_network(fields["block"])
+            self.fields[14] = bytes([block.prefixlen]) + block.network_address.packed
+            self.fields[15] = fields.get("standing", 2)
+            self.fields[16] = fields.get("master", False)
         self.sender = hashlib.blake2b(node.encode(), digest_size=16).digest()[:8]
         self.epoch = time.time_ns()
         self.counter = 0

@@ -14,7 +14,7 @@ import subprocess
 import pytest
 from conftest import BUILD, SOURCE, wait_until
 from lab_tools import nearlab
-from near_testlib import Daemon, key_file
+from near_testlib import Announcer, Daemon, key_file
 
 DOCS = SOURCE / "docs"
 MAN = DOCS / "man"
@@ -355,6 +355,42 @@ def test_protocol_has_every_member_of_an_answer(daemons, daemon, command):
         for item in value if isinstance(value, list) else [value]:
             members |= set(item) if isinstance(item, dict) else set()
     assert members <= written
+
+
+def test_protocol_has_every_member_of_a_peer(daemons):
+    peer = Announcer(daemons["arn"].space, "lo", "b", "127.0.0.9", role=2, block="10.1.18.0/24")
+
+    def heard():
+        peer.send()
+        return daemons["arn"].ask("show peers")["peers"]
+
+    found = wait_until(heard, "the ARN hears another one")
+    row = next(line for line in section_of(DOCS / "protocol.md", "## The control socket").splitlines()
+               if line.startswith("| `show peers`"))
+    assert set(found[0]) | {"peers"} == set(re.findall(r"`(\w+)`", row.split("|")[2]))
+    assert found[0]["arn"] == "b" and found[0]["standing"] == "ready"
+    peer.close()
+
+
+def test_protocol_has_every_reason_of_the_election_and_no_other():
+    text = (SOURCE / "arn/election.c").read_text(encoding="utf-8")
+    why = "".join(re.findall(r"^static const char \*why_.*?^}", text, re.M | re.S))
+    known = set(re.findall(r'"([a-z ]+)"', why))
+    known |= set(re.findall(r'(?:loss = |forget\(e, [^"]*)"([a-z ]+)"', text))
+    row = next(line for line in section_of(DOCS / "protocol.md", "## Events").splitlines()
+               if line.startswith("| `master`, `backup` |"))
+    written = re.findall(r"`([a-z ]+)`", re.search(r"\(master: (.*?)\)", row).group(1))
+    assert len(known) > 8 and set(written) == known
+
+
+def test_protocol_has_every_key_of_an_announcement():
+    source = (SOURCE / "lib/announce.c").read_text(encoding="utf-8")
+    known = dict(re.findall(r'^\t\{(\d+), [A-Z]+, \w+, "([a-z ]+)"', source, re.M))
+    table = section_of(DOCS / "protocol.md", "### The payload")
+    assert len(known) == 16 and dict(re.findall(r"^\| (\d+) \| ([a-z ]+) \|", table, re.M)) == known
+    header = (SOURCE / "lib/wire.h").read_text(encoding="utf-8")
+    drawn = re.findall(r"^ \*\s+(\d+)  ([a-z]+(?: [a-z]+)?)  ", header, re.M)
+    assert dict(drawn) == known
 
 
 def emitted(*folders):

@@ -399,21 +399,49 @@ START_TEST(test_backup_is_ready_after_the_hold_and_up_at_once_when_it_becomes_ma
 }
 END_TEST
 
-START_TEST(test_master_that_becomes_backup_withdraws_as_in_a_drain)
+static void back_up_quietly(ns_t span)
 {
-	reach_up();
-	beat_of_backup();
-	expect(FATE_WITHDRAW);
-	ck_assert_str_eq(f.reason, "backup");
-	for (ns_t end = now + conf.settle; now < end; now += 50 * NS_MS) {
+	for (ns_t end = now + span; now < end; now += 50 * NS_MS) {
 		beat_of_backup();
 		expect(FATE_NOTHING);
+		ck_assert(f.ready);
 	}
 	beat_of_backup();
+}
+
+START_TEST(test_master_that_yields_keeps_the_block_until_routers_know_the_other)
+{
+	reach_up();
+	back_up_quietly(conf.settle);
+	expect(FATE_WITHDRAW);
+	ck_assert_str_eq(f.reason, "backup");
+	back_up_quietly(conf.settle);
 	expect(FATE_DROP);
-	ck_assert(f.ready);
 	beat(true, false, 0);
 	expect(FATE_RAISE);
+}
+END_TEST
+
+START_TEST(test_master_that_yields_and_is_elected_again_has_not_moved)
+{
+	reach_up();
+	back_up_quietly(conf.settle - 50 * NS_MS);
+	expect(FATE_NOTHING);
+	serve_quietly(2 * conf.settle);
+	ck_assert_int_eq(f.block, FATE_UP);
+}
+END_TEST
+
+START_TEST(test_drain_of_one_that_yields_does_not_wait)
+{
+	struct fate_beat b = {.serving = true, .draining = true};
+
+	reach_up();
+	back_up_quietly(100 * NS_MS);
+	b.sent = now;
+	fate_beat(&f, &b, now);
+	expect(FATE_WITHDRAW);
+	ck_assert_str_eq(f.reason, "drained");
 }
 END_TEST
 
@@ -503,7 +531,9 @@ int main(void)
 	tcase_add_test(t, test_interface_removed_by_someone_is_made_again_after_the_hold);
 	tcase_add_test(
 		t, test_backup_is_ready_after_the_hold_and_up_at_once_when_it_becomes_master);
-	tcase_add_test(t, test_master_that_becomes_backup_withdraws_as_in_a_drain);
+	tcase_add_test(t, test_master_that_yields_keeps_the_block_until_routers_know_the_other);
+	tcase_add_test(t, test_master_that_yields_and_is_elected_again_has_not_moved);
+	tcase_add_test(t, test_drain_of_one_that_yields_does_not_wait);
 	tcase_add_test(t, test_drained_stopping_or_restarted_worker_is_not_ready);
 	tcase_add_loop_test(t, test_no_sequence_of_events_breaks_the_two_promises, 0, 40);
 	suite_add_tcase(s, t);
