@@ -73,7 +73,7 @@ static struct election_peer *find(struct election *e, const char *id)
 
 static void forget(struct election *e, struct election_peer *p, const char *why)
 {
-	if (p->said.master)
+	if (!strcmp(p->said.id, e->ruler))
 		e->loss = why;
 	*p = e->peer[--e->n];
 }
@@ -131,7 +131,7 @@ int election_hear(struct election *e, const struct announce *a, ns_t now)
 		*p = (struct election_peer){0};
 		new = e->greet = true;
 	}
-	if (p->said.master && a->standing == STANDING_OUT)
+	if (!strcmp(a->id, e->ruler) && a->standing == STANDING_OUT)
 		e->loss = "master leaves";
 	ms = ms < INTERVAL_MIN_MS ? INTERVAL_MIN_MS : ms > INTERVAL_MAX_MS ? INTERVAL_MAX_MS : ms;
 	p->said = *a;

@@ -116,7 +116,7 @@ static ns_t raise_due(const struct fate *f)
 
 static ns_t yield_ends(const struct fate *f)
 {
-	return f->master ? NS_NEVER : f->yielded_at + f->conf.settle;
+	return f->master ? NS_NEVER : f->yielded_at + f->conf.yield;
 }
 
 /* What takes reachability away comes before all else. */

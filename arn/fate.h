@@ -51,7 +51,8 @@ struct fate_conf {
 	ns_t hang_bound;  /* longest silence of a worker that counts as alive */
 	ns_t start_bound; /* the same for its first word, while the block is down anyway */
 	ns_t hold;        /* serving for so long before the block comes (back) */
-	ns_t settle; /* withdrawn, or yielding, at least so long: routers need time to learn it */
+	ns_t settle;      /* withdrawn at least so long: routers need time to learn it */
+	ns_t yield;      /* up for so long after another became master: they need that to find it */
 	ns_t drain_time; /* withdrawn at most so long: transactions under way may finish */
 	ns_t backoff_min, backoff_max; /* between a worker's end and the next start */
 };

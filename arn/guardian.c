@@ -364,6 +364,9 @@ int guardian_run(const struct arn_conf *conf, const char *conf_path, guardian_wo
 		.start_bound = 5 * NS_S + conf->anycast.hang_bound,
 		.hold = conf->anycast.hold,
 		.settle = 1500 * NS_MS, /* BIRD's OSPF computes at 1 s ticks */
+		/* Nor does OSPF originate an LSA anew within 5 s (MinLSInterval, RFC 2328, B): so
+	         * long a block that was drained and comes back may be unknown to routers. */
+		.yield = 7 * NS_S,
 		.drain_time = 1500 * NS_MS + conf->limits.request_timeout,
 		.backoff_min = 100 * NS_MS,
 		.backoff_max = 10 * NS_S,

@@ -3,7 +3,7 @@
 
     client ---- router (BIRD, OSPF) ---- arn host (arn, BIRD) ---- LAN with the service nodes
 
-Rows A1 fate, A2 hang, A4 drain, A5 igp, B1 http, B2 rtsp, C1 discover, C5 trust.
+Rows A1 fate, A2 hang, A4 drain, A5 igp, B1 http, B2 rtsp, C1 discover, C2 elect, C5 trust.
 """
 
 import os
@@ -660,3 +660,67 @@ def test_metrics_say_that_the_block_is_up(site):
     text = site.host.run("curl", "-sS", "http://127.0.0.1:7780/metrics").stdout
     assert "nearcast_arn_block_up 1" in text
     assert 'nearcast_arn_requests_total{proto="rtsp",answer="redirected"} 0' in text
+
+
+# ---- C2: other ARNs on the LAN ----
+
+
+def other_arn(site, name="arn2", address="10.2.0.2", **fields):
+    return site.node(name, address, role=2, block=BLOCK, **fields)
+
+
+def cluster(arn):
+    return arn.ask("show status")["cluster"]
+
+
+def test_arn_with_a_lower_address_gets_the_block_and_its_goodbye_gives_it_back_at_once(site):
+    arn = site.arn()
+    wait_up(arn)
+    assert cluster(arn)["state"] == "master" and cluster(arn)["address"] == "10.2.0.4"
+    other = other_arn(site)
+    keep_announcing(other, lambda: cluster(arn)["state"] == "backup", "the lower one is master")
+    assert cluster(arn)["master"] == "arn2" and cluster(arn)["reason"] == "higher address"
+    assert [p["address"] for p in arn.ask("show peers")["peers"]] == ["10.2.0.2"]
+    keep_announcing(other, lambda: block_state(arn) == "down", "the block is let go")
+    assert arn.ask("show status")["block"]["reason"] == "backup"
+    other.send()
+    other.send(kind=near.GOODBYE)
+    wait_up(arn)
+    elected, up = arn.events("master")[-1], arn.events("block-up")[-1]
+    assert elected["reason"] == "goodbye of the master"
+    assert up["t"] - elected["t"] < HOLD
+
+
+def test_silent_master_is_replaced_by_the_backup_after_its_misses(site):
+    other = other_arn(site, interval=100, master=True)
+    arn = site.arn(ready=False)
+    keep_announcing(
+        other,
+        lambda: arn.control.exists() and cluster(arn)["standing"] == "ready",
+        "the backup is ready",
+    )
+    assert cluster(arn)["state"] == "backup" and block_state(arn) == "down"
+    silent = time.monotonic()
+    wait_up(arn)
+    elected = arn.events("master")[-1]
+    assert elected["reason"] == "master silent"
+    assert elected["t"] - silent < 0.3 + MARGIN
+    assert arn.events("block-up")[-1]["t"] - elected["t"] < HOLD
+
+
+def test_stranger_or_other_cluster_does_not_get_the_block(site):
+    arn = site.arn()
+    wait_up(arn)
+    forged = other_arn(site, master=True)
+    elsewhere = site.node("arn3", "10.2.0.3", role=2, block="10.1.19.0/24", master=True)
+    name = 'nearcast_arn_datagrams_refused_total{reason="forged"}'
+
+    def both_seen():
+        forged.send(key=b"x" * 32)
+        elsewhere.send()
+        counters = arn.ask("show counters")
+        return counters[name] >= 5 and counters["nearcast_arn_ignored_total"] >= 5
+
+    wait_until(both_seen, "both were heard", interval=0.05)
+    assert block_state(arn) == "up" and not arn.ask("show peers")["peers"]
+    assert not arn.events("backup") and not arn.events("block-down")

@@ -13,7 +13,7 @@ def lab():
     nearlab("down", "--name", "cluster")
 
 
-@pytest.mark.parametrize("kind", ["kill", "hang", "flap", "drain"])
+@pytest.mark.parametrize("kind", ["kill", "hang", "drain", "flap"])
 def test_next_lowest_has_the_block_while_the_master_is_away(lab, kind, tmp_path, record_property):
     code, report = run_scenario(lab, "fig5", f"{kind}-master", tmp_path, "--seed", 5)
     for key, value in report["measured"].items():

@@ -134,7 +134,7 @@ START_TEST(test_one_without_an_address_is_behind_all_others)
 	hear("b", "fd00::1", STANDING_READY, false);
 	expect(false, "higher address", "b");
 	now += TIMEOUT;
-	expect(true, "alone", "self");
+	expect(true, "master silent", "self");
 }
 END_TEST
 

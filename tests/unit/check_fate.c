@@ -10,6 +10,7 @@ static const struct fate_conf conf = {
 	.start_bound = 5 * NS_S,
 	.hold = 3 * NS_S,
 	.settle = 1 * NS_S,
+	.yield = 2 * NS_S,
 	.drain_time = 5 * NS_S,
 	.backoff_min = 100 * NS_MS,
 	.backoff_max = 10 * NS_S,
@@ -412,7 +413,7 @@ static void back_up_quietly(ns_t span)
 START_TEST(test_master_that_yields_keeps_the_block_until_routers_know_the_other)
 {
 	reach_up();
-	back_up_quietly(conf.settle);
+	back_up_quietly(conf.yield);
 	expect(FATE_WITHDRAW);
 	ck_assert_str_eq(f.reason, "backup");
 	back_up_quietly(conf.settle);
@@ -425,9 +426,9 @@ END_TEST
 START_TEST(test_master_that_yields_and_is_elected_again_has_not_moved)
 {
 	reach_up();
-	back_up_quietly(conf.settle - 50 * NS_MS);
+	back_up_quietly(conf.yield - 50 * NS_MS);
 	expect(FATE_NOTHING);
-	serve_quietly(2 * conf.settle);
+	serve_quietly(2 * conf.yield);
 	ck_assert_int_eq(f.block, FATE_UP);
 }
 END_TEST
