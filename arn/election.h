@@ -12,19 +12,19 @@
  *
  * An anycast block bears two masters well, since both answer rightly, but not none. So every doubt
  * makes a master. `timeout` below is a peer's `misses` announcement intervals; "heard" includes
- *what the LAN delays. What holds, and is tested under random losses, delays, partitions and crashes
+ * what the LAN delays. What holds, and is tested under random losses, delays, partitions and crashes
  * (tests/unit/check_election_sim.c):
  *
  *  1. No master for longer than a timeout: never, while an eligible ARN is there. Let L be the best
  *     one that lives. Nothing better than L announces itself; what L remembers of such a one is
- *gone after a timeout; then L is master, whatever the LAN loses.
+ *     gone after a timeout; then L is master, whatever the LAN loses.
  *  2. Two masters that hear each other: not for longer than a timeout, after a boot, a partition's
  *     end or a change of standing.
  *  3. The block does not move to and fro with an ARN that comes and goes. One that was restarted is
  *     OUT until it has served for the hold. One whose link flaps does not know that it was away: on
  *     its return two masters face each other, each of which had lost the other. The lower one
  *     then steps back (HELD) for a hold, and the one that had to stand in for it stays; who stood
- *in heeds it only when it goes on announcing itself as before. If the lower one cannot hear the
+ *     in heeds it only when it goes on announcing itself as before. If the lower one cannot hear the
  *     other (the loss was one-way), it does so, and wins as ever.
  *  4. A backup takes over without any hold: it has served it already. Who hears that the master is
  *     OUT, or its goodbye, does so at once.

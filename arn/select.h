@@ -18,7 +18,7 @@
  * load is an announcement old; among equals each client has an order of its own (weighted
  * rendezvous hashing of its address and the node's name). So new clients spread over the equals,
  * every ARN sends the same client to the same node, and a node that comes or goes moves nobody
- *else.
+ * else.
  */
 #ifndef ARN_SELECT_H
 #define ARN_SELECT_H

@@ -12,7 +12,7 @@
  * up from below only (see gap.h), so that no third state is needed.
  *
  * When to ask needs a time for each missing number, and most numbers are never missing: so these
- *are entries of a list, in ascending order because gaps only open at the top. A number that comes
+ * are entries of a list, in ascending order because gaps only open at the top. A number that comes
  * costs nothing here, its entry is then dead (the ring says so) and swept out later. The list has
  * room for twice the window, so that a sweep of a full one frees half of it: constant time per
  * number, in the mean. Memory that was never needed is never touched.

@@ -13,8 +13,7 @@
  *	Pipelined-Requests: N  (RFC 7826, 18.33) in place of a Session not yet known
  *	Nearcast-From: SEQ     in SETUP: play this medium from that sequence number on
  *	Nearcast-Via: A, B     nodes that the request has come through; a loop is refused with 482
- *	PLAY_NOTIFY            (RFC 7826, 13.5.1) from us: the source has ended, and with which
- *numbers
+ *	PLAY_NOTIFY            (RFC 7826, 13.5.1) from us: the source's end, with its numbers
  */
 #ifndef NEARCAST_SN_RTSP_H
 #define NEARCAST_SN_RTSP_H
