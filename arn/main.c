@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* arn: configuration, then the guardian (guardian.c), which starts the worker (arn.c). */
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "arn/arn.h"
 #include "arn/config.h"
@@ -30,18 +27,11 @@ static int check_keys(const struct arn_conf *conf)
 
 static int open_events(const struct arn_conf *conf)
 {
-	int fd;
+	int err = event_open_file(conf->events);
 
-	if (!*conf->events)
-		return 0;
-	/* A pipe that nobody reads is an error (ENXIO), not a reason to wait for ever. */
-	fd = open(conf->events, O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | O_CLOEXEC, 0644);
-	if (fd < 0) {
-		log_msg(NLOG_CONF, "events file %s: %s", conf->events, strerror(errno));
-		return -errno;
-	}
-	event_open(fd);
-	return 0;
+	if (err)
+		log_msg(NLOG_CONF, "events file %s: %s", conf->events, strerror(-err));
+	return err;
 }
 
 int main(int argc, char **argv)

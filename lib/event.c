@@ -12,6 +12,7 @@
 #include "lib/event.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <stdio.h>
@@ -23,6 +24,7 @@
 #include "lib/log.h"
 
 static int event_fd = -1;
+static bool opened;  /* by us: to be closed by us */
 static bool regular; /* a file: takes a line of any length */
 static bool torn;    /* the last line was cut short */
 static struct log_limit trouble = LOG_LIMIT_INIT;
@@ -32,8 +34,31 @@ void event_open(int fd)
 	struct stat st;
 
 	event_fd = fd;
+	opened = false;
 	regular = fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
 	torn = false;
+}
+
+int event_open_file(const char *path)
+{
+	int fd;
+
+	if (!*path)
+		return 0;
+	/* Without O_NONBLOCK the open would wait for a pipe's reader. */
+	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | O_CLOEXEC, 0640);
+	if (fd < 0)
+		return -errno;
+	event_open(fd);
+	opened = true;
+	return 0;
+}
+
+void event_close(void)
+{
+	if (opened)
+		close(event_fd);
+	event_open(-1);
 }
 
 bool event_wanted(void)

@@ -2,7 +2,6 @@
 #include "sn-agent/agent.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -284,16 +283,9 @@ static int open_loop(struct agent *a)
 
 static int open_events(struct agent *a)
 {
-	a->events_fd = -1;
-	if (!a->conf.events[0])
-		return 0;
-	/* A pipe that nobody reads is an error (ENXIO), not a reason to wait for ever. */
-	a->events_fd =
-		open(a->conf.events, O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | O_CLOEXEC, 0640);
-	if (a->events_fd < 0)
-		return complain(a->conf.events, -errno);
-	event_open(a->events_fd);
-	return 0;
+	int err = event_open_file(a->conf.events);
+
+	return err ? complain(a->conf.events, err) : 0;
 }
 
 static void close_all(struct agent *a)
@@ -315,9 +307,7 @@ static void close_all(struct agent *a)
 	if (a->loop)
 		event_emit("stopped", loop_now(a->loop), NULL);
 	loop_free(a->loop);
-	event_open(-1);
-	if (a->events_fd >= 0)
-		close(a->events_fd);
+	event_close();
 	conf_free(sn_daemon.options, &a->conf);
 }
 

@@ -32,7 +32,6 @@ struct agent {
 	struct sn_conf conf;
 	const char *conf_path;
 	char software[64];
-	int events_fd;
 	ns_t started;
 
 	struct loop *loop;
