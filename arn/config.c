@@ -4,43 +4,17 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/log.h"
+
 #define AT(field) offsetof(struct arn_conf, field), sizeof(((struct arn_conf *)0)->field)
 #define AT_NODE(field)                                                                             \
 	offsetof(struct arn_conf_node, field), sizeof(((struct arn_conf_node *)0)->field)
-
-/* In the order of enum log_level. */
-static const char *const log_levels[] = {
-	"debug", "info", "remote", "warning", "config", "error", "bug", NULL};
-
-static const char *check_name(const void *value)
-{
-	const char *s = value;
-
-	if (!*s || strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-			     "0123456789._-") != strlen(s))
-		return "a name of letters, digits, '.', '_' and '-'";
-	return NULL;
-}
 
 static const char *check_interface(const void *value)
 {
 	const char *s = value;
 
 	return *s && !strchr(s, '/') && !strchr(s, '%') ? NULL : "an interface's name";
-}
-
-static const char *check_group(const void *value)
-{
-	return addr_is_multicast(value) ? NULL : "a multicast group's address";
-}
-
-static const char *check_management(const void *value)
-{
-	struct addr a;
-
-	if (!*(const char *)value || (addr_parse(&a, slice_of(value), 0) == 0 && addr_port(&a)))
-		return NULL;
-	return "ADDRESS:PORT, or \"\" for none";
 }
 
 static const char *check_node_address(const void *value)
@@ -76,7 +50,7 @@ static const struct conf_option announce_options[] = {
 
 static const struct conf_option discovery_options[] = {
 	{"group", CONF_ADDR, AT(discovery.group), "239.255.77.1:7701", .def_port = 7701,
-		.check = check_group, .help = "group and port of announcements"},
+		.check = conf_check_group, .help = "group and port of announcements"},
 	{"misses", CONF_INT, AT(discovery.misses), "3", 1, 100,
 		.help = "a node's own intervals without an announcement until it is gone"},
 	{"skew", CONF_MS, AT(discovery.skew), "10000", 100, 3600000,
@@ -115,16 +89,16 @@ static const struct conf_option node_options[] = {
 };
 
 static const struct conf_option options[] = {
-	{"name", CONF_STR, AT(name), .check = check_name, .help = "this node's name"},
+	{"name", CONF_STR, AT(name), .check = conf_check_name, .help = "this node's name"},
 	{"interface", CONF_STR, AT(interface), "",
 		.help = "interface of the service nodes' LAN; \"\": configured nodes only"},
 	{"address", CONF_ADDR, AT(address), "", .check = check_own_address,
 		.help = "this node's address in the election; \"\": the interface's"},
 	{"key-file", CONF_STR, AT(key_file), "", .help = "keys of announcements"},
 	{"control", CONF_STR, AT(control), "/run/nearcast/arn.sock", .help = "socket of nearctl"},
-	{"management", CONF_STR, AT(management), "", .check = check_management,
+	{"management", CONF_STR, AT(management), "", .check = conf_check_management,
 		.help = "ADDRESS:PORT of the metrics; \"\": none"},
-	{"log-level", CONF_ENUM, AT(log_level), "info", .names = log_levels,
+	{"log-level", CONF_ENUM, AT(log_level), "info", .names = log_level_names,
 		.help = "least severity that is logged"},
 	{"events", CONF_STR, AT(events), "", .help = "file that events are appended to"},
 	{"anycast", CONF_SECTION, .sub = anycast_options},
@@ -146,9 +120,9 @@ static void check_nodes(const struct arn_conf *c, struct conf_errors *e)
 	char text[ADDR_STRLEN];
 
 	for (int i = 0; i < c->nodes.n; i++) {
-		if (check_name(n[i].id) || strlen(n[i].id) >= ANNOUNCE_ID_LEN)
+		if (conf_check_name(n[i].id) || strlen(n[i].id) >= ANNOUNCE_ID_LEN)
 			conf_error(e, "node \"%s\": expected %s, %d at most", n[i].id,
-				check_name(""), ANNOUNCE_ID_LEN - 1);
+				conf_check_name(""), ANNOUNCE_ID_LEN - 1);
 		if (prefix_has(&c->anycast.block, &n[i].address))
 			conf_error(e,
 				"node \"%s\": %s is inside the anycast block, expected a unicast "

@@ -78,4 +78,9 @@ int conf_parse(const char *name, struct slice text, const struct conf_option *op
 	struct conf_errors *e);
 void conf_free(const struct conf_option *options, void *out);
 
+/* For `check`: values that both daemons have. Each returns NULL or what was expected. */
+const char *conf_check_name(const void *value);       /* CONF_STR: a node's name */
+const char *conf_check_group(const void *value);      /* CONF_ADDR: a multicast group */
+const char *conf_check_management(const void *value); /* CONF_STR: ADDRESS:PORT, or "" */
+
 #endif

@@ -10,6 +10,7 @@ lib_libnearcast_a_SOURCES = \
 	lib/conf.h \
 	lib/conf_impl.h \
 	lib/conf_text.c \
+	lib/conf_check.c \
 	lib/conf_value.c \
 	lib/ctl.c \
 	lib/ctl.h \

@@ -21,17 +21,26 @@ static struct {
 	bool journal;
 } state = {.least = NLOG_INFO};
 
-static const struct {
-	const char *name;
-	int priority; /* syslog's */
-} levels[] = {
-	[NLOG_DEBUG] = {"debug", 7},
-	[NLOG_INFO] = {"info", 6},
-	[NLOG_REMOTE] = {"remote", 5},
-	[NLOG_WARN] = {"warning", 4},
-	[NLOG_CONF] = {"config", 3},
-	[NLOG_ERROR] = {"error", 3},
-	[NLOG_BUG] = {"bug", 2},
+const char *const log_level_names[] = {
+	[NLOG_DEBUG] = "debug",
+	[NLOG_INFO] = "info",
+	[NLOG_REMOTE] = "remote",
+	[NLOG_WARN] = "warning",
+	[NLOG_CONF] = "config",
+	[NLOG_ERROR] = "error",
+	[NLOG_BUG] = "bug",
+	[NLOG_BUG + 1] = NULL,
+};
+
+/* syslog's */
+static const int priorities[] = {
+	[NLOG_DEBUG] = 7,
+	[NLOG_INFO] = 6,
+	[NLOG_REMOTE] = 5,
+	[NLOG_WARN] = 4,
+	[NLOG_CONF] = 3,
+	[NLOG_ERROR] = 3,
+	[NLOG_BUG] = 2,
 };
 
 void log_open(const char *ident, enum log_level least)
@@ -43,8 +52,8 @@ void log_open(const char *ident, enum log_level least)
 
 int log_level_parse(const char *name, enum log_level *out)
 {
-	for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++) {
-		if (strcmp(levels[i].name, name) == 0) {
+	for (size_t i = 0; log_level_names[i]; i++) {
+		if (strcmp(log_level_names[i], name) == 0) {
 			*out = (enum log_level)i;
 			return 0;
 		}
@@ -59,7 +68,7 @@ static size_t write_head(char *buf, size_t cap, enum log_level level)
 	int n;
 
 	if (state.journal) {
-		n = snprintf(buf, cap, "<%d>%s%s", levels[level].priority, state.ident,
+		n = snprintf(buf, cap, "<%d>%s%s", priorities[level], state.ident,
 			state.ident[0] ? ": " : "");
 	} else {
 		ns_t now = clock_wall();
@@ -69,7 +78,7 @@ static size_t write_head(char *buf, size_t cap, enum log_level level)
 		gmtime_r(&s, &tm);
 		strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%S", &tm);
 		n = snprintf(buf, cap, "%s.%03dZ %s%s%s: ", when, (int)(now % NS_S / NS_MS),
-			state.ident, state.ident[0] ? ": " : "", levels[level].name);
+			state.ident, state.ident[0] ? ": " : "", log_level_names[level]);
 	}
 	return (size_t)n;
 }

@@ -3,26 +3,13 @@
 
 #include <string.h>
 
+#include "lib/log.h"
 #include "sn-agent/rtsp.h"
 #include "sn-agent/upstream.h"
 
 #define AT(field) offsetof(struct sn_conf, field), sizeof(((struct sn_conf *)0)->field)
 #define AT_UPSTREAM(field)                                                                         \
 	offsetof(struct sn_conf_upstream, field), sizeof(((struct sn_conf_upstream *)0)->field)
-
-/* In the order of enum log_level. */
-static const char *const log_levels[] = {
-	"debug", "info", "remote", "warning", "config", "error", "bug", NULL};
-
-static const char *check_name(const void *value)
-{
-	const char *s = value;
-
-	if (!*s || strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-			     "0123456789._-") != strlen(s))
-		return "a name of letters, digits, '.', '_' and '-'";
-	return NULL;
-}
 
 static const char *check_host(const void *value)
 {
@@ -34,20 +21,6 @@ static const char *check_host(const void *value)
 	if (a->sa.sa_family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&a->in6.sin6_addr))
 		return "an address that is not link-local";
 	return NULL;
-}
-
-static const char *check_group(const void *value)
-{
-	return addr_is_multicast(value) ? NULL : "a multicast group's address";
-}
-
-static const char *check_management(const void *value)
-{
-	struct addr a;
-
-	if (!*(const char *)value || (addr_parse(&a, slice_of(value), 0) == 0 && addr_port(&a)))
-		return NULL;
-	return "ADDRESS:PORT, or \"\" for none";
 }
 
 static const char *check_prefixes(const void *value)
@@ -65,7 +38,7 @@ static const char *check_even(const void *value)
 
 static const struct conf_option announce_options[] = {
 	{"group", CONF_ADDR, AT(announce.group), "239.255.77.1:7701", .def_port = 7701,
-		.check = check_group, .help = "group and port of announcements"},
+		.check = conf_check_group, .help = "group and port of announcements"},
 	{"interval", CONF_MS, AT(announce.interval), "200", ANNOUNCE_MIN_INTERVAL, 60000,
 		.help = "time between two announcements"},
 	{"weight", CONF_INT, AT(announce.weight), "100", 0, 65535,
@@ -119,16 +92,16 @@ static const struct conf_option upstream_options[] = {
 };
 
 static const struct conf_option options[] = {
-	{"name", CONF_STR, AT(name), .check = check_name, .help = "this node's name"},
+	{"name", CONF_STR, AT(name), .check = conf_check_name, .help = "this node's name"},
 	{"address", CONF_ADDR, AT(address), .check = check_host,
 		.help = "unicast address that clients are sent to and media leave from"},
 	{"interface", CONF_STR, AT(interface), "",
 		.help = "interface of the LAN that it announces itself on; \"\": nowhere"},
 	{"key-file", CONF_STR, AT(key_file), "", .help = "keys of announcements"},
 	{"control", CONF_STR, AT(control), "/run/nearcast/sn.sock", .help = "socket of nearctl"},
-	{"management", CONF_STR, AT(management), "", .check = check_management,
+	{"management", CONF_STR, AT(management), "", .check = conf_check_management,
 		.help = "ADDRESS:PORT of the metrics; \"\": none"},
-	{"log-level", CONF_ENUM, AT(log_level), "info", .names = log_levels,
+	{"log-level", CONF_ENUM, AT(log_level), "info", .names = log_level_names,
 		.help = "least severity that is logged"},
 	{"events", CONF_STR, AT(events), "", .help = "file that events are appended to"},
 	{"announce", CONF_SECTION, .sub = announce_options},
@@ -156,8 +129,9 @@ static void check_upstreams(const struct sn_conf *c, struct conf_errors *e)
 	if (c->upstreams.n > UPSTREAM_NODES)
 		conf_error(e, "%d upstreams, expected %d at most", c->upstreams.n, UPSTREAM_NODES);
 	for (int i = 0; i < c->upstreams.n; i++) {
-		if (check_name(u[i].name))
-			conf_error(e, "upstream \"%s\": expected %s", u[i].name, check_name(""));
+		if (conf_check_name(u[i].name))
+			conf_error(
+				e, "upstream \"%s\": expected %s", u[i].name, conf_check_name(""));
 		if (!strcmp(u[i].name, c->name) ||
 			(addr_same_host(&u[i].address, &c->address) &&
 				addr_port(&u[i].address) == c->rtsp.port))

@@ -128,7 +128,7 @@ def test_manual_has_the_default_and_the_range_of_every_option(daemon):
 
 
 def test_manual_has_every_level_of_the_log():
-    levels = re.findall(r'\{"(\w+)", \d\}', (SOURCE / "lib/log.c").read_text(encoding="utf-8"))
+    levels = re.findall(r'\[NLOG_\w+\] = "(\w+)"', (SOURCE / "lib/log.c").read_text(encoding="utf-8"))
     for page in CONFIGURATION.values():
         text = options_of_page(MAN / page)["", "log-level"]
         assert len(levels) == 7 and all(f".Ql {level} " in text for level in levels)
