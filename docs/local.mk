@@ -21,6 +21,7 @@ nobase_dist_doc_DATA = \
 	docs/decisions/0006-half-the-numbers.md \
 	docs/decisions/0007-withdrawn-before-down.md \
 	docs/decisions/0008-one-port-pair.md \
+	docs/decisions/0009-in-doubt-master.md \
 	docs/examples/arn.conf \
 	docs/examples/bird.conf \
 	docs/examples/sn-agent.conf \
