@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "tests/unit/run.h"
+
 static struct addr literal(const char *s)
 {
 	struct addr a;
@@ -185,10 +187,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("addr");
 	TCase *t = tcase_create("addr");
-	SRunner *r;
-	int failed;
 
 	tcase_add_test(t, test_literals_round_trip);
 	tcase_add_test(t, test_what_is_no_literal_is_refused);
@@ -200,10 +199,5 @@ int main(void)
 	tcase_add_test(t, test_hash_sees_address_and_port);
 	tcase_add_test(t, test_prefix_has_what_its_bits_say);
 	tcase_add_test(t, test_bad_prefixes_are_refused);
-	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_case("addr", t);
 }

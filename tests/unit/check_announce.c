@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/unit/run.h"
+
 static struct announce a;
 static uint8_t buf[512];
 static const char *why;
@@ -401,11 +403,7 @@ END_TEST
 int main(void)
 {
 	TCase *t = tcase_create("announce");
-	Suite *s = suite_create("announce");
-	SRunner *r = srunner_create(s);
-	int failed;
 
-	suite_add_tcase(s, t);
 	tcase_add_checked_fixture(t, setup, NULL);
 	tcase_add_test(t, test_what_was_encoded_is_decoded);
 	tcase_add_test(t, test_what_an_arn_says_is_decoded);
@@ -421,8 +419,5 @@ int main(void)
 	tcase_add_loop_test(t, test_wrong_announcement_is_refused_and_the_field_is_named, 0,
 		sizeof(wrong) / sizeof(wrong[0]));
 	tcase_add_test(t, test_deep_nesting_costs_nothing);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_case("announce", t);
 }

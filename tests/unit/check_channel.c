@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "tests/unit/run.h"
+
 #define SPAN   (10 * NS_S)
 #define LINGER (2 * NS_S)
 #define ONE    "v=0\r\no=- 1 1 IN IP4 h\r\ns=x\r\nt=0 0\r\nm=video 5000 RTP/AVP 33\r\na=control:a\r\n"
@@ -177,11 +179,7 @@ END_TEST
 int main(void)
 {
 	TCase *t = tcase_create("channel");
-	Suite *s = suite_create("channel");
-	SRunner *runner = srunner_create(s);
-	int failed;
 
-	suite_add_tcase(s, t);
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, test_a_channel_is_found_by_its_whole_path);
 	tcase_add_test(t, test_a_new_publication_supersedes_the_old_which_lives_on_for_its_users);
@@ -193,8 +191,5 @@ int main(void)
 	tcase_add_test(t, test_a_refusal_is_remembered_for_a_moment);
 	tcase_add_test(t, test_channels_and_paths_are_bounded);
 	tcase_add_test(t, test_refusals_keep_nobody_out);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_case("channel", t);
 }

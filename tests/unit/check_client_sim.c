@@ -14,6 +14,7 @@
 
 #include "client-failover/failover.h"
 #include "client-failover/playout.h"
+#include "tests/unit/run.h"
 
 #define NODES     4
 #define MEDIA     2
@@ -577,15 +578,9 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("client_sim");
 	TCase *t = tcase_create("all");
 
 	tcase_set_timeout(t, 600);
 	tcase_add_test(t, test_output_is_the_sources_whatever_happens);
-	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return run_case("client_sim", t);
 }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "lib/clock.h"
+#include "tests/unit/run.h"
 
 struct upstream {
 	char name[CONF_TITLE];
@@ -338,10 +339,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("conf");
 	TCase *t = tcase_create("conf");
-	SRunner *r;
-	int failed;
 
 	tcase_add_test(t, test_defaults_are_filled_in);
 	tcase_add_test(t, test_values_are_read);
@@ -356,10 +354,5 @@ int main(void)
 	tcase_add_test(t, test_all_errors_of_a_file_are_told_in_order);
 	tcase_add_test(t, test_too_many_errors_end_with_an_ellipsis);
 	tcase_add_test(t, test_file_is_loaded_or_said_why_not);
-	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_case("conf", t);
 }

@@ -12,6 +12,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "tests/unit/run.h"
+
 static enum ctl_code show(void *ctx, struct slice args, struct js *body)
 {
 	(void)args;
@@ -267,8 +269,6 @@ int main(void)
 {
 	Suite *s = suite_create("ctl");
 	TCase *t = tcase_create("dispatch"), *u = tcase_create("socket");
-	SRunner *r;
-	int failed;
 
 	tcase_add_test(t, test_longest_command_is_found_by_whole_words);
 	tcase_add_test(t, test_what_is_not_understood_says_what_would_be);
@@ -283,9 +283,5 @@ int main(void)
 	tcase_add_test(u, test_daemon_that_is_not_there_is_named);
 	suite_add_tcase(s, t);
 	suite_add_tcase(s, u);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(s);
 }

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/unit/run.h"
+
 static const uint8_t bytes[15] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
 
 START_TEST(test_fields_are_big_endian_and_end_where_the_message_ends)
@@ -140,11 +142,7 @@ END_TEST
 int main(void)
 {
 	TCase *t = tcase_create("cursor");
-	Suite *s = suite_create("cursor");
-	SRunner *r = srunner_create(s);
-	int failed;
 
-	suite_add_tcase(s, t);
 	tcase_add_test(t, test_fields_are_big_endian_and_end_where_the_message_ends);
 	tcase_add_test(t, test_short_field_is_zero_and_reads_nothing);
 	tcase_add_test(t, test_read_error_sticks);
@@ -152,8 +150,5 @@ int main(void)
 	tcase_add_test(t, test_what_is_written_is_read_back);
 	tcase_add_test(t, test_write_error_sticks);
 	tcase_add_test(t, test_reserved_bytes_are_filled_in_later);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_case("cursor", t);
 }

@@ -12,6 +12,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "tests/unit/run.h"
+
 struct conf {
 	char name[16];
 	int64_t low, high;
@@ -243,10 +245,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("daemon");
 	TCase *t = tcase_create("daemon");
-	SRunner *r;
-	int failed;
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, test_good_file_starts);
@@ -260,10 +259,5 @@ int main(void)
 	tcase_add_test(t, test_reload_that_fails_leaves_nothing_to_free);
 	tcase_add_test(t, test_limit_of_descriptors_is_raised_for_connections);
 	tcase_add_test(t, test_no_more_connections_than_descriptors);
-	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_case("daemon", t);
 }

@@ -3,6 +3,8 @@
 
 #include <check.h>
 
+#include "tests/unit/run.h"
+
 static const struct detect_conf conf = DETECT_DEFAULTS;
 static struct detect d;
 
@@ -85,7 +87,6 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("detect");
 	TCase *t = tcase_create("all");
 
 	tcase_add_checked_fixture(t, setup, NULL);
@@ -95,10 +96,5 @@ int main(void)
 	tcase_add_test(t, test_a_gap_is_forgotten_after_a_while);
 	tcase_add_test(t, test_a_long_silence_leaves_no_old_gaps);
 	tcase_add_test(t, test_the_gap_of_a_change_of_nodes_is_not_the_streams);
-	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return run_case("detect", t);
 }

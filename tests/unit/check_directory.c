@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "tests/unit/run.h"
+
 static struct directory *d;
 static ns_t now;
 static char changes[512]; /* "+sn806:announced -sn806:timeout " */
@@ -298,10 +300,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("directory");
 	TCase *t = tcase_create("directory");
-	SRunner *r;
-	int failed;
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, test_announced_node_is_there_at_once);
@@ -316,10 +315,5 @@ int main(void)
 	tcase_add_test(t, test_configured_node_is_there_without_announcing_itself);
 	tcase_add_test(t, test_configured_node_that_falls_silent_is_kept_as_broken);
 	tcase_add_test(t, test_reload_replaces_configured_nodes_and_leaves_heard_ones);
-	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_case("directory", t);
 }

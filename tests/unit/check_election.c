@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/unit/run.h"
+
 #define INTERVAL (200 * NS_MS)
 #define TIMEOUT  (3 * INTERVAL)
 #define HOLD     (3 * NS_S)
@@ -300,11 +302,7 @@ END_TEST
 int main(void)
 {
 	TCase *t = tcase_create("election");
-	Suite *s = suite_create("election");
-	SRunner *r = srunner_create(s);
-	int failed;
 
-	suite_add_tcase(s, t);
 	tcase_add_checked_fixture(t, setup, NULL);
 	tcase_add_test(t, test_new_one_listens_for_a_timeout_before_it_elects_itself);
 	tcase_add_test(t, test_who_cannot_serve_is_no_master_though_alone);
@@ -322,8 +320,5 @@ int main(void)
 	tcase_add_test(t, test_one_that_goes_to_another_block_is_not_waited_for);
 	tcase_add_test(t, test_more_peers_than_there_is_room_for_are_refused_until_one_goes);
 	tcase_add_test(t, test_announcement_says_what_it_is_and_can_be_sent);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_case("election", t);
 }

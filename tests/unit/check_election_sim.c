@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "tests/unit/run.h"
+
 #define TICK     NS_MS
 #define INTERVAL (200 * NS_MS)
 #define MISSES   3
@@ -464,11 +466,7 @@ END_TEST
 int main(void)
 {
 	TCase *t = tcase_create("election");
-	Suite *s = suite_create("election simulation");
-	SRunner *r = srunner_create(s);
-	int failed;
 
-	suite_add_tcase(s, t);
 	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, test_all_boot_at_once_and_the_lowest_is_master, 1, MAX + 1);
 	tcase_add_test(t, test_crashed_master_is_replaced_within_one_timeout);
@@ -480,8 +478,5 @@ int main(void)
 	tcase_add_test(t, test_one_who_stood_in_may_die_before_the_hold_is_over);
 	tcase_add_test(t, test_one_way_loss_makes_two_masters_and_its_end_one);
 	tcase_add_loop_test(t, test_no_night_of_failures_breaks_a_promise, 0, 60);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_case("election simulation", t);
 }

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "tests/unit/run.h"
+
 #define A "rtsp://10.2.0.6/x"
 #define B "rtsp://10.2.0.9/x"
 #define C "rtsp://10.2.0.10/x"
@@ -833,7 +835,6 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("failover");
 	TCase *t = tcase_create("all");
 
 	tcase_add_checked_fixture(t, setup, teardown);
@@ -873,10 +874,5 @@ int main(void)
 	tcase_add_test(t, test_nacks_go_to_the_newest_attachment_that_can_answer);
 	tcase_add_test(t, test_unknown_ids_are_ignored);
 	tcase_add_test(t, test_avoid_list_is_bounded_and_forgets);
-	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return run_case("failover", t);
 }

@@ -5,6 +5,8 @@
 #include <check.h>
 #include <stdlib.h>
 
+#include "tests/unit/run.h"
+
 static const struct fate_conf conf = {
 	.hang_bound = 300 * NS_MS,
 	.start_bound = 5 * NS_S,
@@ -503,10 +505,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("fate");
 	TCase *t = tcase_create("fate");
-	SRunner *r;
-	int failed;
 
 	tcase_add_checked_fixture(t, setup, NULL);
 	tcase_add_test(t, test_block_comes_up_only_after_the_hold);
@@ -537,10 +536,5 @@ int main(void)
 	tcase_add_test(t, test_drain_of_one_that_yields_does_not_wait);
 	tcase_add_test(t, test_drained_stopping_or_restarted_worker_is_not_ready);
 	tcase_add_loop_test(t, test_no_sequence_of_events_breaks_the_two_promises, 0, 40);
-	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_case("fate", t);
 }

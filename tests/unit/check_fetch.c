@@ -5,6 +5,8 @@
 #include <check.h>
 #include <stdlib.h>
 
+#include "tests/unit/run.h"
+
 #define RETRY   (20 * NS_MS)
 #define GIVE_UP (100 * NS_MS)
 
@@ -137,11 +139,7 @@ END_TEST
 int main(void)
 {
 	TCase *t = tcase_create("fetch");
-	Suite *s = suite_create("fetch");
-	SRunner *runner = srunner_create(s);
-	int failed;
 
-	suite_add_tcase(s, t);
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, test_nothing_is_due_when_nothing_is_wanted);
 	tcase_add_test(t, test_what_is_wanted_is_due_at_once_in_order_and_then_every_retry);
@@ -153,8 +151,5 @@ int main(void)
 	tcase_add_test(t, test_a_new_node_is_asked_at_once);
 	tcase_add_test(t, test_what_is_refused_leaves_room_for_others);
 	tcase_add_test(t, test_a_later_number_takes_the_place_of_an_earlier_one);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_case("fetch", t);
 }

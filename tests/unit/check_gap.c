@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/unit/run.h"
+
 #define REORDER (3 * NS_MS)
 #define RETRY   (20 * NS_MS)
 
@@ -596,16 +598,9 @@ static void add_tests(TCase *t)
 int main(void)
 {
 	TCase *t = tcase_create("gap");
-	Suite *s = suite_create("gap");
-	SRunner *r = srunner_create(s);
-	int failed;
 
-	suite_add_tcase(s, t);
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_set_timeout(t, 60);
 	add_tests(t);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_case("gap", t);
 }

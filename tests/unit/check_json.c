@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "tests/unit/run.h"
+
 static void expect_dump(struct js *v, const char *text)
 {
 	char *dump = js_dump(v);
@@ -301,10 +303,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("json");
 	TCase *t = tcase_create("json");
-	SRunner *r;
-	int failed;
 
 	tcase_add_test(t, test_object_is_one_line_in_the_order_put);
 	tcase_add_test(t, test_what_is_put_twice_is_there_once);
@@ -319,10 +318,5 @@ int main(void)
 	tcase_add_test(t, test_full_pipe_does_not_block_the_daemon);
 	tcase_add_test(t, test_event_after_one_that_was_cut_short_is_whole);
 	tcase_add_test(t, test_full_disk_is_told_and_survived);
-	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_case("json", t);
 }

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "tests/unit/run.h"
+
 static int out = -1, saved = -1;
 
 /* Standard error goes to a pipe. */
@@ -159,10 +161,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("log");
 	TCase *t = tcase_create("log");
-	SRunner *r;
-	int failed;
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, test_line_has_time_ident_level_and_text);
@@ -174,10 +173,5 @@ int main(void)
 	tcase_add_test(t, test_levels_by_name);
 	tcase_add_test(t, test_limit_passes_a_burst_and_counts_the_rest);
 	tcase_add_test(t, test_limit_never_holds_more_than_the_burst);
-	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_case("log", t);
 }

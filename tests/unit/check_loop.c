@@ -10,6 +10,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "tests/unit/run.h"
+
 static struct loop *loop;
 static struct loop_timer *timer, *other, *guard;
 static struct loop_fd *watch;
@@ -268,10 +270,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("loop");
 	TCase *t = tcase_create("loop");
-	SRunner *r;
-	int failed;
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_set_timeout(t, 30);
@@ -287,10 +286,5 @@ int main(void)
 	tcase_add_test(t, test_descriptor_may_be_reused_at_once);
 	tcase_add_test(t, test_signal_is_told);
 	tcase_add_test(t, test_freeing_nothing_is_harmless);
-	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_case("loop", t);
 }

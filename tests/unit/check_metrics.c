@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "lib/stream.h"
+#include "tests/unit/run.h"
 
 static uint64_t rtsp = 7, http = UINT64_MAX, nodes = 2;
 
@@ -194,10 +195,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("metrics");
 	TCase *t = tcase_create("metrics");
-	SRunner *r;
-	int failed;
 
 	tcase_set_timeout(t, 30);
 	tcase_add_test(t, test_text_groups_a_name_once);
@@ -205,10 +203,5 @@ int main(void)
 	tcase_add_test(t, test_other_paths_and_methods_are_refused);
 	tcase_add_test(t, test_more_metrics_than_a_page_are_all_served);
 	tcase_add_test(t, test_address_in_use_is_an_error);
-	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_case("metrics", t);
 }

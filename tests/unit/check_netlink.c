@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define SKIPPED 77
+#include "tests/unit/run.h"
 
 static struct nl *nl;
 
@@ -226,19 +226,10 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("netlink");
 	TCase *t = tcase_create("kernel");
-	SRunner *r;
-	int failed;
 
-	if (unshare(CLONE_NEWNET) < 0 && unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0) {
-		perror("SKIP: no network namespace of our own");
+	if (own_network())
 		return SKIPPED;
-	}
-	if (access("/dev/net/tun", R_OK | W_OK) < 0) {
-		perror("SKIP: /dev/net/tun");
-		return SKIPPED;
-	}
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, test_interface_lives_as_long_as_its_descriptor);
 	tcase_add_test(t, test_interface_name_that_exists_is_refused);
@@ -248,10 +239,5 @@ int main(void)
 	tcase_add_test(t, test_mtu_is_set_and_unknown_links_are_refused);
 	tcase_add_test(t, test_counters_count_packets);
 	tcase_add_test(t, test_many_changes_wake_once);
-	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_case("netlink", t);
 }

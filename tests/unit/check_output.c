@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "tests/unit/run.h"
+
 static char dir[] = "/tmp/check_output.XXXXXX", path[64], err[256];
 
 static void setup(void)
@@ -179,7 +181,6 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("output");
 	TCase *t = tcase_create("all");
 
 	tcase_add_checked_fixture(t, setup, teardown);
@@ -191,10 +192,5 @@ int main(void)
 	tcase_add_test(t, test_slow_reader_does_not_stop_us_and_loses_nothing);
 	tcase_add_test(t, test_reader_that_never_reads_is_given_up);
 	tcase_add_test(t, test_close_waits_for_the_reader_but_not_for_ever);
-	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return run_case("output", t);
 }

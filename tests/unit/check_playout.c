@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/unit/run.h"
+
 #define BUFFER (1000 * NS_MS)
 #define T0     (5000 * NS_S)
 
@@ -509,7 +511,6 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("playout");
 	TCase *t = tcase_create("all");
 
 	tcase_add_checked_fixture(t, setup, teardown);
@@ -536,10 +537,5 @@ int main(void)
 	tcase_add_test(t, test_receiver_report);
 	tcase_add_test(t, test_what_is_no_rtp_is_refused);
 	tcase_add_test(t, test_more_than_the_window_is_asked_for_later);
-	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return run_case("playout", t);
 }

@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "tests/unit/run.h"
+
 #define MAX_NODES 4
 
 static struct snapshot *snap;
@@ -534,11 +536,5 @@ static Suite *redirect_suite(void)
 
 int main(void)
 {
-	SRunner *r = srunner_create(redirect_suite());
-	int failed;
-
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_suite(redirect_suite());
 }

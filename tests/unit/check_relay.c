@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "lib/rtp.h"
+#include "tests/unit/run.h"
 
 #define SSRC    0x11223344u
 #define SDP     "v=0\r\no=- 1 1 IN IP4 h\r\ns=x\r\nt=0 0\r\nm=video 0 RTP/AVP 33\r\na=control:a\r\n"
@@ -462,15 +463,8 @@ static void add_tests(TCase *t)
 int main(void)
 {
 	TCase *t = tcase_create("relay");
-	Suite *s = suite_create("relay");
-	SRunner *runner = srunner_create(s);
-	int failed;
 
-	suite_add_tcase(s, t);
 	tcase_add_checked_fixture(t, setup, teardown);
 	add_tests(t);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_case("relay", t);
 }

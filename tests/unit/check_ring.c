@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/unit/run.h"
+
 #define SPAN (10 * NS_S)
 #define MANY ((size_t)64 * 1024 * 1024)
 
@@ -266,11 +268,7 @@ END_TEST
 int main(void)
 {
 	TCase *t = tcase_create("ring");
-	Suite *s = suite_create("ring");
-	SRunner *runner = srunner_create(s);
-	int failed;
 
-	suite_add_tcase(s, t);
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, test_numbers_go_on_over_the_wrap);
@@ -287,8 +285,5 @@ int main(void)
 	tcase_add_test(t, test_what_is_too_long_or_empty_is_refused);
 	tcase_add_test(t, test_a_silent_source_keeps_its_packets);
 	tcase_add_loop_test(t, test_random_packets_are_as_the_model_says, 0, 5);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_case("ring", t);
 }

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/unit/run.h"
+
 static uint8_t *block;
 
 /* A copy in a block of exactly its size. */
@@ -530,15 +532,8 @@ static void add_tests(TCase *t)
 int main(void)
 {
 	TCase *t = tcase_create("rtp");
-	Suite *s = suite_create("rtp");
-	SRunner *r = srunner_create(s);
-	int failed;
 
-	suite_add_tcase(s, t);
 	tcase_add_checked_fixture(t, NULL, teardown);
 	add_tests(t);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_case("rtp", t);
 }

@@ -9,6 +9,7 @@
 
 #include "lib/rtp.h"
 #include "sn-agent/server.h"
+#include "tests/unit/run.h"
 
 #define SDP1                                                                                       \
 	"v=0\r\no=- 1 1 IN IP4 h\r\ns=x\r\nt=0 0\r\n"                                              \
@@ -801,15 +802,8 @@ static void add_tests(TCase *t)
 int main(void)
 {
 	TCase *t = tcase_create("rtsp");
-	Suite *s = suite_create("rtsp");
-	SRunner *runner = srunner_create(s);
-	int failed;
 
-	suite_add_tcase(s, t);
 	tcase_add_checked_fixture(t, setup, teardown);
 	add_tests(t);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_case("rtsp", t);
 }

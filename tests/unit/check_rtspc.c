@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/unit/run.h"
+
 #define SDP2                                                                                       \
 	"v=0\r\no=- 1 1 IN IP4 10.2.0.6\r\ns=x\r\nc=IN IP4 0.0.0.0\r\nt=0 0\r\na=control:*\r\n"    \
 	"m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=control:trackID=0\r\n"                \
@@ -680,7 +682,6 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("rtspc");
 	TCase *t = tcase_create("all");
 
 	tcase_add_checked_fixture(t, NULL, teardown);
@@ -712,10 +713,5 @@ int main(void)
 	tcase_add_test(t, test_another_nodes_absolute_controls_become_this_nodes);
 	tcase_add_test(t, test_extra_headers);
 	tcase_add_test(t, test_setup_is_refused_when_it_is_not_its_time);
-	suite_add_tcase(s, t);
-	SRunner *r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	int failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed != 0;
+	return run_case("rtspc", t);
 }

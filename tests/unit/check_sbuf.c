@@ -5,6 +5,8 @@
 #include <check.h>
 #include <stdlib.h>
 
+#include "tests/unit/run.h"
+
 static char *mem;
 static struct sbuf b;
 
@@ -81,11 +83,7 @@ END_TEST
 int main(void)
 {
 	TCase *t = tcase_create("sbuf");
-	Suite *s = suite_create("sbuf");
-	SRunner *r = srunner_create(s);
-	int failed;
 
-	suite_add_tcase(s, t);
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, test_empty_is_a_string);
 	tcase_add_test(t, test_pieces_follow_each_other);
@@ -93,8 +91,5 @@ int main(void)
 	tcase_add_test(t, test_printf_that_does_not_fit_leaves_nothing_of_itself);
 	tcase_add_test(t, test_error_sticks);
 	tcase_add_test(t, test_binary_pieces_are_kept_whole);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_case("sbuf", t);
 }

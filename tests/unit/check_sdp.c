@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "tests/unit/run.h"
+
 static const char ffmpeg[] =
 	"v=0\r\n"
 	"o=- 0 0 IN IP4 127.0.0.1\r\n"
@@ -344,11 +346,7 @@ END_TEST
 int main(void)
 {
 	TCase *t = tcase_create("sdp");
-	Suite *suite = suite_create("sdp");
-	SRunner *r = srunner_create(suite);
-	int failed;
 
-	suite_add_tcase(suite, t);
 	tcase_add_checked_fixture(t, NULL, teardown);
 	tcase_add_test(t, test_ffmpeg_announces_h264_and_aac);
 	tcase_add_test(t, test_gstreamer_announces);
@@ -363,8 +361,5 @@ int main(void)
 	tcase_add_test(t, test_most_media_and_one_more);
 	tcase_add_test(t, test_longest_description_and_one_byte_more);
 	tcase_add_test(t, test_rewritten_description_fits_or_is_an_error);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_case("sdp", t);
 }

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "tests/unit/run.h"
+
 #define MAX_NODES 12
 
 static struct snapshot *snap;
@@ -302,10 +304,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("select");
 	TCase *t = tcase_create("select");
-	SRunner *r;
-	int failed;
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, test_nobody_is_chosen_from_nobody);
@@ -321,10 +320,5 @@ int main(void)
 	tcase_add_test(t, test_port_of_the_client_does_not_matter);
 	tcase_add_test(t, test_node_that_goes_moves_only_its_own_clients);
 	tcase_add_loop_test(t, test_no_set_of_nodes_breaks_the_rules, 0, 10);
-	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_case("select", t);
 }

@@ -7,6 +7,8 @@
 #include <limits.h>
 #include <stdlib.h>
 
+#include "tests/unit/run.h"
+
 static void expect(struct slice s, const char *want)
 {
 	ck_assert_msg(slice_eq(s, slice_of(want)), "'" SLICE_FMT "', not '%s'", SLICE_ARG(s), want);
@@ -116,11 +118,7 @@ END_TEST
 int main(void)
 {
 	TCase *t = tcase_create("slice");
-	Suite *s = suite_create("slice");
-	SRunner *r = srunner_create(s);
-	int failed;
 
-	suite_add_tcase(s, t);
 	tcase_add_test(t, test_cut_gives_what_is_before_and_leaves_what_is_after);
 	tcase_add_test(t, test_cut_at_the_ends);
 	tcase_add_test(t, test_trim_takes_blanks_off_both_ends_only);
@@ -128,8 +126,5 @@ int main(void)
 	tcase_add_loop_test(t, test_number_is_whole_and_within_its_maximum, 0,
 		sizeof(numbers) / sizeof(numbers[0]));
 	tcase_add_test(t, test_copy_fits_with_its_nul_or_not_at_all);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_case("slice", t);
 }

@@ -11,6 +11,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "tests/unit/run.h"
+
 #define BIG (1 << 20)
 
 static struct loop *loop;
@@ -572,10 +574,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("stream");
 	TCase *t = tcase_create("stream");
-	SRunner *r;
-	int failed;
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_set_timeout(t, 30);
@@ -601,10 +600,5 @@ int main(void)
 	tcase_add_test(t, test_port_in_use_is_an_error);
 	tcase_add_test(t, test_port_of_ipv6_is_another_than_that_of_ipv4);
 	tcase_add_test(t, test_unix_listener_replaces_a_stale_socket_only);
-	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_case("stream", t);
 }

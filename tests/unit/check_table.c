@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/unit/run.h"
+
 static void expect(const char *json, const char *text)
 {
 	char err[160], *got = NULL;
@@ -160,10 +162,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("table");
 	TCase *t = tcase_create("table");
-	SRunner *r;
-	int failed;
 
 	tcase_add_test(t, test_facts_are_aligned);
 	tcase_add_test(t, test_things_are_a_table_with_numbers_to_the_right);
@@ -177,10 +176,5 @@ int main(void)
 	tcase_add_test(t, test_peers_text_cannot_command_the_terminal);
 	tcase_add_test(t, test_long_text_is_cut_at_a_whole_character);
 	tcase_add_test(t, test_depth_is_bounded);
-	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_case("table", t);
 }

@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "tests/unit/run.h"
+
 static struct text_msg m;
 static char *block; /* what m points into */
 
@@ -511,15 +513,8 @@ static void add_tests(TCase *t)
 int main(void)
 {
 	TCase *t = tcase_create("text");
-	Suite *s = suite_create("text");
-	SRunner *r = srunner_create(s);
-	int failed;
 
-	suite_add_tcase(s, t);
 	tcase_add_checked_fixture(t, NULL, teardown);
 	add_tests(t);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_case("text", t);
 }

@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "tests/unit/run.h"
+
 static const struct {
 	const char *text, *name;
 	const char *value; /* NULL: not there */
@@ -217,11 +219,7 @@ END_TEST
 int main(void)
 {
 	TCase *t = tcase_create("transport");
-	Suite *s = suite_create("transport");
-	SRunner *r = srunner_create(s);
-	int failed;
 
-	suite_add_tcase(s, t);
 	tcase_add_loop_test(
 		t, test_parameter_is_found_by_its_name, 0, sizeof(params) / sizeof(params[0]));
 	tcase_add_test(t, test_ffmpeg_asks_for_udp);
@@ -234,8 +232,5 @@ int main(void)
 	tcase_add_loop_test(t, test_unknown_and_malformed_transports_are_told_apart, 0,
 		sizeof(bad) / sizeof(bad[0]));
 	tcase_add_test(t, test_what_is_written_is_read_back);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_case("transport", t);
 }

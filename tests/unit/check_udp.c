@@ -11,9 +11,9 @@
 #include <unistd.h>
 
 #include "lib/netlink.h"
+#include "tests/unit/run.h"
 
-#define SKIPPED 77
-#define LINK    "lan0"
+#define LINK "lan0"
 
 static int tun = -1;
 static struct udp_msg msg[UDP_BATCH];
@@ -320,19 +320,10 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("udp");
 	TCase *t = tcase_create("udp");
-	SRunner *r;
-	int failed;
 
-	if (unshare(CLONE_NEWNET) < 0 && unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0) {
-		perror("SKIP: no network namespace of our own");
+	if (own_network())
 		return SKIPPED;
-	}
-	if (access("/dev/net/tun", R_OK | W_OK) < 0) {
-		perror("SKIP: /dev/net/tun");
-		return SKIPPED;
-	}
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_set_timeout(t, 30);
 	tcase_add_test(t, test_pair_is_even_and_the_next);
@@ -345,10 +336,5 @@ int main(void)
 	tcase_add_test(t, test_group_is_received_by_all_who_joined_and_only_they);
 	tcase_add_test(t, test_group_needs_an_interface_and_a_multicast_address);
 	tcase_add_test(t, test_group_leaves_with_one_hop);
-	suite_add_tcase(s, t);
-	r = srunner_create(s);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_case("udp", t);
 }

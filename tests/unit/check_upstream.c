@@ -5,6 +5,8 @@
 #include <check.h>
 #include <stdlib.h>
 
+#include "tests/unit/run.h"
+
 static struct upstream_nodes nodes;
 static struct upstream u;
 static ns_t now;
@@ -326,11 +328,7 @@ END_TEST
 int main(void)
 {
 	TCase *t = tcase_create("upstream");
-	Suite *s = suite_create("upstream");
-	SRunner *runner = srunner_create(s);
-	int failed;
 
-	suite_add_tcase(s, t);
 	tcase_add_checked_fixture(t, setup, NULL);
 	tcase_add_test(t, test_nodes_are_asked_in_order_until_one_has_it);
 	tcase_add_test(t, test_those_that_do_not_answer_are_asked_last);
@@ -347,8 +345,5 @@ int main(void)
 	tcase_add_test(t, test_it_is_over_when_nobody_can_be_reached_for_long);
 	tcase_add_test(t, test_the_only_node_is_tried_again);
 	tcase_add_test(t, test_when_all_nodes_have_gone_it_is_over_after_a_time);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_case("upstream", t);
 }

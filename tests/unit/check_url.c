@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "tests/unit/run.h"
+
 #define NO_QUERY NULL
 
 static const struct {
@@ -149,11 +151,7 @@ END_TEST
 int main(void)
 {
 	TCase *t = tcase_create("url");
-	Suite *s = suite_create("url");
-	SRunner *r = srunner_create(s);
-	int failed;
 
-	suite_add_tcase(s, t);
 	tcase_add_loop_test(t, test_url_is_taken_apart, 0, sizeof(good) / sizeof(good[0]));
 	tcase_add_loop_test(
 		t, test_url_that_could_mislead_is_refused, 0, sizeof(bad) / sizeof(bad[0]));
@@ -161,8 +159,5 @@ int main(void)
 	tcase_add_loop_test(t, test_every_beginning_of_a_url_is_read_within_its_bounds, 0,
 		sizeof(good) / sizeof(good[0]));
 	tcase_add_test(t, test_default_ports);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_case("url", t);
 }

@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "tests/unit/run.h"
+
 #define WALL 1700000000000000000ll /* ns since 1970 */
 #define SKEW (10 * NS_S)
 #define ROOM 3
@@ -502,15 +504,8 @@ static void add_tests(TCase *t)
 int main(void)
 {
 	TCase *t = tcase_create("wire");
-	Suite *s = suite_create("wire");
-	SRunner *r = srunner_create(s);
-	int failed;
 
-	suite_add_tcase(s, t);
 	tcase_add_checked_fixture(t, setup, teardown);
 	add_tests(t);
-	srunner_run_all(r, CK_ENV);
-	failed = srunner_ntests_failed(r);
-	srunner_free(r);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_case("wire", t);
 }

@@ -55,3 +55,5 @@ LDADD = $(fuzz_driver) arn/libarn.a sn-agent/libsnagent.a client-failover/libcli
 if !FUZZING
 check_PROGRAMS += $(unit_tests)
 endif
+
+EXTRA_DIST += tests/unit/run.h
