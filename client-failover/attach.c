@@ -592,19 +592,9 @@ void attach_tick(struct attach *a, ns_t now)
 
 /* ---- what it is ---- */
 
-int attach_id(const struct attach *a)
-{
-	return a->id;
-}
-
 bool attach_playing(const struct attach *a)
 {
 	return a->playing && !a->leaving;
-}
-
-const struct addr *attach_peer(const struct attach *a)
-{
-	return &a->at;
 }
 
 ns_t attach_rtt(const struct attach *a)

@@ -65,9 +65,7 @@ bool attach_release(struct attach *a);
 /* Closes at once. */
 void attach_free(struct attach *a);
 
-int attach_id(const struct attach *a);
 bool attach_playing(const struct attach *a);
-const struct addr *attach_peer(const struct attach *a);
 ns_t attach_rtt(const struct attach *a); /* of the connection's handshake, 0: not known yet */
 /* Where the medium's packets come from (port 0: not told). */
 const struct addr *attach_source(const struct attach *a, int media);

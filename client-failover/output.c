@@ -25,7 +25,6 @@ struct output {
 	bool regular, own;
 	uint8_t *buf;
 	size_t at, n, cap; /* what waits: buf[at..n) */
-	uint64_t bytes;
 };
 
 struct output *output_open(const char *path, char err[256])
@@ -54,7 +53,6 @@ struct output *output_open(const char *path, char err[256])
 
 void output_put(struct output *o, const void *p, size_t n)
 {
-	o->bytes += n;
 	if (o->err)
 		return;
 	if (o->at == o->n)
@@ -175,9 +173,4 @@ int output_close(struct output *o, ns_t patience)
 const char *output_path(const struct output *o)
 {
 	return o->path;
-}
-
-uint64_t output_bytes(const struct output *o)
-{
-	return o->bytes;
 }

@@ -38,6 +38,5 @@ void output_put_rtpdump(struct output *o, const uint8_t *rtp, size_t n, ns_t off
  * errno: it failed (told once, then for ever); -ENOBUFS: the reader is too slow. */
 int output_flush(struct output *o);
 const char *output_path(const struct output *o);
-uint64_t output_bytes(const struct output *o); /* put so far */
 
 #endif

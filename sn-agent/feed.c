@@ -137,11 +137,6 @@ int feeds_set_nodes(struct feeds *fs, const struct feed_node *node, int n)
 	return 0;
 }
 
-int feeds_nodes(const struct feeds *fs)
-{
-	return fs->nodes.n;
-}
-
 /* ---- what comes by an attachment ---- */
 
 static struct feed *feed_of(void *arg, int *slot, struct attachment *a)

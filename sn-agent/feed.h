@@ -48,7 +48,6 @@ struct feeds *feeds_new(struct loop *l, const char *name, const char *software,
 void feeds_free(struct feeds *fs); /* with all feeds */
 /* The upstream nodes, in order; at a reload too (feeds go on with what they have). 0 or -ENOMEM. */
 int feeds_set_nodes(struct feeds *fs, const struct feed_node *node, int n);
-int feeds_nodes(const struct feeds *fs);
 
 /* The channel is SEEKING: ask for it. ops.settled follows, never from within. 0 or -ENOMEM: its
  * state is then REFUSED. */

@@ -17,7 +17,6 @@ struct media {
 	struct rtsp *rtsp;
 	struct relay *relay;
 	int rtp, rtcp;
-	uint16_t port;
 	struct loop_fd *watch_rtp, *watch_rtcp;
 	struct media_counters count;
 	struct log_limit strangers;
@@ -111,6 +110,7 @@ struct media *media_new(
 	struct loop *l, const struct addr *at, struct rtsp *rtsp, struct relay *relay, int *err)
 {
 	struct media *md = calloc(1, sizeof(*md));
+	uint16_t port; /* `at` has named it */
 
 	if (!md) {
 		*err = -ENOMEM;
@@ -122,7 +122,7 @@ struct media *media_new(
 		.rtp = -1,
 		.rtcp = -1,
 		.strangers = LOG_LIMIT_INIT};
-	*err = udp_open_pair(at, BUFFER, BUFFER, &md->rtp, &md->rtcp, &md->port);
+	*err = udp_open_pair(at, BUFFER, BUFFER, &md->rtp, &md->rtcp, &port);
 	if (*err) {
 		md->rtp = md->rtcp = -1;
 		media_free(md);
@@ -151,11 +151,6 @@ void media_free(struct media *md)
 	if (md->rtcp >= 0)
 		close(md->rtcp);
 	free(md);
-}
-
-uint16_t media_port(const struct media *md)
-{
-	return md->port;
 }
 
 int media_udp(struct media *md, bool rtcp, const struct addr *to, const struct iovec *v, int n)

@@ -28,7 +28,6 @@ struct media_counters {
 struct media *media_new(
 	struct loop *l, const struct addr *at, struct rtsp *rtsp, struct relay *relay, int *err);
 void media_free(struct media *m);
-uint16_t media_port(const struct media *m);
 int media_udp(struct media *m, bool rtcp, const struct addr *to, const struct iovec *v, int n);
 const struct media_counters *media_counters(const struct media *m);
 

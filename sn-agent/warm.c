@@ -209,11 +209,6 @@ void warm_free(struct warm *w)
 	free(w);
 }
 
-bool warm_is_up(const struct warm *w)
-{
-	return w->up;
-}
-
 ns_t warm_rtt(const struct warm *w)
 {
 	return w->rtt;

@@ -29,8 +29,7 @@ struct link_ops {
 typedef void warm_up_cb(void *arg, bool up);
 struct warm *warm_new(struct loop *l, const struct addr *node, const struct addr *src,
 	const char *user_agent, warm_up_cb *cb, void *arg);
-void warm_free(struct warm *w); /* links that were taken live on */
-bool warm_is_up(const struct warm *w);
+void warm_free(struct warm *w);      /* links that were taken live on */
 ns_t warm_rtt(const struct warm *w); /* of the last OPTIONS; 0: not known */
 
 /* A connection for the taker, open (*open) or about to be. NULL with *err: none can be made. */
