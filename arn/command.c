@@ -164,13 +164,13 @@ static enum ctl_code fail(struct js *body, enum ctl_code code, const char *why)
 	return code;
 }
 
-static struct js *describe_verdict(const struct announce *n, const struct select_verdict *v)
+static struct js *describe_verdict(const struct snapshot_node *n, const struct select_verdict *v)
 {
 	struct js *o = js_object();
 	char text[ADDR_STRLEN];
 
-	js_put_str(o, "node", n->id);
-	js_put_str(o, "address", addr_host(&n->addr, text));
+	js_put_str(o, "node", n->said.id);
+	js_put_str(o, "address", addr_host(&n->said.addr, text));
 	if (v->excluded)
 		js_put_str(o, "excluded", v->excluded);
 	js_put_int(o, "rank", v->rank);
@@ -193,7 +193,7 @@ static enum ctl_code explain_answer(
 	if (!rs.consumed)
 		return fail(body, CTL_BAD, "expected a URL");
 	js_put_int(body, "status", rs.status);
-	js_put_str(body, "chosen", rs.node ? rs.node->id : NULL);
+	js_put_str(body, "chosen", rs.node ? rs.node->said.id : NULL);
 	if (rs.why)
 		js_put_str(body, "why", rs.why);
 	if (rs.node && text_parse(&m, rs.text, rs.len, 0) > 0)

@@ -35,7 +35,7 @@ struct directory *directory_new(const struct directory_conf *c, directory_cb *cb
 
 	if (!d)
 		return NULL;
-	d->snapshot = calloc(1, sizeof(*d->snapshot));
+	d->snapshot = snapshot_new(0);
 	if (!d->snapshot) {
 		free(d);
 		return NULL;
@@ -51,7 +51,7 @@ void directory_free(struct directory *d)
 	if (!d)
 		return;
 	free(d->entry);
-	free(d->snapshot);
+	snapshot_unref(d->snapshot);
 	free(d);
 }
 
@@ -245,20 +245,19 @@ ns_t directory_when(const struct directory *d)
 
 const struct snapshot *directory_snapshot(struct directory *d)
 {
-	size_t n = (size_t)d->n;
 	struct snapshot *s;
 
 	if (!d->stale)
 		return d->snapshot;
-	s = malloc(sizeof(*s) + n * sizeof(s->node[0]));
+	s = snapshot_new(d->n);
 	if (!s)
 		return d->snapshot; /* the last one is the best that can be had */
 	s->version = ++d->version;
 	s->retry_after = d->conf.retry_after;
 	s->nodes = d->n;
-	for (size_t i = 0; i < n; i++)
-		s->node[i] = d->entry[i].now;
-	free(d->snapshot);
+	for (int i = 0; i < d->n; i++)
+		s->node[i].said = d->entry[i].now;
+	snapshot_unref(d->snapshot);
 	d->snapshot = s;
 	d->stale = false;
 	return s;

@@ -55,8 +55,8 @@ void directory_configure(struct directory *d, const struct announce *list, int n
 void directory_expire(struct directory *d, ns_t now);
 ns_t directory_when(const struct directory *d);
 
-/* The nodes as they are now. Valid until the next call of a function that takes `d` alone as
- * non-const: use it up at once. */
+/* The nodes as they are now. The directory's reference: it is good until the next call with a
+ * non-const `d`; snapshot_ref() for longer. */
 const struct snapshot *directory_snapshot(struct directory *d);
 
 /* For an operator: node i of the snapshot's order, or false behind the last. */

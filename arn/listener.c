@@ -133,8 +133,8 @@ static void log_answer(struct arn_listener *ls, struct conn *c, const struct red
 			proto, rs->status, rs->why);
 	else if (rs->node)
 		log_msg(NLOG_DEBUG, "%s: %s request answered %d: to %s (%s)",
-			addr_str(stream_peer(c->stream), peer), proto, rs->status, rs->node->id,
-			addr_host(&rs->node->addr, node));
+			addr_str(stream_peer(c->stream), peer), proto, rs->status,
+			rs->node->said.id, addr_host(&rs->node->said.addr, node));
 }
 
 static size_t on_data(void *arg, const uint8_t *p, size_t n)

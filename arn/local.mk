@@ -30,6 +30,7 @@ arn_libarn_a_SOURCES = \
 	arn/redirect.h \
 	arn/select.c \
 	arn/select.h \
+	arn/snapshot.c \
 	arn/snapshot.h
 
 sbin_PROGRAMS += arn/arn

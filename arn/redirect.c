@@ -98,17 +98,17 @@ static void refuse(struct transaction *t, int status, const char *why)
 }
 
 /* "Location: rtsp://10.2.0.6:8554/path?query". The port is left out when it is the usual one. */
-static void send_to(struct transaction *t, const struct announce *node, const struct url *u)
+static void send_to(struct transaction *t, const struct snapshot_node *node, const struct url *u)
 {
 	char mem[REDIRECT_MAX_TARGET + 128], host[ADDR_STRLEN];
 	bool http = t->m.proto == TEXT_HTTP;
 	struct slice scheme = http ? SLICE("http") : SLICE("rtsp");
-	uint16_t port = http ? node->http_port : node->rtsp_port;
+	uint16_t port = http ? node->said.http_port : node->said.rtsp_port;
 	bool keep_method = !text_method_is(&t->m, "GET") && !text_method_is(&t->m, "HEAD");
 	struct sbuf b;
 
 	sbuf_init(&b, mem, sizeof(mem));
-	sbuf_printf(&b, "Location: %s://%s", scheme.p, addr_urlhost(&node->addr, host));
+	sbuf_printf(&b, "Location: %s://%s", scheme.p, addr_urlhost(&node->said.addr, host));
 	if (port != url_default_port(scheme))
 		sbuf_printf(&b, ":%u", port);
 	sbuf_slice(&b, u->path);
@@ -136,7 +136,7 @@ static void redirect(struct transaction *t)
 	bool http = t->m.proto == TEXT_HTTP;
 	struct select_query q = {
 		.service = http ? SERVICE_HTTP : SERVICE_RTSP, .client = *t->client};
-	const struct announce *node;
+	const struct snapshot_node *node;
 	struct url u;
 
 	if (url_parse(&u, t->m.uri) < 0)

@@ -28,9 +28,9 @@ struct redirect_response {
 	size_t consumed; /* bytes of the request; 0: not whole yet, and nothing else is set */
 	enum text_proto proto;
 	int status;
-	bool close;                  /* the connection ends after this answer */
-	const struct announce *node; /* where the client was sent: in the snapshot, or NULL */
-	const char *why;             /* of a refusal (status 400 and above); NULL otherwise */
+	bool close;                       /* the connection ends after this answer */
+	const struct snapshot_node *node; /* where the client was sent, or NULL */
+	const char *why;                  /* of a refusal (status 400 and above); NULL otherwise */
 	size_t len;
 	char text[REDIRECT_MAX];
 };

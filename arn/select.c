@@ -76,21 +76,23 @@ static uint16_t port_of(const struct announce *n, unsigned service)
 }
 
 void select_judge(
-	const struct announce *node, const struct select_query *q, struct select_verdict *v)
+	const struct snapshot_node *node, const struct select_query *q, struct select_verdict *v)
 {
+	const struct announce *said = &node->said;
+
 	*v = (struct select_verdict){
-		.avoided = is_avoided(node, q),
-		.unhealthy = !node->healthy,
-		.other_family = node->addr.sa.sa_family != q->client.sa.sa_family,
-		.load = node->weight ? load(node) : HUGE_VAL,
-		.affinity = affinity(node, &q->client),
+		.avoided = is_avoided(said, q),
+		.unhealthy = !said->healthy,
+		.other_family = said->addr.sa.sa_family != q->client.sa.sa_family,
+		.load = said->weight ? load(said) : HUGE_VAL,
+		.affinity = affinity(said, &q->client),
 	};
 	v->rank = v->avoided + 2 * v->unhealthy + 4 * v->other_family;
-	if (!port_of(node, q->service))
+	if (!port_of(said, q->service))
 		v->excluded = "does not offer the service";
-	else if (node->draining)
+	else if (said->draining)
 		v->excluded = "draining";
-	else if (is_full(node))
+	else if (is_full(said))
 		v->excluded = "full";
 }
 
@@ -102,10 +104,10 @@ static bool better(const struct select_verdict *a, const struct select_verdict *
 	return a_in != b_in ? a_in : a->affinity > b->affinity;
 }
 
-const struct announce *select_node(const struct snapshot *s, const struct select_query *q)
+const struct snapshot_node *select_node(const struct snapshot *s, const struct select_query *q)
 {
 	struct select_verdict v, best;
-	const struct announce *chosen = NULL;
+	const struct snapshot_node *chosen = NULL;
 	int rank = 0;
 	double least = 0;
 

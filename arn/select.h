@@ -49,9 +49,9 @@ struct select_verdict {
 	double affinity; /* among equals the largest wins */
 };
 void select_judge(
-	const struct announce *node, const struct select_query *q, struct select_verdict *v);
+	const struct snapshot_node *node, const struct select_query *q, struct select_verdict *v);
 
 /* The node, or NULL when all are out of the question. */
-const struct announce *select_node(const struct snapshot *s, const struct select_query *q);
+const struct snapshot_node *select_node(const struct snapshot *s, const struct select_query *q);
 
 #endif

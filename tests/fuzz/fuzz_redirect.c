@@ -24,12 +24,12 @@ static void make_nodes(void)
 {
 	static const char *const address[] = {"10.2.0.6", "10.2.0.10", "2001:db8::6"};
 
-	nodes = calloc(1, sizeof(*nodes) + 3 * sizeof(nodes->node[0]));
+	nodes = snapshot_new(3);
 	must(nodes, "memory");
 	nodes->nodes = 3;
 	nodes->retry_after = 1;
 	for (int i = 0; i < 3; i++) {
-		struct announce *n = &nodes->node[i];
+		struct announce *n = &nodes->node[i].said;
 
 		n->role = ROLE_SN;
 		n->rtsp_port = i ? 8554 : 554;
@@ -65,7 +65,7 @@ static void check_answer(const struct redirect_response *rs)
 		struct addr a;
 
 		must(url_parse(&u, text_header(&m, "Location")) == 0, "Location is a URL");
-		must(addr_parse(&a, u.host, 0) == 0 && addr_same_host(&a, &rs->node->addr),
+		must(addr_parse(&a, u.host, 0) == 0 && addr_same_host(&a, &rs->node->said.addr),
 			"Location names the node");
 	}
 }

@@ -88,7 +88,7 @@ START_TEST(test_announced_node_is_there_at_once)
 	hear(&a);
 	ck_assert_str_eq(changed(), "+sn806:announced ");
 	ck_assert_int_eq(nodes(), 1);
-	ck_assert(addr_same_host(&directory_snapshot(d)->node[0].addr, &a.addr));
+	ck_assert(addr_same_host(&directory_snapshot(d)->node[0].said.addr, &a.addr));
 }
 END_TEST
 
@@ -128,7 +128,7 @@ START_TEST(test_refreshed_node_stays_and_is_told_once)
 		now += 200 * NS_MS;
 	}
 	ck_assert_str_eq(changed(), "+sn806:announced ");
-	ck_assert_uint_eq(directory_snapshot(d)->node[0].sessions, 19);
+	ck_assert_uint_eq(directory_snapshot(d)->node[0].said.sessions, 19);
 }
 END_TEST
 
@@ -235,13 +235,30 @@ START_TEST(test_snapshot_is_ordered_by_name_and_never_changes)
 	}
 	s = directory_snapshot(d);
 	for (int i = 1; i < s->nodes; i++)
-		ck_assert_int_lt(strcmp(s->node[i - 1].id, s->node[i].id), 0);
+		ck_assert_int_lt(strcmp(s->node[i - 1].said.id, s->node[i].said.id), 0);
 	version = s->version;
 	ck_assert_ptr_eq(directory_snapshot(d), s);
 	ck_assert(directory_goodbye(d, "k", now));
-	ck_assert_int_eq(s->nodes, 5); /* until the next one is asked for */
+	snapshot_ref(s);
 	ck_assert_uint_eq(directory_snapshot(d)->version, version + 1);
 	ck_assert_int_eq(nodes(), 4);
+	ck_assert_int_eq(s->nodes, 5); /* as it was, for who still has it */
+	ck_assert_str_eq(s->node[2].said.id, "k");
+	snapshot_unref(s);
+}
+END_TEST
+
+START_TEST(test_snapshot_outlives_the_directory_for_who_holds_it)
+{
+	struct announce a = node("sn806", "10.2.0.6");
+	const struct snapshot *s;
+
+	hear(&a);
+	s = snapshot_ref(directory_snapshot(d));
+	directory_free(d);
+	d = NULL;
+	ck_assert_str_eq(s->node[0].said.id, "sn806");
+	snapshot_unref(s);
 }
 END_TEST
 
@@ -254,7 +271,7 @@ START_TEST(test_configured_node_is_there_without_announcing_itself)
 	now += 3600 * NS_S;
 	directory_expire(d, now);
 	ck_assert_int_eq(nodes(), 1);
-	ck_assert(directory_snapshot(d)->node[0].healthy);
+	ck_assert(directory_snapshot(d)->node[0].said.healthy);
 }
 END_TEST
 
@@ -265,16 +282,16 @@ START_TEST(test_configured_node_that_falls_silent_is_kept_as_broken)
 	directory_configure(d, &fixed, 1, now);
 	says.sessions = 17;
 	hear(&says);
-	ck_assert_uint_eq(directory_snapshot(d)->node[0].sessions, 17);
+	ck_assert_uint_eq(directory_snapshot(d)->node[0].said.sessions, 17);
 	changed();
 	now += NS_S;
 	directory_expire(d, now);
 	ck_assert_str_eq(changed(), "-sn9:timeout ");
 	ck_assert_int_eq(nodes(), 1);
-	ck_assert(!directory_snapshot(d)->node[0].healthy);
+	ck_assert(!directory_snapshot(d)->node[0].said.healthy);
 	/* Reading the same configuration again is no news of its health. */
 	directory_configure(d, &fixed, 1, now);
-	ck_assert(!directory_snapshot(d)->node[0].healthy);
+	ck_assert(!directory_snapshot(d)->node[0].said.healthy);
 	hear(&says);
 	ck_assert_str_eq(changed(), "+sn9:announced ");
 }
@@ -312,6 +329,7 @@ int main(void)
 	tcase_add_test(t, test_address_that_no_client_can_be_sent_to_is_refused);
 	tcase_add_test(t, test_table_is_bounded_and_those_who_are_in_it_are_unharmed);
 	tcase_add_test(t, test_snapshot_is_ordered_by_name_and_never_changes);
+	tcase_add_test(t, test_snapshot_outlives_the_directory_for_who_holds_it);
 	tcase_add_test(t, test_configured_node_is_there_without_announcing_itself);
 	tcase_add_test(t, test_configured_node_that_falls_silent_is_kept_as_broken);
 	tcase_add_test(t, test_reload_replaces_configured_nodes_and_leaves_heard_ones);

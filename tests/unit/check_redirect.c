@@ -27,7 +27,7 @@ static struct addr literal(const char *s)
 
 static struct announce *add_node(const char *id, const char *address)
 {
-	struct announce *n = &snap->node[snap->nodes++];
+	struct announce *n = &snap->node[snap->nodes++].said;
 
 	ck_assert_int_le(snap->nodes, MAX_NODES);
 	*n = (struct announce){.role = ROLE_SN,
@@ -42,14 +42,14 @@ static struct announce *add_node(const char *id, const char *address)
 
 static void setup(void)
 {
-	snap = calloc(1, sizeof(*snap) + MAX_NODES * sizeof(snap->node[0]));
+	snap = snapshot_new(MAX_NODES);
 	ck_assert_ptr_nonnull(snap);
 	snap->retry_after = 7;
 }
 
 static void teardown(void)
 {
-	free(snap);
+	snapshot_unref(snap);
 }
 
 static int ask_bytes(enum text_proto port, const char *client, struct slice bytes)
@@ -95,7 +95,7 @@ START_TEST(test_describe_is_sent_to_a_node_with_path_and_query_kept)
 	ck_assert_uint_eq(rs.len, sizeof(want) - 1);
 	ck_assert_mem_eq(rs.text, want, rs.len);
 	ck_assert(!rs.close);
-	ck_assert_str_eq(rs.node->id, "sn806");
+	ck_assert_str_eq(rs.node->said.id, "sn806");
 }
 END_TEST
 
@@ -293,7 +293,7 @@ START_TEST(test_avoided_node_is_used_when_nothing_else_is_left)
 	ck_assert_int_eq(ask(TEXT_RTSP, "DESCRIBE rtsp://a/b RTSP/1.0\r\nCSeq: 1\r\n"
 					"Nearcast-Avoid: x, 10.2.0.6 ,\r\n\r\n"),
 		302);
-	ck_assert_str_eq(rs.node->id, "sn806");
+	ck_assert_str_eq(rs.node->said.id, "sn806");
 }
 END_TEST
 

@@ -24,7 +24,7 @@ static struct addr literal(const char *s)
 
 static struct announce *add_node(const char *id, const char *address)
 {
-	struct announce *n = &snap->node[snap->nodes++];
+	struct announce *n = &snap->node[snap->nodes++].said;
 
 	ck_assert_int_le(snap->nodes, MAX_NODES);
 	*n = (struct announce){.role = ROLE_SN,
@@ -39,14 +39,14 @@ static struct announce *add_node(const char *id, const char *address)
 
 static void setup(void)
 {
-	snap = calloc(1, sizeof(*snap) + MAX_NODES * sizeof(snap->node[0]));
+	snap = snapshot_new(MAX_NODES);
 	ck_assert_ptr_nonnull(snap);
 	q = (struct select_query){.service = SERVICE_RTSP, .client = literal("192.0.2.1")};
 }
 
 static void teardown(void)
 {
-	free(snap);
+	snapshot_unref(snap);
 }
 
 static void set_client(uint32_t i)
@@ -56,9 +56,9 @@ static void set_client(uint32_t i)
 
 static const char *chosen(void)
 {
-	const struct announce *n = select_node(snap, &q);
+	const struct snapshot_node *n = select_node(snap, &q);
 
-	return n ? n->id : "none";
+	return n ? n->said.id : "none";
 }
 
 /* How many of `clients` are sent to each node. */
@@ -106,7 +106,7 @@ START_TEST(test_load_is_relative_to_weight)
 	add_node("a", "10.0.0.1")->sessions = 400;
 	add_node("b", "10.0.0.2")->sessions = 600;
 	ck_assert_str_eq(chosen(), "a");
-	snap->node[1].weight = 300;
+	snap->node[1].said.weight = 300;
 	ck_assert_str_eq(chosen(), "b");
 }
 END_TEST
@@ -155,8 +155,8 @@ START_TEST(test_ranks_fail_open_one_after_the_other)
 	q.avoid[q.avoids++] = SLICE("10.0.0.2");
 	q.avoid[q.avoids++] = SLICE("Avoided-And-Ill");
 	for (int i = 0; i < snap->nodes; i++) {
-		ck_assert_str_eq(chosen(), snap->node[i].id);
-		snap->node[i].draining = true;
+		ck_assert_str_eq(chosen(), snap->node[i].said.id);
+		snap->node[i].said.draining = true;
 	}
 	ck_assert_str_eq(chosen(), "none");
 }
@@ -202,7 +202,7 @@ START_TEST(test_nodes_within_the_band_are_equals)
 	add_node("b", "10.0.0.2")->sessions = 149;
 	spread(1000, count);
 	ck_assert_int_ge(count[1], 350);
-	snap->node[1].sessions = 151;
+	snap->node[1].said.sessions = 151;
 	spread(1000, count);
 	ck_assert_int_eq(count[1], 0);
 }
@@ -213,7 +213,7 @@ START_TEST(test_port_of_the_client_does_not_matter)
 	add_node("a", "10.0.0.1");
 	add_node("b", "10.0.0.2");
 	for (uint32_t i = 0; i < 100; i++) {
-		const struct announce *n;
+		const struct snapshot_node *n;
 
 		set_client(i);
 		n = select_node(snap, &q);
@@ -225,7 +225,7 @@ END_TEST
 
 START_TEST(test_node_that_goes_moves_only_its_own_clients)
 {
-	const struct announce *before[500];
+	const struct snapshot_node *before[500];
 
 	for (int i = 0; i < 5; i++) {
 		char id[8], address[16];
@@ -238,7 +238,7 @@ START_TEST(test_node_that_goes_moves_only_its_own_clients)
 		set_client(i);
 		before[i] = select_node(snap, &q);
 	}
-	snap->node[2].draining = true;
+	snap->node[2].said.draining = true;
 	for (uint32_t i = 0; i < 500; i++) {
 		set_client(i);
 		if (before[i] == &snap->node[2])
@@ -274,12 +274,12 @@ START_TEST(test_no_set_of_nodes_breaks_the_rules)
 		add_node(id, address);
 	}
 	for (int round = 0; round < 500; round++) {
-		const struct announce *n;
+		const struct snapshot_node *n;
 		struct select_verdict mine, other;
 
 		snap->nodes = (int)(random() % (MAX_NODES + 1));
 		for (int i = 0; i < snap->nodes; i++)
-			scramble(&snap->node[i]);
+			scramble(&snap->node[i].said);
 		set_client((uint32_t)random() % 1000);
 		q.avoids = (int)(random() % 2);
 		q.avoid[0] = SLICE("10.0.0.2");
