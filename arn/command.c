@@ -237,7 +237,9 @@ static enum ctl_code explain(void *ctx, struct slice args, struct js *body)
 	js_put(body, "nodes", list);
 	return explain_answer(&(struct redirect_request){.bytes = {request, (size_t)n},
 				      .port = http ? TEXT_HTTP : TEXT_RTSP,
-				      .client = from},
+				      .client = from,
+				      .local = a->conf.anycast.block.addr,
+				      .wall = clock_wall() / NS_S},
 		snap, body);
 }
 

@@ -42,7 +42,8 @@ struct conn {
 	struct stream *stream;
 	enum text_proto port;
 	enum queue queue;
-	size_t seen; /* bytes of a request in part that were looked at */
+	bool answered; /* something was, on this connection */
+	size_t seen;   /* bytes of a request in part that were looked at */
 	ns_t deadline;
 };
 TAILQ_HEAD(conn_queue, conn);
@@ -144,7 +145,10 @@ static size_t on_data(void *arg, const uint8_t *p, size_t n)
 	struct redirect_request rq = {.bytes = {(const char *)p, n},
 		.seen = c->seen,
 		.port = c->port,
-		.client = *stream_peer(c->stream)};
+		.first = !c->answered,
+		.client = *stream_peer(c->stream),
+		.local = *stream_local(c->stream),
+		.wall = clock_wall() / NS_S};
 	struct redirect_response rs;
 
 	redirect_answer(&rq, ls->snapshot(ls->arg), &rs);
@@ -157,6 +161,7 @@ static size_t on_data(void *arg, const uint8_t *p, size_t n)
 		return 0;
 	}
 	c->seen = 0;
+	c->answered = true;
 	count_answer(ls, &rs);
 	log_answer(ls, c, &rs);
 	if (stream_write(c->stream, rs.text, rs.len) < 0) {

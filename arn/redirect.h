@@ -21,7 +21,10 @@ struct redirect_request {
 	size_t seen;          /* how many of them an earlier call has seen (so that a request in
 	                       * many pieces costs linear time); 0 is always right */
 	enum text_proto port; /* what is spoken at the port it came to */
-	struct addr client;
+	bool first;           /* of its connection: nothing was answered on it yet */
+	struct addr client;   /* with its port */
+	struct addr local; /* the address of the block that it came to; the port does not matter */
+	int64_t wall;      /* now, seconds since 1970 */
 };
 
 struct redirect_response {
