@@ -23,6 +23,8 @@ lib_libnearcast_a_SOURCES = \
 	lib/event.h \
 	lib/gap.c \
 	lib/gap.h \
+	lib/item.c \
+	lib/item.h \
 	lib/json.c \
 	lib/json.h \
 	lib/link.c \

@@ -222,6 +222,7 @@ struct memory {
 struct wire_receiver {
 	const struct wire_keys *keys;
 	int64_t skew;
+	uint64_t types; /* that it wants: a bit each */
 	int n, max;
 	struct memory memory[];
 };
@@ -235,7 +236,13 @@ struct wire_receiver *wire_receiver_new(const struct wire_keys *k, int64_t skew,
 	r->keys = k;
 	r->skew = skew;
 	r->max = max;
+	r->types = WIRE_BIT(WIRE_ANNOUNCE) | WIRE_BIT(WIRE_GOODBYE);
 	return r;
+}
+
+void wire_receiver_take(struct wire_receiver *r, uint64_t types)
+{
+	r->types = types;
 }
 
 void wire_receiver_free(struct wire_receiver *r)
@@ -322,13 +329,13 @@ enum wire_error wire_open(
 	put_mac(mac, key, p, n - MAC_LEN);
 	if (sodium_memcmp(mac, p + n - MAC_LEN, MAC_LEN) != 0)
 		return WIRE_FORGED;
+	if (type >= 64 || !(r->types & WIRE_BIT(type)))
+		return WIRE_UNKNOWN_TYPE;
 	if (sent > INT64_MAX)
 		return WIRE_STALE;
 	e = check_replay(r, sender, epoch, counter, (int64_t)sent, wall);
 	if (e)
 		return e;
-	if (type != WIRE_ANNOUNCE && type != WIRE_GOODBYE)
-		return WIRE_UNKNOWN_TYPE;
 	*v = (struct wire_view){(enum wire_type)type, sender, p + HEADER, n - HEADER - MAC_LEN};
 	return WIRE_OK;
 }

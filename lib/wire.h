@@ -75,7 +75,7 @@ enum wire_error {
 	WIRE_STALE,        /* authentic, but its time is not ours: a recording, or a wrong clock */
 	WIRE_REPLAYED,     /* authentic, but not above the last one of this sender */
 	WIRE_TABLE_FULL,   /* authentic, of a sender more than we have room for */
-	WIRE_UNKNOWN_TYPE, /* authentic, of a newer node: to be ignored */
+	WIRE_UNKNOWN_TYPE, /* authentic, but not for here, or of a newer node: to be ignored */
 	WIRE_ERRORS
 };
 const char *wire_error_str(enum wire_error e);
@@ -91,6 +91,11 @@ struct wire_receiver; /* remembers at most `max` senders */
 /* Keys are borrowed; skew in ns. NULL without memory. */
 struct wire_receiver *wire_receiver_new(const struct wire_keys *k, int64_t skew, int max);
 void wire_receiver_free(struct wire_receiver *r);
+/* Of which types it takes datagrams, WIRE_BIT(type) | …; announcements and goodbyes unless this is
+ * called. What it does not take leaves no trace: a recording of what a sender said elsewhere, where
+ * it counts by itself, cannot make this receiver deaf to what the sender says here. */
+#define WIRE_BIT(type) (UINT64_C(1) << (type))
+void wire_receiver_take(struct wire_receiver *r, uint64_t types);
 /* *v is set only with WIRE_OK; the payload lies in p. A sender's id says nothing that its payload
  * does not: compare it with wire_sender_id of the name there. */
 enum wire_error wire_open(

@@ -352,6 +352,26 @@ START_TEST(test_type_of_a_newer_node_is_told)
 {
 	out_len = wire_seal(&sender, (enum wire_type)99, "", 0, WALL, out);
 	ck_assert_int_eq(open_at(WALL), WIRE_UNKNOWN_TYPE);
+	ck_assert_int_eq(open_at(WALL), WIRE_UNKNOWN_TYPE);
+}
+END_TEST
+
+/* The same name may seal datagrams for two ports, each counted by itself: what is recorded at one
+ * and played to the other must not be remembered there (row C5). */
+START_TEST(test_type_that_is_not_taken_leaves_no_trace)
+{
+	struct wire_sender elsewhere;
+	uint8_t own[WIRE_MAX];
+	int n;
+
+	wire_receiver_take(receiver, WIRE_BIT(7));
+	n = wire_seal(&sender, (enum wire_type)7, "", 0, WALL, own);
+	wire_sender_init(&elsewhere, &keys, "a", WALL + NS_S);
+	out_len = wire_seal(&elsewhere, WIRE_ANNOUNCE, "", 0, WALL, out);
+	ck_assert_int_eq(open_at(WALL), WIRE_UNKNOWN_TYPE);
+	memcpy(out, own, (size_t)n);
+	out_len = n;
+	ck_assert_int_eq(open_at(WALL), WIRE_OK);
 	ck_assert_int_eq(open_at(WALL), WIRE_REPLAYED);
 }
 END_TEST
@@ -493,6 +513,7 @@ static void add_tests(TCase *t)
 	tcase_add_test(t, test_sender_whose_clock_was_set_back_returns_when_forgotten);
 	tcase_add_test(t, test_strangers_take_no_place_in_the_table);
 	tcase_add_test(t, test_type_of_a_newer_node_is_told);
+	tcase_add_test(t, test_type_that_is_not_taken_leaves_no_trace);
 	tcase_add_test(t, test_every_error_has_a_name_of_its_own);
 	tcase_add_test(t, test_key_file_is_loaded);
 	tcase_add_loop_test(t, test_broken_key_file_is_refused_with_its_line, 0,
