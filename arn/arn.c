@@ -23,6 +23,7 @@ static void send_beat(struct arn *a)
 		.sent = loop_now(a->loop),
 		.serving = a->listener != NULL,
 		.master = arn_is_master(a),
+		.heir = !a->cluster || cluster_election(a->cluster)->heir,
 		.draining = a->draining,
 		.busy = arn_listener_busy(a->listener),
 	};

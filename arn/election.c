@@ -198,7 +198,8 @@ bool election_step(struct election *e, ns_t now)
 	e->standing = standing_now(e, now);
 	better = best && (best->said.standing > e->standing ||
 				 (best->said.standing == e->standing && lower(e, &best->said)));
-	e->master = e->standing != STANDING_OUT && now >= e->listen_until && !better;
+	e->heir = now >= e->listen_until && !better;
+	e->master = e->standing != STANDING_OUT && e->heir;
 	if (!e->master)
 		e->reason = why_backup(e, best, now);
 	else if (!was)

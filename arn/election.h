@@ -67,6 +67,7 @@ struct election {
 	int n;
 	/* The outcome: */
 	bool master;
+	bool heir; /* nobody better is known: a master, or one that leaves and has no other */
 	enum announce_standing standing;
 	const char *reason;          /* of being master or backup; a constant string */
 	char ruler[ANNOUNCE_ID_LEN]; /* whom this one takes for the master; "": nobody */

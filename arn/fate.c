@@ -33,6 +33,7 @@ void fate_beat(struct fate *f, const struct fate_beat *b, ns_t now)
 	if (f->master && !b->master)
 		f->yielded_at = now;
 	f->master = b->master;
+	f->heir = b->heir;
 	f->busy = b->busy;
 	if (b->serving && !f->serving)
 		f->serving_since = f->vouched;
@@ -57,7 +58,7 @@ void fate_gone(struct fate *f, ns_t now)
 	if (f->worker == FATE_ALIVE)
 		f->reason = "worker ended";
 	f->worker = FATE_ABSENT;
-	f->kill_due = f->heard = f->serving = f->master = false;
+	f->kill_due = f->heard = f->serving = f->master = f->heir = false;
 	f->serving_since = NS_NEVER;
 	f->busy = 0;
 	f->spawn_at = now + f->backoff;
@@ -109,14 +110,20 @@ static ns_t ready_due(const struct fate *f)
 	return held > f->raise_at ? held : f->raise_at;
 }
 
+/* Nobody else is to have the block in this one's place. */
+static bool entitled(const struct fate *f)
+{
+	return f->master || f->conf.shared;
+}
+
 static ns_t raise_due(const struct fate *f)
 {
-	return f->block == FATE_UP || !f->master ? NS_NEVER : ready_due(f);
+	return f->block == FATE_UP || !entitled(f) ? NS_NEVER : ready_due(f);
 }
 
 static ns_t yield_ends(const struct fate *f)
 {
-	return f->master ? NS_NEVER : f->yielded_at + f->conf.yield;
+	return entitled(f) ? NS_NEVER : f->yielded_at + f->conf.yield;
 }
 
 /* What takes reachability away comes before all else. */
@@ -172,7 +179,7 @@ enum fate_action fate_next(struct fate *f, ns_t now)
 	enum fate_action a = next_downward(f, now);
 
 	f->ready = now >= ready_due(f);
-	if (f->ready && !f->master && f->block != FATE_UP)
+	if (f->ready && !entitled(f) && f->block != FATE_UP)
 		f->reason = "backup";
 	if (a == FATE_NOTHING)
 		a = next_of_worker(f, now);
@@ -204,6 +211,11 @@ ns_t fate_when(const struct fate *f)
 	if (f->block == FATE_WITHDRAWN)
 		when = earlier(when, withdrawal_ends(f));
 	return when;
+}
+
+bool fate_claims(const struct fate *f)
+{
+	return f->conf.shared && f->heir && f->worker == FATE_ALIVE && f->block != FATE_DOWN;
 }
 
 const char *fate_block_str(enum fate_block b)

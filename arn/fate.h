@@ -4,7 +4,7 @@
  * does its worker live, die or start again? A core: events and `now` in, actions out.
  *
  *	   serving for `hold`,        drain, stop, not
- *	   and master                 master any more
+ *	   and master (or shared)     master any more
  *	DOWN ---------------------> UP ------------------> WITHDRAWN --+
  *	 ^ ^                         |                                 | settled, and no
  *	 | +---- silent, gone, not --+                                 | transaction open
@@ -19,6 +19,11 @@
  * time, so when it becomes master it waits for nothing. A master that yields to another one keeps
  * the block UP for as long as routers need to learn of the other's, and only then leaves: they see
  * two routes for a moment, but never none.
+ *
+ * Or the block is `shared`: up wherever an ARN is ready, master or not, and what mastership decides
+ * is who answers for the address that the routes of all of them lead to (nexthop.h). That address is
+ * claimed only while packets for the block are answered here, and given up the moment that a better
+ * ARN is known.
  *
  * Two things hold always, and the tests assert them at each step: a worker is only ever started
  * while the block is down (so no child can inherit its descriptor, not even for the moment
@@ -55,6 +60,7 @@ struct fate_conf {
 	ns_t yield;      /* up for so long after another became master: they need that to find it */
 	ns_t drain_time; /* withdrawn at most so long: transactions under way may finish */
 	ns_t backoff_min, backoff_max; /* between a worker's end and the next start */
+	bool shared; /* the block is up wherever an ARN is ready, whoever is master */
 };
 
 struct fate {
@@ -65,7 +71,8 @@ struct fate {
 	bool heard;         /* this worker has spoken */
 	bool serving;       /* what it said last */
 	bool master;        /* the same: of all ARNs of the block here, it is the one to hold it */
-	bool ready;         /* nothing but mastership is wanting for the block to be up */
+	bool heir;          /* the same: no better one is known */
+	bool ready;         /* nothing but mastership could be wanting for the block to be up */
 	bool draining;      /* the operator's wish; it outlives the worker */
 	bool stopping;
 	bool kill_due, finish_sent;
@@ -88,6 +95,7 @@ struct fate_beat {
 	ns_t sent;     /* by the worker's clock, which is ours */
 	bool serving;  /* its listeners and its database work */
 	bool master;   /* no other ARN is to hold the block in its place */
+	bool heir;     /* no other ARN could: a master, or the last one while it leaves */
 	bool draining; /* the operator wants the block to go */
 	uint32_t busy; /* transactions under way */
 };
@@ -101,6 +109,9 @@ void fate_stop(struct fate *f, ns_t now);         /* SIGTERM */
 /* The next thing to do now; call it until FATE_NOTHING, after every event and at fate_when(). */
 enum fate_action fate_next(struct fate *f, ns_t now);
 ns_t fate_when(const struct fate *f);
+
+/* Whether this one is to answer for the shared block's next hop now. */
+bool fate_claims(const struct fate *f);
 
 const char *fate_block_str(enum fate_block b);
 

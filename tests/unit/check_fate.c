@@ -39,6 +39,8 @@ static enum fate_action next(void)
 		ck_assert_int_lt(now - f.vouched, conf.hang_bound);
 	if (a == FATE_NOTHING)
 		ck_assert_int_gt(fate_when(&f), now);
+	if (a == FATE_NOTHING && fate_claims(&f))
+		ck_assert(f.conf.shared && f.heir && f.block != FATE_DOWN);
 	return a;
 }
 
@@ -52,6 +54,7 @@ static void beat(bool serving, bool draining, uint32_t busy)
 	struct fate_beat b = {.sent = now,
 		.serving = serving,
 		.master = true,
+		.heir = true,
 		.draining = draining,
 		.busy = busy};
 
@@ -474,10 +477,91 @@ START_TEST(test_drained_stopping_or_restarted_worker_is_not_ready)
 }
 END_TEST
 
+static void share(void)
+{
+	f.conf.shared = true;
+}
+
+static void reach_shared(void)
+{
+	share();
+	expect(FATE_SPAWN);
+	for (ns_t end = now + conf.hold; now < end; now += 50 * NS_MS) {
+		beat_of_backup();
+		expect(FATE_NOTHING);
+		ck_assert(!fate_claims(&f));
+	}
+	beat_of_backup();
+	expect(FATE_RAISE);
+	expect(FATE_NOTHING);
+	ck_assert(!fate_claims(&f));
+}
+
+START_TEST(test_shared_block_is_up_at_a_backup_that_is_ready_and_stays_when_mastership_goes)
+{
+	reach_shared();
+	ck_assert_str_eq(f.reason, "");
+	beat(true, false, 0);
+	expect(FATE_NOTHING);
+	back_up_quietly(10 * conf.yield);
+	expect(FATE_NOTHING);
+	ck_assert_int_eq(f.block, FATE_UP);
+}
+END_TEST
+
+START_TEST(test_next_hop_is_claimed_with_mastership_and_given_up_with_it)
+{
+	reach_shared();
+	beat(true, false, 0);
+	ck_assert(fate_claims(&f));
+	beat_of_backup();
+	ck_assert(!fate_claims(&f));
+}
+END_TEST
+
+START_TEST(test_next_hop_is_given_up_with_the_worker)
+{
+	reach_shared();
+	beat(true, false, 0);
+	fate_gone(&f, now);
+	ck_assert(!fate_claims(&f));
+	expect(FATE_DROP);
+	setup();
+	reach_shared();
+	beat(true, false, 0);
+	now += conf.hang_bound;
+	expect(FATE_DROP);
+	ck_assert(!fate_claims(&f));
+}
+END_TEST
+
+/* Packets of routers that do not know yet still come, and may ask. */
+START_TEST(test_last_one_that_leaves_claims_the_next_hop_until_it_lets_go)
+{
+	reach_shared();
+	beat(true, true, 0);
+	expect(FATE_WITHDRAW);
+	ck_assert(fate_claims(&f));
+	serve_quietly(conf.settle);
+	ck_assert(fate_claims(&f));
+	beat(true, true, 0);
+	expect(FATE_DROP);
+	ck_assert(!fate_claims(&f));
+}
+END_TEST
+
+START_TEST(test_block_that_is_not_shared_has_no_next_hop_to_claim)
+{
+	reach_up();
+	ck_assert(!fate_claims(&f));
+}
+END_TEST
+
 /* Any sequence of events keeps what next() asserts: the seed is the loop's index. */
 START_TEST(test_no_sequence_of_events_breaks_the_two_promises)
 {
 	srandom((unsigned)_i);
+	f.conf.shared = _i % 2;
 	for (int step = 0; step < 5000; step++) {
 		enum fate_action a;
 
@@ -535,6 +619,12 @@ int main(void)
 	tcase_add_test(t, test_master_that_yields_and_is_elected_again_has_not_moved);
 	tcase_add_test(t, test_drain_of_one_that_yields_does_not_wait);
 	tcase_add_test(t, test_drained_stopping_or_restarted_worker_is_not_ready);
+	tcase_add_test(t,
+		test_shared_block_is_up_at_a_backup_that_is_ready_and_stays_when_mastership_goes);
+	tcase_add_test(t, test_next_hop_is_claimed_with_mastership_and_given_up_with_it);
+	tcase_add_test(t, test_next_hop_is_given_up_with_the_worker);
+	tcase_add_test(t, test_last_one_that_leaves_claims_the_next_hop_until_it_lets_go);
+	tcase_add_test(t, test_block_that_is_not_shared_has_no_next_hop_to_claim);
 	tcase_add_loop_test(t, test_no_sequence_of_events_breaks_the_two_promises, 0, 40);
 	return run_case("fate", t);
 }
