@@ -47,12 +47,16 @@ lib_libnearcast_a_SOURCES = \
 	lib/sbuf.h \
 	lib/sdp.c \
 	lib/sdp.h \
+	lib/secret.c \
+	lib/secret.h \
 	lib/slice.c \
 	lib/slice.h \
 	lib/stream.c \
 	lib/stream.h \
 	lib/text.c \
 	lib/text.h \
+	lib/token.c \
+	lib/token.h \
 	lib/transport.c \
 	lib/tun.c \
 	lib/udp.c \

@@ -72,6 +72,13 @@ struct url {
 /* 0 or -EINVAL: control or blank characters, a bad port, an empty host, a '#'. */
 int url_parse(struct url *u, struct slice s);
 uint16_t url_default_port(struct slice scheme); /* 554, 80; 0 unknown */
+/* Takes "/trackID=N", a medium's name at our nodes, off the end of a path. False: it has none. */
+bool url_take_track(struct slice *path, int *track);
+/* The first parameter of that name in a query "a=1&b"; without '=' its value is "". False: none. */
+bool url_param(struct slice query, const char *name, struct slice *value);
+/* Writes "?a=1&b" without the parameters of that name, the rest as it was. Nothing is written when
+ * there is nothing left. */
+void url_put_query(struct sbuf *b, struct slice query, const char *without);
 
 /* A parameter of a header such as Transport or RTP-Info: finds "name=value" (or "name" alone,
  * then value is "") among ';'-separated parts. True when it is there. Quotes are stripped. */

@@ -104,3 +104,52 @@ uint16_t url_default_port(struct slice scheme)
 		return 554;
 	return slice_ieq(scheme, SLICE("http")) ? 80 : 0;
 }
+
+bool url_take_track(struct slice *path, int *track)
+{
+	static const struct slice key = {"/trackID=", 9};
+	unsigned long long n;
+	size_t i = path->n;
+
+	while (i > 0 && path->p[i - 1] != '/')
+		i--;
+	if (i == 0 || path->n - (i - 1) <= key.n || memcmp(path->p + i - 1, key.p, key.n) != 0)
+		return false;
+	if (slice_u64((struct slice){path->p + i - 1 + key.n, path->n - (i - 1) - key.n}, 99, &n))
+		return false;
+	*track = (int)n;
+	path->n = i - 1;
+	return true;
+}
+
+/* Cuts the next parameter off the front; true: it has that name. */
+static bool next_param(
+	struct slice *query, struct slice name, struct slice *whole, struct slice *value)
+{
+	*whole = *value = slice_cut(query, '&');
+	return slice_eq(slice_cut(value, '='), name);
+}
+
+bool url_param(struct slice query, const char *name, struct slice *value)
+{
+	struct slice whole;
+
+	while (query.n)
+		if (next_param(&query, slice_of(name), &whole, value))
+			return true;
+	return false;
+}
+
+void url_put_query(struct sbuf *b, struct slice query, const char *without)
+{
+	struct slice whole, value;
+	char sep = '?';
+
+	while (query.n) {
+		if (next_param(&query, slice_of(without), &whole, &value))
+			continue;
+		sbuf_append(b, &sep, 1);
+		sbuf_slice(b, whole);
+		sep = '&';
+	}
+}

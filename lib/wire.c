@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Sealing and opening of datagrams (see wire.h for the format and the rules). This file alone
- * includes libsodium.
+ * Sealing and opening of datagrams (see wire.h for the format and the rules).
  *
  * The checks go from cheap to dear and from public to secret: format, version and key id cost
  * nothing and betray nothing; then the MAC over the whole; and only what is authentic is looked up
@@ -14,13 +13,13 @@
 #include "lib/wire.h"
 
 #include <errno.h>
-#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "lib/cursor.h"
+#include "lib/secret.h"
 #include "lib/slice.h"
 
 #define MAGIC   0x4e435354u /* "NCST" */
@@ -28,15 +27,13 @@
 #define HEADER  40
 #define MAC_LEN 32
 
-_Static_assert(WIRE_KEY_LEN == crypto_generichash_KEYBYTES, "the MAC's key");
-_Static_assert(MAC_LEN == crypto_generichash_BYTES, "the MAC");
+_Static_assert(WIRE_KEY_LEN == SECRET_KEY, "the MAC's key");
 
 /* Reads "ID HEX64" into *k. NULL, or what is wrong. */
 static const char *parse_key(struct wire_key *k, struct slice line)
 {
 	struct slice id = line, hex;
 	unsigned long long v;
-	size_t n;
 
 	while (id.n && line.n && *line.p != ' ' && *line.p != '\t') {
 		line.p++;
@@ -46,15 +43,13 @@ static const char *parse_key(struct wire_key *k, struct slice line)
 	hex = slice_trim(line);
 	if (slice_u64(id, UINT16_MAX, &v))
 		return "the key's id must be a number from 0 to 65535";
-	if (hex.n != 2 * WIRE_KEY_LEN ||
-		sodium_hex2bin(k->key, WIRE_KEY_LEN, hex.p, hex.n, NULL, &n, NULL) ||
-		n != WIRE_KEY_LEN)
+	if (secret_unhex(hex, k->key, WIRE_KEY_LEN))
 		return "after its id a key must have 64 hexadecimal digits";
 	k->id = (uint16_t)v;
 	return NULL;
 }
 
-static const struct wire_key *find_key(const struct wire_keys *k, uint16_t id)
+const struct wire_key *wire_keys_find(const struct wire_keys *k, uint16_t id)
 {
 	for (int i = 0; i < k->n; i++)
 		if (k->key[i].id == id)
@@ -72,13 +67,13 @@ static const char *add_line(struct wire_keys *k, struct slice line)
 	if (!text.n)
 		return NULL;
 	wrong = parse_key(&key, text);
-	if (!wrong && find_key(k, key.id))
+	if (!wrong && wire_keys_find(k, key.id))
 		wrong = "this key id was given before";
 	if (!wrong && k->n == WIRE_MAX_KEYS)
 		wrong = "too many keys, at most 8 are possible";
 	if (!wrong)
 		k->key[k->n++] = key;
-	sodium_memzero(&key, sizeof(key));
+	secret_wipe(&key, sizeof(key));
 	return wrong;
 }
 
@@ -102,7 +97,7 @@ static int read_keys(struct wire_keys *k, FILE *f, const char *path, char err[25
 			rc = -EINVAL;
 		}
 	}
-	sodium_memzero(line, sizeof(line));
+	secret_wipe(line, sizeof(line));
 	if (!rc && ferror(f)) {
 		snprintf(err, 256, "%s: cannot be read", path);
 		rc = -EIO;
@@ -123,7 +118,7 @@ int wire_keys_load(struct wire_keys *k, const char *path, char err[256])
 
 	k->n = 0;
 	err[0] = '\0';
-	if (sodium_init() < 0) {
+	if (secret_init() < 0) {
 		snprintf(err, 256, "libsodium: no source of random numbers");
 		return -EIO;
 	}
@@ -147,16 +142,15 @@ int wire_keys_load(struct wire_keys *k, const char *path, char err[256])
 
 void wire_keys_wipe(struct wire_keys *k)
 {
-	sodium_memzero(k, sizeof(*k));
+	secret_wipe(k, sizeof(*k));
 }
 
 uint64_t wire_sender_id(const char *node_id)
 {
-	uint8_t hash[crypto_generichash_BYTES_MIN];
+	uint8_t hash[16];
 	struct rcur c = rcur_init(hash, sizeof(hash));
 
-	crypto_generichash(
-		hash, sizeof(hash), (const unsigned char *)node_id, strlen(node_id), NULL, 0);
+	secret_hash(NULL, "", node_id, strlen(node_id), hash, sizeof(hash));
 	return rcur_u64(&c);
 }
 
@@ -169,7 +163,7 @@ void wire_sender_init(
 
 static void put_mac(uint8_t mac[MAC_LEN], const struct wire_key *k, const uint8_t *p, size_t n)
 {
-	crypto_generichash(mac, MAC_LEN, p, n, k->key, WIRE_KEY_LEN);
+	secret_hash(k->key, "", p, n, mac, MAC_LEN);
 }
 
 int wire_seal(struct wire_sender *s, enum wire_type type, const void *payload, size_t n,
@@ -317,7 +311,7 @@ enum wire_error wire_open(
 		return WIRE_MALFORMED;
 	version = rcur_u8(&c);
 	type = rcur_u8(&c);
-	key = find_key(r->keys, rcur_u16(&c));
+	key = wire_keys_find(r->keys, rcur_u16(&c));
 	sender = rcur_u64(&c);
 	epoch = rcur_u64(&c);
 	counter = rcur_u64(&c);
@@ -327,7 +321,7 @@ enum wire_error wire_open(
 	if (!key)
 		return WIRE_UNKNOWN_KEY;
 	put_mac(mac, key, p, n - MAC_LEN);
-	if (sodium_memcmp(mac, p + n - MAC_LEN, MAC_LEN) != 0)
+	if (!secret_equal(mac, p + n - MAC_LEN, MAC_LEN))
 		return WIRE_FORGED;
 	if (type >= 64 || !(r->types & WIRE_BIT(type)))
 		return WIRE_UNKNOWN_TYPE;

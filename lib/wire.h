@@ -52,6 +52,7 @@ struct wire_keys {
  * With 0, err is "" or a warning: others than owner and group may read the file. */
 int wire_keys_load(struct wire_keys *k, const char *path, char err[256]);
 void wire_keys_wipe(struct wire_keys *k);
+const struct wire_key *wire_keys_find(const struct wire_keys *k, uint16_t id); /* or NULL */
 
 struct wire_sender {
 	uint64_t sender; /* id */

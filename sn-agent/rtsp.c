@@ -108,24 +108,6 @@ static bool list_has(struct slice list, struct slice item)
 	return false;
 }
 
-/* Takes "/trackID=N" off the end of s. */
-static bool take_track(struct slice *s, int *track)
-{
-	static const struct slice key = {"/trackID=", 9};
-	unsigned long long n;
-	size_t i = s->n;
-
-	while (i > 0 && s->p[i - 1] != '/')
-		i--;
-	if (i == 0 || s->n - (i - 1) <= key.n || memcmp(s->p + i - 1, key.p, key.n) != 0)
-		return false;
-	if (slice_u64((struct slice){s->p + i - 1 + key.n, s->n - (i - 1) - key.n}, 99, &n))
-		return false;
-	*track = (int)n;
-	s->n = i - 1;
-	return true;
-}
-
 /* Path and track of the request's URI. Some players put the control after the query. */
 static bool parse_uri(struct request *q)
 {
@@ -133,8 +115,8 @@ static bool parse_uri(struct request *q)
 	if (url_parse(&q->url, q->m->uri))
 		return false;
 	q->path = q->url.path;
-	if (!take_track(&q->path, &q->track) && q->url.query.n)
-		take_track(&q->url.query, &q->track);
+	if (!url_take_track(&q->path, &q->track) && q->url.query.n)
+		url_take_track(&q->url.query, &q->track);
 	while (q->path.n > 0 && q->path.p[q->path.n - 1] == '/')
 		q->path.n--;
 	return true;

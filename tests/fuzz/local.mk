@@ -15,6 +15,7 @@ fuzz_targets += tests/fuzz/fuzz_announce
 fuzz_targets += tests/fuzz/fuzz_rtspc
 fuzz_targets += tests/fuzz/fuzz_sdp
 fuzz_targets += tests/fuzz/fuzz_text
+fuzz_targets += tests/fuzz/fuzz_token
 fuzz_targets += tests/fuzz/fuzz_url
 fuzz_targets += tests/fuzz/fuzz_wire
 fuzz_targets +=

@@ -148,6 +148,55 @@ START_TEST(test_default_ports)
 }
 END_TEST
 
+static const char *query_without(const char *query, const char *name)
+{
+	static char mem[256];
+	struct sbuf b;
+
+	sbuf_init(&b, mem, sizeof(mem));
+	url_put_query(&b, slice_of(query), name);
+	ck_assert(!b.full);
+	return mem;
+}
+
+START_TEST(test_parameter_is_found_by_its_whole_name)
+{
+	struct slice v;
+
+	ck_assert(url_param(SLICE("a=1&nc=xyz&b"), "nc", &v));
+	ck_assert(slice_eq(v, SLICE("xyz")));
+	ck_assert(url_param(SLICE("nc=x=y&nc=second"), "nc", &v));
+	ck_assert(slice_eq(v, SLICE("x=y")));
+	ck_assert(url_param(SLICE("a&nc"), "nc", &v));
+	ck_assert_uint_eq(v.n, 0);
+	ck_assert(!url_param(SLICE("ncc=1&anc=2&a=nc=3"), "nc", &v));
+	ck_assert(!url_param((struct slice){NULL, 0}, "nc", &v));
+}
+END_TEST
+
+START_TEST(test_query_is_kept_but_for_one_parameter)
+{
+	ck_assert_str_eq(query_without("a=1&nc=x&b", "nc"), "?a=1&b");
+	ck_assert_str_eq(query_without("nc=x&b=%20;c", "nc"), "?b=%20;c");
+	ck_assert_str_eq(query_without("nc=x&nc=y&nc", "nc"), "");
+	ck_assert_str_eq(query_without("a&&b=nc=1", "nc"), "?a&&b=nc=1");
+	ck_assert_str_eq(query_without("", "nc"), "");
+}
+END_TEST
+
+START_TEST(test_track_is_taken_off_the_end)
+{
+	struct slice s = SLICE("/news/trackID=12"), none = SLICE("/news/trackID=1x");
+	int track = -1;
+
+	ck_assert(url_take_track(&s, &track));
+	ck_assert(slice_eq(s, SLICE("/news")));
+	ck_assert_int_eq(track, 12);
+	ck_assert(!url_take_track(&none, &track));
+	ck_assert(!url_take_track(&s, &track));
+}
+END_TEST
+
 int main(void)
 {
 	TCase *t = tcase_create("url");
@@ -159,5 +208,8 @@ int main(void)
 	tcase_add_loop_test(t, test_every_beginning_of_a_url_is_read_within_its_bounds, 0,
 		sizeof(good) / sizeof(good[0]));
 	tcase_add_test(t, test_default_ports);
+	tcase_add_test(t, test_parameter_is_found_by_its_whole_name);
+	tcase_add_test(t, test_query_is_kept_but_for_one_parameter);
+	tcase_add_test(t, test_track_is_taken_off_the_end);
 	return run_case("url", t);
 }

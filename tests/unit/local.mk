@@ -24,6 +24,7 @@ unit_tests += tests/unit/check_udp
 unit_tests += tests/unit/check_text
 unit_tests += tests/unit/check_transport
 unit_tests += tests/unit/check_url
+unit_tests += tests/unit/check_token
 unit_tests += tests/unit/check_wire
 unit_tests += tests/unit/check_sdp
 unit_tests += tests/unit/check_rtp
