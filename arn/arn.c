@@ -14,6 +14,7 @@
 #include "lib/log.h"
 
 #define DESCRIPTORS 64 /* besides those of connections */
+#define PREPARE     (150 * NS_MS)
 
 /* ---- the guardian's line ---- */
 
@@ -151,6 +152,14 @@ static const struct snapshot *current_snapshot(void *arg)
 	return directory_snapshot(a->directory);
 }
 
+/* What an answer lacks. */
+static void on_want(void *arg, const struct want *w, bool waits)
+{
+	(void)arg;
+	(void)w;
+	(void)waits;
+}
+
 static struct directory_conf directory_conf_of(const struct arn_conf *c)
 {
 	return (struct directory_conf){.misses = (int)c->discovery.misses,
@@ -182,6 +191,7 @@ static struct arn_listener_conf listener_conf_of(const struct arn_conf *c)
 		.connections = daemon_connections(c->limits.connections, DESCRIPTORS),
 		.request_timeout = c->limits.request_timeout,
 		.idle_timeout = c->limits.idle_timeout,
+		.prepare = PREPARE,
 	};
 }
 
@@ -315,7 +325,7 @@ static int open_listener(struct arn *a)
 	uint16_t port;
 	int err;
 
-	a->listener = arn_listener_new(a->loop, &lc, current_snapshot, a, &err, &port);
+	a->listener = arn_listener_new(a->loop, &lc, current_snapshot, on_want, a, &err, &port);
 	if (!a->listener)
 		log_msg(NLOG_ERROR, "TCP port %u: %s", port, strerror(-err));
 	return err;

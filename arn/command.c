@@ -239,7 +239,8 @@ static enum ctl_code explain(void *ctx, struct slice args, struct js *body)
 				      .port = http ? TEXT_HTTP : TEXT_RTSP,
 				      .client = from,
 				      .local = a->conf.anycast.block.addr,
-				      .wall = clock_wall() / NS_S},
+				      .wall = clock_wall() / NS_S,
+				      .final = true},
 		snap, body);
 }
 

@@ -27,6 +27,7 @@ struct directory {
 	bool stale; /* the snapshot is older than the entries */
 	uint64_t version;
 	struct snapshot *snapshot;
+	const struct primed *primed;
 };
 
 struct directory *directory_new(const struct directory_conf *c, directory_cb *cb, void *arg)
@@ -52,6 +53,7 @@ void directory_free(struct directory *d)
 		return;
 	free(d->entry);
 	snapshot_unref(d->snapshot);
+	primed_unref(d->primed);
 	free(d);
 }
 
@@ -254,6 +256,8 @@ const struct snapshot *directory_snapshot(struct directory *d)
 		return d->snapshot; /* the last one is the best that can be had */
 	s->version = ++d->version;
 	s->retry_after = d->conf.retry_after;
+	s->prime = d->conf.prime;
+	s->primed = primed_ref(d->primed);
 	s->nodes = d->n;
 	for (int i = 0; i < d->n; i++)
 		s->node[i].said = d->entry[i].now;
@@ -261,6 +265,14 @@ const struct snapshot *directory_snapshot(struct directory *d)
 	d->snapshot = s;
 	d->stale = false;
 	return s;
+}
+
+void directory_set_primed(struct directory *d, const struct primed *p)
+{
+	primed_ref(p);
+	primed_unref(d->primed);
+	d->primed = p;
+	d->stale = true;
 }
 
 int directory_count(const struct directory *d)

@@ -24,6 +24,7 @@
 struct directory_conf {
 	int misses;           /* of a node's own intervals, until it is gone */
 	uint32_t retry_after; /* for the snapshots */
+	unsigned prime;       /* likewise */
 	struct prefix block;  /* the anycast block: no node can be inside it */
 };
 
@@ -58,6 +59,9 @@ ns_t directory_when(const struct directory *d);
 /* The nodes as they are now. The directory's reference: it is good until the next call with a
  * non-const `d`; snapshot_ref() for longer. */
 const struct snapshot *directory_snapshot(struct directory *d);
+
+/* The ports that nodes have given, for the snapshots from now on; a reference is taken. */
+void directory_set_primed(struct directory *d, const struct primed *p);
 
 /* For an operator: node i of the snapshot's order, or false behind the last. */
 struct directory_view {

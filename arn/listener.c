@@ -4,21 +4,24 @@
  * of it is this host's while the block is up (block.h). A connection to another address of this
  * host is not ours to answer: it is closed and counted.
  *
- * A transaction is short: one request, one answer. So a connection stands in one of three queues,
+ * A transaction is short: one request, one answer. So a connection stands in one of four queues,
  * each ordered by time of entry:
  *
  *	waiting   a request is expected or has come in part; `request_timeout` to be whole
  *	idle      answered, may ask again (RTSP); `idle_timeout`
+ *	preparing a request is there whole, but its answer wants something first (want.h):
+ *	          tried again with each newer snapshot, and after `prepare` answered in any case
  *	closing   answered and finished by us; LINGER for the client to read and close
  *
  * Only a whole request moves a connection on. One that drips a byte a second stands where it stood,
  * and its time runs out; it holds a descriptor and a buffer meanwhile, and nothing of anybody else.
  * When all places are taken, a new connection gets the place of the one that has been longest
- * closing, else idle, else waiting: whoever really wants a redirection has it within milliseconds,
+ * closing, else idle, else waiting, else preparing: whoever really wants a redirection has it within milliseconds,
  * so the oldest is the one that is least likely to be harmed.
  */
 #include "arn/listener.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,7 +37,7 @@
 #define MAX_IN  (TEXT_MAX_HEAD + TEXT_MAX_BODY)
 #define MAX_OUT 65536
 
-enum queue { CLOSING, IDLE, WAITING, QUEUES }; /* in the order of eviction */
+enum queue { CLOSING, IDLE, WAITING, PREPARING, QUEUES }; /* in the order of eviction */
 
 struct conn {
 	TAILQ_ENTRY(conn) entry;
@@ -42,8 +45,11 @@ struct conn {
 	struct stream *stream;
 	enum text_proto port;
 	enum queue queue;
-	bool answered; /* something was, on this connection */
-	size_t seen;   /* bytes of a request in part that were looked at */
+	bool answered;   /* something was, on this connection */
+	size_t seen;     /* bytes of a request in part that were looked at */
+	bool again;      /* preparing: it is being tried again */
+	bool final;      /* preparing: its time is over */
+	uint64_t wanted; /* preparing: of what it wants, the hash */
 	ns_t deadline;
 };
 TAILQ_HEAD(conn_queue, conn);
@@ -58,12 +64,15 @@ struct arn_listener {
 	struct loop *loop;
 	struct arn_listener_conf conf;
 	arn_snapshot_fn *snapshot;
+	arn_want_fn *want;
 	void *arg;
 	struct door door[2];
 	struct conn_queue queue[QUEUES];
 	int length[QUEUES];
 	struct loop_timer *timer;
-	bool timer_set;
+	ns_t timer_at;  /* NS_NEVER: not set */
+	int busy;       /* wants are told, or requests tried again */
+	bool published; /* a snapshot came meanwhile */
 	struct arn_listener_counters count;
 	struct log_limit log_bad, log_outside, log_full;
 };
@@ -78,8 +87,17 @@ static void arm(struct arn_listener *ls)
 		if (c && c->deadline < when)
 			when = c->deadline;
 	}
-	ls->timer_set = when != NS_NEVER;
+	ls->timer_at = when;
 	loop_timer_at(ls->timer, when);
+}
+
+static ns_t patience(const struct arn_listener *ls, enum queue q)
+{
+	switch (q) {
+	case IDLE: return ls->conf.idle_timeout;
+	case PREPARING: return ls->conf.prepare;
+	default: return ls->conf.request_timeout;
+	}
 }
 
 static void enter(struct conn *c, enum queue q)
@@ -88,11 +106,11 @@ static void enter(struct conn *c, enum queue q)
 	ns_t now = loop_now(ls->loop);
 
 	c->queue = q;
-	c->deadline = now + (q == IDLE ? ls->conf.idle_timeout : ls->conf.request_timeout);
+	c->deadline = now + patience(ls, q);
 	TAILQ_INSERT_TAIL(&ls->queue[q], c, entry);
 	ls->length[q]++;
 	/* The timer may go off early, before the first deadline of all, but never late. */
-	if (!ls->timer_set)
+	if (q != CLOSING && c->deadline < ls->timer_at)
 		arm(ls);
 }
 
@@ -138,9 +156,10 @@ static void log_answer(struct arn_listener *ls, struct conn *c, const struct red
 			rs->node->said.id, addr_host(&rs->node->said.addr, node));
 }
 
-static size_t on_data(void *arg, const uint8_t *p, size_t n)
+/* ---- answering ---- */
+
+static void ask(struct conn *c, const uint8_t *p, size_t n, struct redirect_response *rs)
 {
-	struct conn *c = arg;
 	struct arn_listener *ls = c->owner;
 	struct redirect_request rq = {.bytes = {(const char *)p, n},
 		.seen = c->seen,
@@ -148,32 +167,125 @@ static size_t on_data(void *arg, const uint8_t *p, size_t n)
 		.first = !c->answered,
 		.client = *stream_peer(c->stream),
 		.local = *stream_local(c->stream),
-		.wall = clock_wall() / NS_S};
-	struct redirect_response rs;
+		.wall = clock_wall() / NS_S,
+		.final = c->final};
 
-	redirect_answer(&rq, ls->snapshot(ls->arg), &rs);
-	if (!rs.consumed) {
-		c->seen = n;
-		if (c->queue == IDLE) {
-			leave(c);
-			enter(c, WAITING);
-		}
-		return 0;
+	redirect_answer(&rq, ls->snapshot(ls->arg), rs);
+}
+
+/* What an answer wants is told once, however often it is tried meanwhile. */
+static void tell_want(struct conn *c, const struct want *w, bool waits)
+{
+	struct arn_listener *ls = c->owner;
+	uint64_t hash = want_hash(w);
+
+	if (waits && c->wanted == hash)
+		return;
+	c->wanted = hash;
+	ls->busy++;
+	ls->want(ls->arg, w, waits);
+	ls->busy--;
+}
+
+static size_t not_whole(struct conn *c, size_t n)
+{
+	c->seen = n;
+	if (c->queue == IDLE) {
+		leave(c);
+		enter(c, WAITING);
 	}
+	return 0;
+}
+
+/* The want comes last: what it leads to may end connections. */
+static size_t prepare(struct conn *c, const struct want *w)
+{
+	if (c->queue != PREPARING) {
+		c->owner->count.prepared++;
+		c->wanted = 0;
+		leave(c);
+		enter(c, PREPARING);
+	}
+	tell_want(c, w, true);
+	return 0;
+}
+
+static size_t answered(struct conn *c, const struct redirect_response *rs)
+{
+	struct arn_listener *ls = c->owner;
+
+	ls->count.unprepared += c->final;
 	c->seen = 0;
 	c->answered = true;
-	count_answer(ls, &rs);
-	log_answer(ls, c, &rs);
-	if (stream_write(c->stream, rs.text, rs.len) < 0) {
+	c->final = false;
+	count_answer(ls, rs);
+	log_answer(ls, c, rs);
+	primed_use(rs->primed);
+	if (stream_write(c->stream, rs->text, rs->len) < 0) {
 		ls->count.broken++; /* it asks on and on and reads nothing */
 		conn_free(c);
 		return 0;
 	}
 	leave(c);
-	enter(c, rs.close ? CLOSING : IDLE);
-	if (rs.close)
+	enter(c, rs->close ? CLOSING : IDLE);
+	if (rs->close)
 		stream_finish(c->stream, LINGER);
-	return rs.consumed;
+	return rs->consumed;
+}
+
+static size_t on_data(void *arg, const uint8_t *p, size_t n)
+{
+	struct conn *c = arg;
+	struct redirect_response rs;
+
+	if (c->queue == PREPARING && !c->again)
+		return 0; /* what comes behind it waits too */
+	c->again = false;
+	ask(c, p, n, &rs);
+	if (!rs.consumed)
+		return not_whole(c, n);
+	if (!rs.status) {
+		assert(!c->final);
+		return prepare(c, &rs.want);
+	}
+	if (rs.want.what != WANT_NOTHING)
+		tell_want(c, &rs.want, false);
+	return answered(c, &rs);
+}
+
+/* ---- preparing ---- */
+
+static void try_again(struct conn *c)
+{
+	c->again = true;
+	stream_again(c->stream);
+}
+
+/* Out of the queue first: a connection that is broken, which will be told soon, stays unanswered. */
+static void answer_finally(struct conn *c)
+{
+	c->final = true;
+	leave(c);
+	enter(c, WAITING);
+	stream_again(c->stream);
+}
+
+/* Only the one that is tried may go away meanwhile: what comes from within is done later. */
+void arn_listener_published(struct arn_listener *ls)
+{
+	struct conn *c, *next;
+
+	ls->published = ls->busy > 0;
+	if (ls->busy) {
+		ls->timer_at = loop_now(ls->loop);
+		return loop_timer_at(ls->timer, ls->timer_at);
+	}
+	ls->busy++;
+	for (c = TAILQ_FIRST(&ls->queue[PREPARING]); c; c = next) {
+		next = TAILQ_NEXT(c, entry);
+		try_again(c);
+	}
+	ls->busy--;
 }
 
 static void on_close(void *arg, int err)
@@ -255,10 +367,16 @@ static void on_timer(void *arg)
 	struct arn_listener *ls = arg;
 	ns_t now = loop_now(ls->loop);
 
+	if (ls->published)
+		arn_listener_published(ls);
 	for (int q = IDLE; q < QUEUES; q++) {
 		struct conn *c;
 
 		while ((c = TAILQ_FIRST(&ls->queue[q])) && c->deadline <= now) {
+			if (q == PREPARING) {
+				answer_finally(c);
+				continue;
+			}
 			if (q == IDLE)
 				ls->count.idle_timeouts++;
 			else
@@ -270,7 +388,7 @@ static void on_timer(void *arg)
 }
 
 struct arn_listener *arn_listener_new(struct loop *l, const struct arn_listener_conf *c,
-	arn_snapshot_fn *snapshot, void *arg, int *err, uint16_t *failed)
+	arn_snapshot_fn *snapshot, arn_want_fn *want, void *arg, int *err, uint16_t *failed)
 {
 	struct arn_listener *ls = calloc(1, sizeof(*ls));
 
@@ -281,7 +399,9 @@ struct arn_listener *arn_listener_new(struct loop *l, const struct arn_listener_
 	ls->loop = l;
 	ls->conf = *c;
 	ls->snapshot = snapshot;
+	ls->want = want;
 	ls->arg = arg;
+	ls->timer_at = NS_NEVER;
 	ls->log_bad = ls->log_outside = ls->log_full = (struct log_limit)LOG_LIMIT_INIT;
 	for (int q = 0; q < QUEUES; q++)
 		TAILQ_INIT(&ls->queue[q]);
@@ -325,6 +445,7 @@ void arn_listener_set_limits(struct arn_listener *ls, const struct arn_listener_
 	ls->conf.connections = c->connections;
 	ls->conf.request_timeout = c->request_timeout;
 	ls->conf.idle_timeout = c->idle_timeout;
+	ls->conf.prepare = c->prepare;
 }
 
 const struct arn_listener_counters *arn_listener_counters(const struct arn_listener *ls)
@@ -334,10 +455,14 @@ const struct arn_listener_counters *arn_listener_counters(const struct arn_liste
 
 int arn_listener_connections(const struct arn_listener *ls)
 {
-	return ls->length[CLOSING] + ls->length[IDLE] + ls->length[WAITING];
+	int n = 0;
+
+	for (int q = CLOSING; q < QUEUES; q++)
+		n += ls->length[q];
+	return n;
 }
 
 uint32_t arn_listener_busy(const struct arn_listener *ls)
 {
-	return (uint32_t)(ls->length[CLOSING] + ls->length[WAITING]);
+	return (uint32_t)(arn_listener_connections(ls) - ls->length[IDLE]);
 }

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "arn/snapshot.h"
+#include "arn/want.h"
 #include "lib/addr.h"
 #include "lib/clock.h"
 #include "lib/loop.h"
@@ -19,6 +20,7 @@ struct arn_listener_conf {
 	struct prefix block;
 	int64_t connections; /* at most, of both ports */
 	ns_t request_timeout, idle_timeout;
+	ns_t prepare; /* how long a request may wait for what its answer wants */
 };
 
 struct arn_listener_counters {
@@ -31,17 +33,24 @@ struct arn_listener_counters {
 	uint64_t evicted;          /* connections closed to make room */
 	uint64_t request_timeouts; /* connections closed: no whole request in time */
 	uint64_t idle_timeouts;
-	uint64_t broken; /* connections that ended with an error */
+	uint64_t prepared;   /* requests that waited for what their answer wanted */
+	uint64_t unprepared; /* of these answered without it, in the end */
+	uint64_t broken;     /* connections that ended with an error */
 };
 
 /* The nodes as they are when a request is answered. */
 typedef const struct snapshot *arn_snapshot_fn(void *arg);
+/* A request wants this, and waits for it unless `waits` is false. When it is there, or cannot be
+ * had, a newer snapshot says so and arn_listener_published() is to be called. */
+typedef void arn_want_fn(void *arg, const struct want *w, bool waits);
 
 struct arn_listener;
 /* NULL: *err says why, and *failed which port it is about. */
 struct arn_listener *arn_listener_new(struct loop *l, const struct arn_listener_conf *c,
-	arn_snapshot_fn *snapshot, void *arg, int *err, uint16_t *failed);
+	arn_snapshot_fn *snapshot, arn_want_fn *want, void *arg, int *err, uint16_t *failed);
 void arn_listener_free(struct arn_listener *ls);
+/* There is a newer snapshot: requests that wait are tried with it. */
+void arn_listener_published(struct arn_listener *ls);
 /* Limits and timeouts for what comes from now on; ports and block stay. */
 void arn_listener_set_limits(struct arn_listener *ls, const struct arn_listener_conf *c);
 

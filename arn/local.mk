@@ -26,12 +26,16 @@ arn_libarn_a_SOURCES = \
 	arn/listener.c \
 	arn/listener.h \
 	arn/meter.c \
+	arn/primed.c \
+	arn/primed.h \
 	arn/redirect.c \
 	arn/redirect.h \
 	arn/select.c \
 	arn/select.h \
 	arn/snapshot.c \
-	arn/snapshot.h
+	arn/snapshot.h \
+	arn/want.c \
+	arn/want.h
 
 sbin_PROGRAMS += arn/arn
 arn_arn_SOURCES = arn/main.c

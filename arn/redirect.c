@@ -21,6 +21,11 @@
  *  - Requests that belong to a session cannot belong to one of ours: 454.
  *  - HTTP's GET and HEAD get 302; all else 307, which alone forbids turning POST into GET.
  *
+ * An answer may need something that the snapshot lacks, a port that the node has to open first. Then
+ * there is none yet: the want is told instead, and the same request comes again with a newer
+ * snapshot, or in time as final, when it is answered with what is known (fail open). So the function
+ * stays pure, and nothing in it ever waits.
+ *
  * Location is put together from the node's address and from path and query, which url_parse()
  * has searched for controls and blanks. Nothing else of a request is ever echoed but CSeq, as a
  * number: so no request can put a line of its own into an answer.
@@ -38,7 +43,7 @@
 struct transaction {
 	struct text_msg m;
 	const struct snapshot *snapshot;
-	const struct addr *client;
+	const struct redirect_request *rq;
 	struct redirect_response *rs;
 	bool has_cseq;
 	unsigned long long cseq;
@@ -97,6 +102,53 @@ static void refuse(struct transaction *t, int status, const char *why)
 	answer(t, status, "");
 }
 
+/* ---- priming (row B6): the node is told beforehand what the client cannot say ---- */
+
+/* State Q of this request. False: whoever comes to the usual port can be served. Publishers are
+ * never sent to a primed port: what they bring is not at any origin. */
+static bool needs_priming(const struct transaction *t, unsigned service, struct prime_state *q)
+{
+	if (!(t->snapshot->prime & service) || text_method_is(&t->m, "ANNOUNCE"))
+		return false;
+	*q = (struct prime_state){.service = service, .anycast = t->rq->local};
+	addr_set_port(&q->anycast, 0);
+	return true;
+}
+
+static void want_prime(struct transaction *t, const struct snapshot_node *node,
+	const struct prime_state *q, const struct url *u)
+{
+	struct want *w = &t->rs->want;
+
+	*w = (struct want){.what = WANT_PRIME, .state = *q};
+	memcpy(w->node, node->said.id, sizeof(w->node));
+	slice_copy(u->path, w->expect, sizeof(w->expect)); /* "" when it is too long */
+}
+
+/* Looks for the port that the node has for this request: *port is the usual one until then. False:
+ * it has to be primed first, and the request can wait for that. */
+static bool find_port(struct transaction *t, const struct snapshot_node *node, const struct url *u,
+	uint16_t *port)
+{
+	unsigned service = t->m.proto == TEXT_HTTP ? SERVICE_HTTP : SERVICE_RTSP;
+	const struct primed_port *p;
+	struct prime_state q;
+
+	if (!(node->said.primes & service) || !node->said.control_port ||
+		!needs_priming(t, service, &q))
+		return true;
+	p = primed_find(t->snapshot->primed, &node->said, &q);
+	if (!p && t->rq->final)
+		return true;
+	if (!p || prime_state_moved(&p->state, &q))
+		want_prime(t, node, &q, u);
+	if (p && p->port) {
+		t->rs->primed = p;
+		*port = p->port;
+	}
+	return p;
+}
+
 /* "Location: rtsp://10.2.0.6:8554/path?query". The port is left out when it is the usual one. */
 static void send_to(struct transaction *t, const struct snapshot_node *node, const struct url *u)
 {
@@ -107,6 +159,8 @@ static void send_to(struct transaction *t, const struct snapshot_node *node, con
 	bool keep_method = !text_method_is(&t->m, "GET") && !text_method_is(&t->m, "HEAD");
 	struct sbuf b;
 
+	if (!find_port(t, node, u, &port))
+		return;
 	sbuf_init(&b, mem, sizeof(mem));
 	sbuf_printf(&b, "Location: %s://%s", scheme.p, addr_urlhost(&node->said.addr, host));
 	if (port != url_default_port(scheme))
@@ -135,7 +189,7 @@ static void redirect(struct transaction *t)
 {
 	bool http = t->m.proto == TEXT_HTTP;
 	struct select_query q = {
-		.service = http ? SERVICE_HTTP : SERVICE_RTSP, .client = *t->client};
+		.service = http ? SERVICE_HTTP : SERVICE_RTSP, .client = t->rq->client};
 	const struct snapshot_node *node;
 	struct url u;
 
@@ -240,12 +294,15 @@ static void answer_error(struct transaction *t, const struct redirect_request *r
 void redirect_answer(const struct redirect_request *rq, const struct snapshot *snapshot,
 	struct redirect_response *rs)
 {
-	struct transaction t = {.snapshot = snapshot, .client = &rq->client, .rs = rs};
+	struct transaction t = {.snapshot = snapshot, .rq = rq, .rs = rs};
 	ssize_t n = text_parse(&t.m, rq->bytes.p, rq->bytes.n, rq->seen);
 
 	rs->consumed = 0;
+	rs->want.what = WANT_NOTHING;
+	rs->status = 0;
 	rs->close = false;
 	rs->node = NULL;
+	rs->primed = NULL;
 	rs->why = NULL;
 	if (n == 0)
 		return;

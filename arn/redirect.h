@@ -9,6 +9,7 @@
 #include <stddef.h>
 
 #include "arn/snapshot.h"
+#include "arn/want.h"
 #include "lib/addr.h"
 #include "lib/slice.h"
 #include "lib/text.h"
@@ -25,14 +26,19 @@ struct redirect_request {
 	struct addr client;   /* with its port */
 	struct addr local; /* the address of the block that it came to; the port does not matter */
 	int64_t wall;      /* now, seconds since 1970 */
+	bool final;        /* it has waited for what it wants: to be answered with what is known */
 };
 
 struct redirect_response {
 	size_t consumed; /* bytes of the request; 0: not whole yet, and nothing else is set */
+	/* What it lacks. If `status` is 0, there is no answer and nothing else is set: the request
+	 * is to be handed in again with a newer snapshot, or as final. Else it is only a wish. */
+	struct want want;
 	enum text_proto proto;
 	int status;
 	bool close;                       /* the connection ends after this answer */
 	const struct snapshot_node *node; /* where the client was sent, or NULL */
+	const struct primed_port *primed; /* to this port of it, or NULL: the usual one */
 	const char *why;                  /* of a refusal (status 400 and above); NULL otherwise */
 	size_t len;
 	char text[REDIRECT_MAX];

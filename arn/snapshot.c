@@ -29,6 +29,8 @@ const struct snapshot *snapshot_ref(const struct snapshot *s)
 /* Whoever frees it has seen all that others did with it before they let go. */
 void snapshot_unref(const struct snapshot *s)
 {
-	if (s && atomic_fetch_sub_explicit(&own(s)->refs, 1, memory_order_acq_rel) == 1)
-		free(own(s));
+	if (!s || atomic_fetch_sub_explicit(&own(s)->refs, 1, memory_order_acq_rel) != 1)
+		return;
+	primed_unref(s->primed);
+	free(own(s));
 }

@@ -13,6 +13,7 @@
 
 #include <stdint.h>
 
+#include "arn/primed.h"
 #include "lib/wire.h"
 
 struct snapshot_node {
@@ -23,6 +24,8 @@ struct snapshot {
 	_Atomic unsigned refs;
 	uint64_t version;     /* grows by one with each that this ARN makes */
 	uint32_t retry_after; /* seconds, what a client is told when there is no node for it */
+	unsigned prime;       /* SERVICE_… whose clients are sent to primed ports only */
+	const struct primed *primed; /* the ports that nodes have given, or NULL; its reference */
 	int nodes;
 	struct snapshot_node node[]; /* ordered by id */
 };

@@ -43,6 +43,9 @@ static const struct field fields[] = {
 	{14, BLOCK, false, "block", MEMBER(block), 0, 0},
 	{15, UINT, false, "standing", MEMBER(standing), STANDING_OUT, STANDING_READY},
 	{16, BOOL, false, "master", MEMBER(master), 0, 1},
+	{29, UINT, false, "control port", MEMBER(control_port), 0, UINT16_MAX},
+	{30, UINT, false, "generation", MEMBER(generation), 0, UINT64_MAX},
+	{31, UINT, false, "primes", MEMBER(primes), 0, SERVICE_RTSP | SERVICE_HTTP},
 };
 #define FIRST_OF_ARN 14 /* from this key on, what has its default is left out */
 #define FIELDS       (sizeof(fields) / sizeof(fields[0]))
@@ -74,7 +77,7 @@ static void set_uint(struct announce *a, const struct field *f, uint64_t v)
 	}
 }
 
-static bool id_ok(struct slice id)
+bool announce_id_ok(struct slice id)
 {
 	if (!id.n || id.n >= ANNOUNCE_ID_LEN)
 		return false;
@@ -167,7 +170,7 @@ static bool value_ok(const struct announce *a, const struct field *f)
 	switch (f->kind) {
 	case UINT: return get_uint(a, f) >= f->min && get_uint(a, f) <= f->max;
 	case BOOL: return true;
-	case TEXT: return id_ok((struct slice){a->id, strnlen(a->id, sizeof(a->id))});
+	case TEXT: return announce_id_ok((struct slice){a->id, strnlen(a->id, sizeof(a->id))});
 	case ADDRESS: return addr_ok(&a->addr);
 	case BLOCK: return block_ok(&a->block);
 	}
@@ -211,7 +214,7 @@ static bool decode_value(struct announce *a, const struct field *f, const struct
 		return true;
 	case BOOL: *(bool *)((char *)a + f->offset) = item->v != 0; return item->kind == ITEM_BOOL;
 	case TEXT:
-		return item->kind == ITEM_TEXT && id_ok(item->s) &&
+		return item->kind == ITEM_TEXT && announce_id_ok(item->s) &&
 		       slice_copy(item->s, a->id, sizeof(a->id)) == 0;
 	case ADDRESS:
 		return item->kind == ITEM_BYTES && item_get_addr(&a->addr, item->s, false) &&

@@ -37,6 +37,8 @@ lib_libnearcast_a_SOURCES = \
 	lib/metrics.h \
 	lib/netlink.h \
 	lib/nlwatch.c \
+	lib/prime.c \
+	lib/prime.h \
 	lib/rtp.c \
 	lib/rtp.h \
 	lib/rtspc.c \

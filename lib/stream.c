@@ -381,6 +381,16 @@ int stream_write(struct stream *s, const void *p, size_t n)
 	return 0;
 }
 
+void stream_again(struct stream *s)
+{
+	if (s->dead || s->failed || s->connecting)
+		return;
+	s->busy++;
+	if (offer(s))
+		want(s);
+	stream_unref(s);
+}
+
 size_t stream_unsent(const struct stream *s)
 {
 	return s->out.n;

@@ -42,6 +42,8 @@ struct stream *stream_connect(struct loop *l, const struct addr *dst, const stru
 /* Queues (or sends at once) a copy. 0; -ENOBUFS when max_out would be passed (nothing queued);
  * -EPIPE after an error. */
 int stream_write(struct stream *s, const void *p, size_t n);
+/* Offers the input that was not consumed to on_data once more, from within. */
+void stream_again(struct stream *s);
 size_t stream_unsent(const struct stream *s);
 /* Sends what is queued, then FIN; on_close comes when the peer closes too (0), or after `linger`
  * (-ETIMEDOUT). Input is thrown away from now on. */

@@ -30,11 +30,17 @@
 
 #include "lib/addr.h"
 #include "lib/clock.h"
+#include "lib/slice.h"
 
 #define WIRE_MAX     1400
 #define WIRE_KEY_LEN 32
 
-enum wire_type { WIRE_ANNOUNCE = 1, WIRE_GOODBYE = 2 };
+enum wire_type {
+	WIRE_ANNOUNCE = 1,
+	WIRE_GOODBYE = 2,
+	WIRE_PRIME = 9, /* lib/prime.h */
+	WIRE_PRIMED = 10,
+};
 
 struct wire_key {
 	uint16_t id;
@@ -124,9 +130,13 @@ enum wire_error wire_open(
  *    14  block         bytes                5 or 17: bits, address      none
  *    15  standing      unsigned             0..2 (enum announce_standing)   0
  *    16  master        bool                                             false
+ *    29  control port  unsigned             0..65535, 0: none           0
+ *    30  generation    unsigned             0..2^64-1                   0
+ *    31  primes        unsigned             bits: 1 rtsp, 2 http        0
  *
- * The last three are an ARN's. What has the value that it has when it is missing is left out, of
- * these three. A block is its length in bits and its address, whose host bits are zero.
+ * 14 to 16 are an ARN's. From 14 on, what has the value that it has when it is missing is left out.
+ * Priming (lib/prime.h) is done at the UDP control port, for the services of `primes`; a port that
+ * was primed in another generation is void. A block is its length in bits and its address, whose host bits are zero.
  */
 enum announce_role { ROLE_SN = 1, ROLE_ARN = 2 };
 /* How much an ARN can have the block, for the election (arn/election.h). */
@@ -153,7 +163,11 @@ struct announce {
 	struct prefix block;             /* of an ARN: what it serves; AF_UNSPEC: none */
 	enum announce_standing standing; /* of an ARN */
 	bool master;                     /* of an ARN: it takes itself for the master */
+	uint16_t control_port;           /* UDP, of primes (lib/prime.h); 0: none */
+	uint64_t generation;             /* what was primed in another one is void */
+	unsigned primes;                 /* SERVICE_… that it can be primed for */
 };
+bool announce_id_ok(struct slice id);
 /* Length; -EMSGSIZE; -EINVAL when a value is out of its range. */
 int announce_encode(const struct announce *a, uint8_t *out, size_t cap);
 /* 0, or -EINVAL; *why then names the field (or says what is wrong), a constant string. */

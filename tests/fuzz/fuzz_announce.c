@@ -37,5 +37,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	MUST(a.max_kbps == b.max_kbps && a.interval_ms == b.interval_ms);
 	MUST(addr_cmp(&a.block.addr, &b.block.addr) == 0 && a.block.len == b.block.len);
 	MUST(a.standing == b.standing && a.master == b.master);
+	MUST(a.control_port == b.control_port && a.generation == b.generation);
+	MUST(a.primes == b.primes);
 	return 0;
 }

@@ -15,6 +15,7 @@
 
 static struct snapshot *snap;
 static struct redirect_response rs;
+static bool final;            /* the requests have waited for what they want */
 static struct text_msg reply; /* `rs` read back by the same grammar */
 
 static struct addr literal(const char *s)
@@ -45,6 +46,7 @@ static void setup(void)
 	snap = snapshot_new(MAX_NODES);
 	ck_assert_ptr_nonnull(snap);
 	snap->retry_after = 7;
+	final = false;
 }
 
 static void teardown(void)
@@ -54,10 +56,14 @@ static void teardown(void)
 
 static int ask_bytes(enum text_proto port, const char *client, struct slice bytes)
 {
-	struct redirect_request rq = {.bytes = bytes, .port = port, .client = literal(client)};
+	struct redirect_request rq = {.bytes = bytes,
+		.port = port,
+		.client = literal(client),
+		.local = literal("10.1.18.27"),
+		.final = final};
 
 	redirect_answer(&rq, snap, &rs);
-	if (!rs.consumed)
+	if (!rs.consumed || !rs.status)
 		return 0;
 	/* Every answer is one whole message, and nothing comes after it. */
 	ck_assert_int_eq(text_parse(&reply, rs.text, rs.len, 0), (ssize_t)rs.len);
@@ -486,6 +492,128 @@ START_TEST(test_same_request_gets_the_same_bytes_whatever_came_before)
 }
 END_TEST
 
+/* ---- priming (row B6) ---- */
+
+#define NEWS "DESCRIBE rtsp://10.1.18.27/news?hd RTSP/1.0\r\nCSeq: 2\r\n\r\n"
+
+static struct announce *add_primed_node(const char *id, const char *address)
+{
+	struct announce *n = add_node(id, address);
+
+	n->control_port = 7702;
+	n->primes = SERVICE_RTSP;
+	n->generation = 5;
+	snap->prime = SERVICE_RTSP;
+	return n;
+}
+
+/* The ARN has learnt that this node has that port (0: that it refuses) for RTSP at 10.1.18.27. */
+static void prime(const char *node, uint64_t generation, uint16_t port)
+{
+	struct primed *p = primed_new(1);
+
+	ck_assert_ptr_nonnull(p);
+	p->n = 1;
+	snprintf(p->port[0].node, sizeof(p->port[0].node), "%s", node);
+	p->port[0].generation = generation;
+	p->port[0].port = port;
+	p->port[0].state =
+		(struct prime_state){.service = SERVICE_RTSP, .anycast = literal("10.1.18.27")};
+	primed_sort(p);
+	primed_unref(snap->primed);
+	snap->primed = p;
+}
+
+START_TEST(test_node_has_to_be_primed_before_a_client_is_sent_there)
+{
+	struct addr asked = literal("10.1.18.27");
+
+	add_primed_node("sn806", "10.2.0.6");
+	ask(TEXT_RTSP, NEWS);
+	ck_assert_int_eq(rs.status, 0);
+	ck_assert_uint_eq(rs.consumed, strlen(NEWS));
+	ck_assert_int_eq(rs.want.what, WANT_PRIME);
+	ck_assert_str_eq(rs.want.node, "sn806");
+	ck_assert_uint_eq(rs.want.state.service, SERVICE_RTSP);
+	ck_assert(addr_same_host(&rs.want.state.anycast, &asked));
+	ck_assert_str_eq(rs.want.expect, "/news");
+}
+END_TEST
+
+START_TEST(test_client_is_sent_to_the_port_that_was_primed)
+{
+	add_primed_node("sn806", "10.2.0.6");
+	prime("sn806", 5, 20007);
+	ck_assert_int_eq(ask(TEXT_RTSP, NEWS), 302);
+	ck_assert_str_eq(told("Location"), "rtsp://10.2.0.6:20007/news?hd");
+	ck_assert_ptr_eq(rs.primed, &snap->primed->port[0]);
+	ck_assert_int_eq(rs.want.what, WANT_NOTHING);
+}
+END_TEST
+
+START_TEST(test_request_that_waited_in_vain_is_sent_to_the_usual_port)
+{
+	add_primed_node("sn806", "10.2.0.6");
+	final = true;
+	ck_assert_int_eq(ask(TEXT_RTSP, NEWS), 302);
+	ck_assert_str_eq(told("Location"), "rtsp://10.2.0.6/news?hd");
+	ck_assert_ptr_null(rs.primed);
+}
+END_TEST
+
+START_TEST(test_node_that_refuses_to_be_primed_is_not_waited_for)
+{
+	add_primed_node("sn806", "10.2.0.6");
+	prime("sn806", 5, 0);
+	ck_assert_int_eq(ask(TEXT_RTSP, NEWS), 302);
+	ck_assert_str_eq(told("Location"), "rtsp://10.2.0.6/news?hd");
+}
+END_TEST
+
+START_TEST(test_port_of_a_nodes_earlier_life_is_void)
+{
+	add_primed_node("sn806", "10.2.0.6");
+	prime("sn806", 4, 20007);
+	ask(TEXT_RTSP, NEWS);
+	ck_assert_int_eq(rs.status, 0);
+	ck_assert_int_eq(rs.want.what, WANT_PRIME);
+}
+END_TEST
+
+START_TEST(test_who_need_not_be_primed_is_sent_on_at_once)
+{
+	struct announce *n = add_primed_node("sn806", "10.2.0.6");
+
+	/* A publisher brings what no origin has. */
+	ck_assert_int_eq(
+		ask(TEXT_RTSP, "ANNOUNCE rtsp://10.1.18.27/a RTSP/1.0\r\nCSeq: 1\r\n\r\n"), 302);
+	/* The other service is not primed. */
+	ck_assert_int_eq(ask(TEXT_HTTP, "GET / HTTP/1.1\r\nHost: a\r\n\r\n"), 302);
+	/* The node knows nothing of priming, or not for this service. */
+	n->control_port = 0;
+	ck_assert_int_eq(ask(TEXT_RTSP, NEWS), 302);
+	n->control_port = 7702;
+	n->primes = SERVICE_HTTP;
+	ck_assert_int_eq(ask(TEXT_RTSP, NEWS), 302);
+	ck_assert_str_eq(told("Location"), "rtsp://10.2.0.6/news?hd");
+}
+END_TEST
+
+START_TEST(test_ports_are_each_anycast_addresss_own)
+{
+	struct redirect_request rq = {.bytes = slice_of(NEWS),
+		.port = TEXT_RTSP,
+		.client = literal("192.0.2.1"),
+		.local = literal("10.1.18.28")};
+
+	add_primed_node("sn806", "10.2.0.6");
+	prime("sn806", 5, 20007);
+	redirect_answer(&rq, snap, &rs);
+	ck_assert_int_eq(rs.status, 0);
+	ck_assert_int_eq(rs.want.what, WANT_PRIME);
+}
+END_TEST
+
 static TCase *with(Suite *s, const char *name)
 {
 	TCase *t = tcase_create(name);
@@ -521,6 +649,14 @@ static Suite *redirect_suite(void)
 	tcase_add_test(t, test_avoided_node_is_used_when_nothing_else_is_left);
 	tcase_add_test(t, test_no_node_means_come_back_later);
 	tcase_add_test(t, test_node_without_the_service_is_not_named);
+	t = with(s, "priming");
+	tcase_add_test(t, test_node_has_to_be_primed_before_a_client_is_sent_there);
+	tcase_add_test(t, test_client_is_sent_to_the_port_that_was_primed);
+	tcase_add_test(t, test_request_that_waited_in_vain_is_sent_to_the_usual_port);
+	tcase_add_test(t, test_node_that_refuses_to_be_primed_is_not_waited_for);
+	tcase_add_test(t, test_port_of_a_nodes_earlier_life_is_void);
+	tcase_add_test(t, test_who_need_not_be_primed_is_sent_on_at_once);
+	tcase_add_test(t, test_ports_are_each_anycast_addresss_own);
 	t = with(s, "bad input");
 	tcase_add_test(t, test_no_request_can_put_a_line_into_an_answer);
 	tcase_add_test(t, test_what_is_no_url_for_this_port_is_refused);
