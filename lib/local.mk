@@ -39,6 +39,8 @@ lib_libnearcast_a_SOURCES = \
 	lib/nlwatch.c \
 	lib/prime.c \
 	lib/prime.h \
+	lib/probe.c \
+	lib/probe.h \
 	lib/rtp.c \
 	lib/rtp.h \
 	lib/rtspc.c \

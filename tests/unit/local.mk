@@ -17,6 +17,7 @@ unit_tests += tests/unit/check_log
 unit_tests += tests/unit/check_loop
 unit_tests += tests/unit/check_metrics
 unit_tests += tests/unit/check_netlink
+unit_tests += tests/unit/check_probe
 unit_tests += tests/unit/check_sbuf
 unit_tests += tests/unit/check_slice
 unit_tests += tests/unit/check_stream
