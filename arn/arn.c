@@ -167,6 +167,20 @@ static struct directory_conf directory_conf_of(const struct arn_conf *c)
 		.block = c->anycast.block};
 }
 
+static struct prober_conf prober_conf_of(const struct arn_conf *c)
+{
+	struct prober_conf p = {.timeout = c->probe.timeout,
+		.health = {.interval = c->probe.interval,
+			.rise = c->probe.rise,
+			.fall = c->probe.fall,
+			.quarantine = c->probe.quarantine,
+			.quarantine_max = c->probe.quarantine_max,
+			.concurrent = c->probe.concurrent}};
+
+	memcpy(p.path, c->probe.path, sizeof(p.path));
+	return p;
+}
+
 static void configure_nodes(struct arn *a)
 {
 	const struct arn_conf_node *n = a->conf.nodes.item;
@@ -188,7 +202,8 @@ static struct arn_listener_conf listener_conf_of(const struct arn_conf *c)
 		.port = {[TEXT_HTTP] = (uint16_t)c->http.port,
 			[TEXT_RTSP] = (uint16_t)c->rtsp.port},
 		.block = c->anycast.block,
-		.connections = daemon_connections(c->limits.connections, DESCRIPTORS),
+		.connections = daemon_connections(
+			c->limits.connections, DESCRIPTORS + (int)c->probe.concurrent),
 		.request_timeout = c->limits.request_timeout,
 		.idle_timeout = c->limits.idle_timeout,
 		.prepare = PREPARE,
@@ -202,6 +217,7 @@ static void adopt(struct arn_conf *conf, struct arn_conf *next)
 
 	conf->log_level = next->log_level;
 	conf->limits = next->limits;
+	conf->probe = next->probe;
 	conf->retry_after = next->retry_after;
 	conf->discovery.misses = next->discovery.misses;
 	memcpy(conf->key_file, next->key_file, sizeof(conf->key_file));
@@ -213,9 +229,11 @@ static void apply(struct arn *a)
 {
 	struct directory_conf dc = directory_conf_of(&a->conf);
 	struct arn_listener_conf lc = listener_conf_of(&a->conf);
+	struct prober_conf pc = prober_conf_of(&a->conf);
 
 	log_open(a->conf.name, (enum log_level)a->conf.log_level);
 	directory_set_conf(a->directory, &dc);
+	prober_set_conf(a->prober, &pc);
 	if (a->cluster)
 		cluster_set_misses(a->cluster, (int)a->conf.discovery.misses);
 	configure_nodes(a);
@@ -331,6 +349,13 @@ static int open_listener(struct arn *a)
 	return err;
 }
 
+static struct prober *open_prober(struct arn *a)
+{
+	struct prober_conf pc = prober_conf_of(&a->conf);
+
+	return prober_new(a->loop, &pc, a->directory);
+}
+
 static int open_management(struct arn *a)
 {
 	struct addr at;
@@ -369,6 +394,7 @@ static void close_all(struct arn *a)
 	arn_listener_free(a->listener);
 	discovery_free(a->discovery);
 	cluster_free(a->cluster);
+	prober_free(a->prober);
 	directory_free(a->directory);
 	loop_timer_free(a->beat);
 	loop_fd_free(a->line_watch);
@@ -399,7 +425,9 @@ int arn_work(
 	a.loop = loop_new();
 	dc = directory_conf_of(&a.conf);
 	a.directory = directory_new(&dc, on_node, &a);
-	if (a.loop && a.directory) {
+	if (a.loop && a.directory)
+		a.prober = open_prober(&a);
+	if (a.prober) {
 		configure_nodes(&a);
 		err = open_discovery(&a);
 	}

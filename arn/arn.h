@@ -13,6 +13,7 @@
 #include "arn/discovery.h"
 #include "arn/guardian.h"
 #include "arn/listener.h"
+#include "arn/prober.h"
 #include "lib/ctl.h"
 #include "lib/loop.h"
 #include "lib/metrics.h"
@@ -26,6 +27,7 @@ struct arn {
 	struct wire_keys keys;
 	struct loop *loop;
 	struct directory *directory;
+	struct prober *prober;       /* of the services of the directory's nodes */
 	struct discovery *discovery; /* NULL: configured nodes only */
 	struct cluster *cluster;     /* NULL likewise: there is no LAN to have other ARNs on */
 	struct arn_listener *listener;

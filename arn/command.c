@@ -74,14 +74,65 @@ static enum ctl_code show_status(void *ctx, struct slice args, struct js *body)
 	return CTL_OK;
 }
 
-static const char *state_of(const struct directory_view *v)
+/* The best that any of its services is. */
+static enum health_verdict service_of(const struct directory_view *v)
 {
-	if (!v->node->healthy)
-		return v->configured && !v->heard ? "silent" : "unhealthy";
-	return v->node->draining ? "draining" : "up";
+	static const enum health_verdict order[] = {
+		HEALTH_WORKS, HEALTH_QUARANTINED, HEALTH_UNKNOWN, HEALTH_BROKEN};
+
+	for (size_t k = 0; k < sizeof(order) / sizeof(order[0]); k++)
+		for (int i = 0; i < HEALTH_SERVICES; i++)
+			if (v->health->of[i].verdict == order[k])
+				return order[k];
+	return HEALTH_UNWATCHED;
 }
 
-static struct js *describe_node(const struct directory_view *v, ns_t now)
+static const char *state_of(const struct directory_view *v)
+{
+	enum health_verdict service = service_of(v);
+
+	if (!v->node->healthy)
+		return v->configured && !v->heard ? "silent" : "unhealthy";
+	if (v->node->draining)
+		return "draining";
+	return service == HEALTH_UNWATCHED || service == HEALTH_WORKS ? "up"
+	                                                              : health_verdict_str(service);
+}
+
+/* What the ARN has found of the node's services. */
+static void describe_services(const struct arn *a, const char *id, ns_t now, struct js *o)
+{
+	static const char *const name[] = {[TEXT_HTTP] = "http", [TEXT_RTSP] = "rtsp"};
+	char trouble[128] = "";
+	struct sbuf b;
+	struct health_view v;
+	uint64_t reports = 0;
+	ns_t until = 0;
+
+	sbuf_init(&b, trouble, sizeof(trouble));
+	for (int i = HEALTH_SERVICES - 1; i >= 0; i--) {
+		char key[16];
+
+		if (!health_view(prober_health(a->prober), id, (enum text_proto)i, now, &v))
+			return;
+		js_put_str(o, name[i], health_verdict_str(v.verdict));
+		snprintf(key, sizeof(key), "%s_ms", name[i]);
+		if (v.delay_us)
+			js_put_real(o, key, v.delay_us / 1000.0);
+		if (v.verdict == HEALTH_BROKEN)
+			sbuf_printf(&b, "%s%s %s", b.n ? "; " : "", name[i], v.why);
+		if (v.verdict == HEALTH_QUARANTINED && v.until > until)
+			until = v.until;
+		reports = v.reports;
+	}
+	if (*trouble)
+		js_put_str(o, "trouble", trouble);
+	if (until > now)
+		js_put_real(o, "quarantine_s", (double)(until - now) / NS_S);
+	js_put_int(o, "reports", (int64_t)reports);
+}
+
+static struct js *describe_node(const struct arn *a, const struct directory_view *v, ns_t now)
 {
 	const struct announce *n = v->node;
 	struct js *o = js_object();
@@ -101,6 +152,7 @@ static struct js *describe_node(const struct directory_view *v, ns_t now)
 	js_put_int(o, "announcements", (int64_t)v->announcements);
 	if (v->heard_ever)
 		js_put_real(o, "heard_s_ago", (double)(now - v->heard_at) / NS_S);
+	describe_services(a, n->id, now, o);
 	return o;
 }
 
@@ -112,7 +164,7 @@ static enum ctl_code show_nodes(void *ctx, struct slice args, struct js *body)
 
 	(void)args;
 	for (int i = 0; directory_view(a->directory, i, &v); i++)
-		js_push(list, describe_node(&v, loop_now(a->loop)));
+		js_push(list, describe_node(a, &v, loop_now(a->loop)));
 	js_put(body, "nodes", list);
 	return CTL_OK;
 }
@@ -176,6 +228,8 @@ static struct js *describe_verdict(const struct snapshot_node *n, const struct s
 	js_put_int(o, "rank", v->rank);
 	js_put_bool(o, "avoided", v->avoided);
 	js_put_bool(o, "unhealthy", v->unhealthy);
+	js_put_str(o, "service", health_verdict_str(v->service));
+	js_put_real(o, "delay_ms", v->delay * 1000);
 	js_put_bool(o, "other_family", v->other_family);
 	js_put_real(o, "load", v->load > 1e9 ? 1e9 : v->load);
 	js_put_real(o, "affinity", v->affinity);

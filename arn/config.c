@@ -31,6 +31,20 @@ static const char *check_own_address(const void *value)
 	return a->sa.sa_family == AF_UNSPEC ? NULL : check_node_address(value);
 }
 
+static const char *check_pace(const void *value)
+{
+	ns_t interval = *(const ns_t *)value;
+
+	return interval && interval < 100 * NS_MS ? "0, or 100 ms and more" : NULL;
+}
+
+static const char *check_path(const void *value)
+{
+	const char *s = value;
+
+	return *s == '/' && strcspn(s, " \t\r\n") == strlen(s) ? NULL : "a path, from \"/\" on";
+}
+
 static const struct conf_option anycast_options[] = {
 	{"block", CONF_PREFIX, AT(anycast.block), .help = "anycast addresses served here"},
 	{"interface", CONF_STR, AT(anycast.interface), "anycast0", .check = check_interface,
@@ -65,6 +79,27 @@ static const struct conf_option rtsp_options[] = {
 
 static const struct conf_option http_options[] = {
 	{"port", CONF_INT, AT(http.port), "80", 0, 65535, .help = "TCP port, 0: off"},
+	{0},
+};
+
+static const struct conf_option probe_options[] = {
+	{"interval", CONF_MS, AT(probe.interval), "1000", 0, 3600000, .check = check_pace,
+		.help = "between two probes of a service that works; 0: no probes"},
+	{"timeout", CONF_MS, AT(probe.timeout), "1000", 10, 60000,
+		.help = "time for a service to answer"},
+	{"rise", CONF_INT, AT(probe.rise), "2", 1, 100,
+		.help = "answers in a row until a broken service counts as working"},
+	{"fall", CONF_INT, AT(probe.fall), "2", 1, 100,
+		.help = "failures in a row until a service counts as broken"},
+	{"quarantine", CONF_MS, AT(probe.quarantine), "2000", 0, 3600000,
+		.help = "how long a service that was broken stands behind the others; doubles "
+			"each time"},
+	{"quarantine-max", CONF_MS, AT(probe.quarantine_max), "60000", 0, 3600000,
+		.help = "longest quarantine; a failure is forgotten after as long"},
+	{"path", CONF_STR, AT(probe.path), "/", .check = check_path,
+		.help = "that HTTP services are asked for (HEAD)"},
+	{"concurrent", CONF_INT, AT(probe.concurrent), "64", 1, 1024,
+		.help = "probes at the same time"},
 	{0},
 };
 
@@ -106,6 +141,7 @@ static const struct conf_option options[] = {
 	{"discovery", CONF_SECTION, .sub = discovery_options},
 	{"rtsp", CONF_SECTION, .sub = rtsp_options},
 	{"http", CONF_SECTION, .sub = http_options},
+	{"probe", CONF_SECTION, .sub = probe_options},
 	{"limits", CONF_SECTION, .sub = limits_options},
 	{"retry-after", CONF_INT, AT(retry_after), "1", 0, 86400,
 		.help = "seconds that a client is told to wait when there is no node"},
@@ -147,6 +183,8 @@ static void check_all(const void *conf, struct conf_errors *e)
 	if (!*c->interface && !c->nodes.n)
 		conf_error(e, "neither interface nor node is given: no service node could ever "
 			      "be known");
+	if (c->probe.quarantine > c->probe.quarantine_max)
+		conf_error(e, "probe: quarantine is longer than quarantine-max");
 	if (prefix_has(&c->anycast.block, &c->address))
 		conf_error(e, "address is inside the anycast block, expected this node's own");
 	if (!c->rtsp.port && !c->http.port)

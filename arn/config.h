@@ -9,6 +9,7 @@
 #include "lib/clock.h"
 #include "lib/conf.h"
 #include "lib/daemon.h"
+#include "lib/probe.h"
 #include "lib/wire.h"
 
 struct arn_conf {
@@ -36,6 +37,12 @@ struct arn_conf {
 	struct {
 		int64_t port; /* 0: off */
 	} rtsp, http;
+	struct {
+		ns_t interval, timeout; /* interval 0: off */
+		int64_t rise, fall, concurrent;
+		ns_t quarantine, quarantine_max;
+		char path[PROBE_MAX_PATH];
+	} probe;
 	struct {
 		int64_t connections;
 		ns_t request_timeout, idle_timeout;

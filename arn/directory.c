@@ -13,6 +13,7 @@
 struct entry {
 	struct announce now;   /* as the snapshot shows it */
 	struct announce fixed; /* as the configuration has it, when `configured` */
+	struct node_health health;
 	bool configured, heard, heard_ever;
 	ns_t heard_at, expires; /* expires: NS_NEVER unless heard */
 	uint64_t announcements;
@@ -22,7 +23,8 @@ struct directory {
 	struct directory_conf conf;
 	directory_cb *cb;
 	void *arg;
-	struct entry *entry; /* ordered by id */
+	struct directory_watcher watcher; /* its functions may be NULL */
+	struct entry *entry;              /* ordered by id */
 	int n, cap;
 	bool stale; /* the snapshot is older than the entries */
 	uint64_t version;
@@ -118,9 +120,38 @@ static void forget(struct directory *d, struct entry *e)
 	memmove(e, e + 1, (size_t)(d->n - at) * sizeof(*d->entry));
 }
 
+/* One of its services works, as far as anybody has looked. */
+static bool serves(const struct entry *e)
+{
+	const uint16_t port[HEALTH_SERVICES] = {
+		[TEXT_HTTP] = e->now.http_port, [TEXT_RTSP] = e->now.rtsp_port};
+	bool offers = false;
+
+	for (int i = 0; i < HEALTH_SERVICES; i++) {
+		enum health_verdict v = e->health.of[i].verdict;
+
+		offers |= port[i] != 0;
+		if (port[i] && v != HEALTH_BROKEN && v != HEALTH_UNKNOWN)
+			return true;
+	}
+	return !offers;
+}
+
 static bool usable(const struct entry *e)
 {
-	return e->now.healthy && !e->now.draining;
+	return e->now.healthy && !e->now.draining && serves(e);
+}
+
+static void watch(struct directory *d, struct entry *e, ns_t now)
+{
+	if (d->watcher.known)
+		e->health = d->watcher.known(d->watcher.arg, &e->now, now);
+}
+
+static void unwatch(struct directory *d, struct entry *e, bool lost, ns_t now)
+{
+	if (d->watcher.gone)
+		d->watcher.gone(d->watcher.arg, e->now.id, lost, now);
 }
 
 static void tell(struct directory *d, const struct entry *e, bool was_usable, const char *reason)
@@ -168,20 +199,24 @@ int directory_announce(struct directory *d, const struct announce *a, ns_t now, 
 	e->heard_at = now;
 	e->expires = now + d->conf.misses * (ns_t)ms * NS_MS;
 	e->announcements++;
+	watch(d, e, now);
 	tell(d, e, was, !a->healthy ? "unhealthy" : a->draining ? "draining" : "announced");
 	return 0;
 }
 
 /* A node is not there any more: its entry goes, or falls back to what the configuration says. True
  * when it went (the next entry is now at its place). */
-static bool lose(struct directory *d, struct entry *e, const char *reason)
+static bool lose(struct directory *d, struct entry *e, const char *reason, bool lost, ns_t now)
 {
 	bool was = usable(e);
 
 	e->heard = false;
 	e->expires = NS_NEVER;
-	if (e->configured)
+	unwatch(d, e, lost, now);
+	if (e->configured) {
 		e->now = e->fixed;
+		watch(d, e, now);
+	}
 	e->now.healthy = false;
 	tell(d, e, was, reason);
 	if (e->configured)
@@ -195,16 +230,14 @@ bool directory_goodbye(struct directory *d, const char *id, ns_t now)
 	bool found;
 	int at = place(d, id, &found);
 
-	(void)now;
 	if (!found || !d->entry[at].heard)
 		return false;
-	lose(d, &d->entry[at], "goodbye");
+	lose(d, &d->entry[at], "goodbye", false, now);
 	return true;
 }
 
 void directory_configure(struct directory *d, const struct announce *list, int n, ns_t now)
 {
-	(void)now;
 	for (int i = 0; i < d->n; i++)
 		d->entry[i].configured = false;
 	for (int i = 0; i < n; i++) {
@@ -219,20 +252,39 @@ void directory_configure(struct directory *d, const struct announce *list, int n
 		if (!e->heard) {
 			e->now = list[i];
 			e->now.healthy = !e->heard_ever;
+			watch(d, e, now);
 		}
 		tell(d, e, was, "configured");
 	}
 	for (int i = 0; i < d->n;)
 		if (d->entry[i].configured || d->entry[i].heard ||
-			!lose(d, &d->entry[i], "removed"))
+			!lose(d, &d->entry[i], "removed", false, now))
 			i++;
 }
 
 void directory_expire(struct directory *d, ns_t now)
 {
 	for (int i = 0; i < d->n;)
-		if (now < d->entry[i].expires || !lose(d, &d->entry[i], "timeout"))
+		if (now < d->entry[i].expires || !lose(d, &d->entry[i], "timeout", true, now))
 			i++;
+}
+
+void directory_watch(struct directory *d, const struct directory_watcher *w)
+{
+	d->watcher = *w;
+}
+
+void directory_judge(struct directory *d, const char *id, const struct node_health *health)
+{
+	bool found, was;
+	int at = place(d, id, &found);
+	struct entry *e = &d->entry[at];
+
+	if (!found)
+		return;
+	was = usable(e);
+	e->health = *health;
+	tell(d, e, was, usable(e) ? "service works" : "service broken");
 }
 
 ns_t directory_when(const struct directory *d)
@@ -260,7 +312,7 @@ const struct snapshot *directory_snapshot(struct directory *d)
 	s->primed = primed_ref(d->primed);
 	s->nodes = d->n;
 	for (int i = 0; i < d->n; i++)
-		s->node[i].said = d->entry[i].now;
+		s->node[i] = (struct snapshot_node){d->entry[i].now, d->entry[i].health};
 	snapshot_unref(d->snapshot);
 	d->snapshot = s;
 	d->stale = false;
@@ -297,6 +349,7 @@ bool directory_view(const struct directory *d, int i, struct directory_view *v)
 		return false;
 	e = &d->entry[i];
 	*v = (struct directory_view){.node = &e->now,
+		.health = &e->health,
 		.configured = e->configured,
 		.heard = e->heard,
 		.heard_at = e->heard_at,

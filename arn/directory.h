@@ -32,10 +32,22 @@ struct directory_conf {
 struct directory_change {
 	const struct announce *node;
 	bool up;
-	const char *reason; /* "announced", "configured"; "timeout", "goodbye", "draining",
-	                     * "unhealthy", "removed": a constant string */
+	const char *reason; /* "announced", "configured", "service works"; "timeout", "goodbye",
+	                     * "draining", "unhealthy", "service broken", "removed": a constant
+	                     * string */
 };
 typedef void directory_cb(void *arg, const struct directory_change *c);
+
+/* Who watches the nodes' services (arn/prober.h). Both are called from within the functions below,
+ * and must not call back. */
+struct directory_watcher {
+	/* A node says this of itself, or the configuration says it of the node. What is known of
+	 * its services. */
+	struct node_health (*known)(void *arg, const struct announce *said, ns_t now);
+	/* It is not there any more; lost: without a goodbye. */
+	void (*gone)(void *arg, const char *id, bool lost, ns_t now);
+	void *arg;
+};
 
 struct directory;
 /* cb is called from within the functions below, for each change; it must not call back. NULL
@@ -43,6 +55,10 @@ struct directory;
 struct directory *directory_new(const struct directory_conf *c, directory_cb *cb, void *arg);
 void directory_free(struct directory *d);
 void directory_set_conf(struct directory *d, const struct directory_conf *c);
+/* Before there are any nodes. */
+void directory_watch(struct directory *d, const struct directory_watcher *w);
+/* What is known now of a node's services. */
+void directory_judge(struct directory *d, const char *id, const struct node_health *health);
 
 /* An authenticated announcement. 0; -EINVAL with the field in *why: not an address that a client
  * can be sent to; -ENOSPC: the table is full. */
@@ -66,6 +82,7 @@ void directory_set_primed(struct directory *d, const struct primed *p);
 /* For an operator: node i of the snapshot's order, or false behind the last. */
 struct directory_view {
 	const struct announce *node;
+	const struct node_health *health;
 	bool configured, heard; /* heard: it announces itself */
 	ns_t heard_at;          /* when last; valid if heard_ever */
 	bool heard_ever;

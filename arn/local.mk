@@ -23,11 +23,15 @@ arn_libarn_a_SOURCES = \
 	arn/fate.h \
 	arn/guardian.c \
 	arn/guardian.h \
+	arn/health.c \
+	arn/health.h \
 	arn/listener.c \
 	arn/listener.h \
 	arn/meter.c \
 	arn/primed.c \
 	arn/primed.h \
+	arn/prober.c \
+	arn/prober.h \
 	arn/redirect.c \
 	arn/redirect.h \
 	arn/select.c \

@@ -142,7 +142,23 @@ static struct metric *add_cluster(struct metric *m, struct arn *a)
 	return m;
 }
 
-#define METRICS_MAX 64
+static struct metric *add_health(struct metric *m, const struct health_counters *c)
+{
+	static const char help[] = "Probes of nodes' services, by what came of them.";
+
+	*m++ = COUNTER("probes_total", help, "result=\"answered\"", &c->answered);
+	*m++ = COUNTER("probes_total", help, "result=\"failed\"", &c->failed);
+	*m++ = COUNTER("probes_total", help, "result=\"void\"", &c->void_);
+	*m++ = COUNTER("services_broken_total", "Times that a node's service was found broken.",
+		NULL, &c->broken);
+	*m++ = COUNTER("services_quarantined_total", "Times that a node's service was quarantined.",
+		NULL, &c->quarantined);
+	*m++ = COUNTER("node_reports_total", "Clients' reports that a node failed them.", NULL,
+		&c->reports);
+	return m;
+}
+
+#define METRICS_MAX 72
 
 int arn_meter(struct arn *a)
 {
@@ -164,6 +180,7 @@ int arn_meter(struct arn *a)
 	*m = GAUGE("workers_started_total", "Workers started by the guardian.", workers_started, a);
 	m++->kind = METRIC_COUNTER;
 	m = add_listener(m, arn_listener_counters(a->listener));
+	m = add_health(m, health_counters(prober_health(a->prober)));
 	if (a->discovery)
 		m = add_discovery(m, discovery_counters(a->discovery));
 	if (a->cluster)

@@ -78,16 +78,22 @@ static uint16_t port_of(const struct announce *n, unsigned service)
 void select_judge(
 	const struct snapshot_node *node, const struct select_query *q, struct select_verdict *v)
 {
+	int i = q->service == SERVICE_RTSP ? TEXT_RTSP : TEXT_HTTP;
 	const struct announce *said = &node->said;
 
 	*v = (struct select_verdict){
 		.avoided = is_avoided(said, q),
-		.unhealthy = !said->healthy,
+		.service = node->health.of[i].verdict,
+		.delay = node->health.of[i].delay_us / 1e6,
 		.other_family = said->addr.sa.sa_family != q->client.sa.sa_family,
 		.load = said->weight ? load(said) : HUGE_VAL,
 		.affinity = affinity(said, &q->client),
 	};
-	v->rank = v->avoided + 2 * v->unhealthy + 4 * v->other_family;
+	v->unhealthy = !said->healthy || v->service == HEALTH_BROKEN;
+	if (v->delay > SELECT_DELAY)
+		v->load += v->delay - SELECT_DELAY;
+	v->rank = (v->service == HEALTH_UNKNOWN || v->service == HEALTH_QUARANTINED) +
+	          2 * v->avoided + 4 * v->unhealthy + 8 * v->other_family;
 	if (!port_of(said, q->service))
 		v->excluded = "does not offer the service";
 	else if (said->draining)

@@ -13,11 +13,13 @@
 
 #include <stdint.h>
 
+#include "arn/health.h"
 #include "arn/primed.h"
 #include "lib/wire.h"
 
 struct snapshot_node {
-	struct announce said; /* its last announcement, or what the configuration says of it */
+	struct announce said;      /* its last announcement, or what the configuration says of it */
+	struct node_health health; /* what this ARN has found of its services */
 };
 
 struct snapshot {

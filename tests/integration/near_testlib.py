@@ -14,6 +14,7 @@ import re
 import signal
 import socket
 import struct
+import threading
 import time
 
 from conftest import wait_until
@@ -70,6 +71,10 @@ class Daemon:
         self.start(ready)
 
     def configure(self, options):
+        # Most tests speak for nodes that do not exist: nobody is asked whether he serves, unless the
+        # test says so.
+        if self.program.endswith("/arn") and "probe {" not in options:
+            options += "probe { interval = 0 }\n"
         self.conf.write_text(
             f'control = "{self.control}"\nevents = "{self.event_file}"\n{options}'
         )
@@ -325,3 +330,67 @@ def read_head(s):
     lines = data.decode().split("\r\n")
     headers = dict(line.split(": ", 1) for line in lines[1:] if line)
     return int(lines[0].split()[1]), {k.lower(): v for k, v in headers.items()}
+
+
+class Service:
+    """A service of a node that behaves as it is told: `serve`, `hang` (accepts, and never answers),
+    `error`, `nonsense`, `slow` (answers after `delay` seconds); closed, it refuses."""
+
+    ANSWERS = {
+        "serve": b"RTSP/1.0 200 OK\r\nCSeq: 1\r\n\r\n",
+        "error": b"RTSP/1.0 500 Internal Server Error\r\nCSeq: 1\r\n\r\n",
+        "nonsense": b"SSH-2.0-OpenSSH\r\n",
+    }
+
+    def __init__(self, space, host, port=554, http=False, behaviour="serve"):
+        self.behaviour, self.delay, self.http = behaviour, 0.0, http
+        self.space, self.place = space, (host, port)
+        self.asked = []  # when, by the monotonic clock
+        self.listener = self.thread = None
+        self.open()
+
+    def open(self):
+        def make():
+            family = socket.AF_INET6 if ":" in self.place[0] else socket.AF_INET
+            return socket.create_server(self.place, family=family, backlog=64)
+
+        self.listener = socket_in(self.space, make)
+        self.thread = threading.Thread(target=self._accept, args=(self.listener,), daemon=True)
+        self.thread.start()
+
+    def _accept(self, listener):
+        while True:
+            try:
+                conn, _ = listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(conn,), daemon=True).start()
+
+    def _serve(self, conn):
+        with conn:
+            conn.settimeout(10)
+            try:
+                data = b""
+                while b"\r\n\r\n" not in data:
+                    piece = conn.recv(4096)
+                    if not piece:
+                        return
+                    data += piece
+                self.asked.append(time.monotonic())
+                if self.behaviour == "hang":
+                    conn.recv(1)
+                    return
+                if self.delay:
+                    time.sleep(self.delay)
+                answer = self.ANSWERS[self.behaviour]
+                conn.sendall(answer.replace(b"RTSP/1.0", b"HTTP/1.1") if self.http else answer)
+            except OSError:
+                pass
+
+    def close(self):
+        """From now on connections are refused."""
+        if self.listener is not None:
+            self.listener.shutdown(socket.SHUT_RDWR)
+            self.listener.close()
+            self.listener = None
+            self.thread.join()

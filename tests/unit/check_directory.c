@@ -76,6 +76,29 @@ static void hear(const struct announce *a)
 	ck_assert_int_eq(directory_announce(d, a, now, &why), 0);
 }
 
+/* Somebody who watches the services: what he says, and whom he knows. */
+static struct node_health verdict;
+static char watched[256]; /* "+a -a " */
+
+static struct node_health on_known(void *arg, const struct announce *said, ns_t at)
+{
+	size_t n = strlen(watched);
+
+	(void)arg;
+	(void)at;
+	snprintf(watched + n, sizeof(watched) - n, "+%s ", said->id);
+	return verdict;
+}
+
+static void on_gone(void *arg, const char *id, bool lost, ns_t at)
+{
+	size_t n = strlen(watched);
+
+	(void)arg;
+	(void)at;
+	snprintf(watched + n, sizeof(watched) - n, "-%s%s ", id, lost ? "!" : "");
+}
+
 static int nodes(void)
 {
 	return directory_snapshot(d)->nodes;
@@ -315,6 +338,78 @@ START_TEST(test_reload_replaces_configured_nodes_and_leaves_heard_ones)
 }
 END_TEST
 
+/* C4 */
+START_TEST(test_node_is_up_when_its_service_was_found_to_work)
+{
+	struct announce a = node("a", "10.2.0.6");
+	struct node_health found = {0};
+
+	verdict.of[TEXT_RTSP].verdict = HEALTH_UNKNOWN;
+	watched[0] = '\0';
+	directory_watch(d, &(struct directory_watcher){on_known, on_gone, NULL});
+	hear(&a);
+	ck_assert_str_eq(changed(), "");
+	ck_assert_int_eq(directory_usable(d), 0);
+	ck_assert_int_eq(
+		directory_snapshot(d)->node[0].health.of[TEXT_RTSP].verdict, HEALTH_UNKNOWN);
+	found.of[TEXT_RTSP].verdict = HEALTH_WORKS;
+	directory_judge(d, "a", &found);
+	ck_assert_str_eq(changed(), "+a:service works ");
+	/* In quarantine it is usable, and told apart in the snapshot only. */
+	found.of[TEXT_RTSP].verdict = HEALTH_QUARANTINED;
+	directory_judge(d, "a", &found);
+	ck_assert_str_eq(changed(), "");
+	ck_assert_int_eq(directory_usable(d), 1);
+	found.of[TEXT_RTSP].verdict = HEALTH_BROKEN;
+	directory_judge(d, "a", &found);
+	ck_assert_str_eq(changed(), "-a:service broken ");
+	ck_assert_int_eq(directory_usable(d), 0);
+	directory_judge(d, "b", &found);
+	ck_assert_int_eq(directory_count(d), 1);
+	ck_assert_str_eq(watched, "+a ");
+	now += NS_S;
+	directory_expire(d, now);
+	ck_assert_str_eq(watched, "+a -a! ");
+	hear(&a);
+	directory_goodbye(d, "a", now);
+	ck_assert_str_eq(watched, "+a -a! +a -a ");
+}
+END_TEST
+
+START_TEST(test_node_with_one_service_that_works_is_up)
+{
+	struct announce a = node("a", "10.2.0.6");
+
+	a.http_port = 80;
+	verdict.of[TEXT_RTSP].verdict = HEALTH_BROKEN;
+	verdict.of[TEXT_HTTP].verdict = HEALTH_WORKS;
+	directory_watch(d, &(struct directory_watcher){on_known, on_gone, NULL});
+	hear(&a);
+	ck_assert_str_eq(changed(), "+a:announced ");
+	/* What is not offered does not count. */
+	a.http_port = 0;
+	hear(&a);
+	ck_assert_int_eq(directory_usable(d), 0);
+}
+END_TEST
+
+START_TEST(test_configured_node_is_watched_where_the_configuration_says)
+{
+	struct announce a = node("a", "10.2.0.6"), fixed = node("a", "10.2.0.7");
+
+	verdict.of[TEXT_RTSP].verdict = HEALTH_WORKS;
+	watched[0] = '\0';
+	directory_watch(d, &(struct directory_watcher){on_known, on_gone, NULL});
+	directory_configure(d, &fixed, 1, now);
+	hear(&a);
+	now += NS_S;
+	directory_expire(d, now);
+	ck_assert_str_eq(watched, "+a +a -a! +a ");
+	directory_configure(d, NULL, 0, now);
+	ck_assert_str_eq(watched, "+a +a -a! +a -a ");
+}
+END_TEST
+
 int main(void)
 {
 	TCase *t = tcase_create("directory");
@@ -333,5 +428,8 @@ int main(void)
 	tcase_add_test(t, test_configured_node_is_there_without_announcing_itself);
 	tcase_add_test(t, test_configured_node_that_falls_silent_is_kept_as_broken);
 	tcase_add_test(t, test_reload_replaces_configured_nodes_and_leaves_heard_ones);
+	tcase_add_test(t, test_node_is_up_when_its_service_was_found_to_work);
+	tcase_add_test(t, test_node_with_one_service_that_works_is_up);
+	tcase_add_test(t, test_configured_node_is_watched_where_the_configuration_says);
 	return run_case("directory", t);
 }

@@ -162,6 +162,59 @@ START_TEST(test_ranks_fail_open_one_after_the_other)
 }
 END_TEST
 
+/* C4: what the ARN has found of the service itself. */
+START_TEST(test_broken_quarantined_and_unknown_services_stand_behind_and_fail_open)
+{
+	static const enum health_verdict found[] = {
+		HEALTH_WORKS, HEALTH_QUARANTINED, HEALTH_UNKNOWN, HEALTH_WORKS, HEALTH_BROKEN};
+
+	add_node("a-works", "10.0.0.1")->sessions = 999;
+	add_node("b-quarantined", "10.0.0.2")->sessions = 1;
+	add_node("c-unknown", "10.0.0.3")->sessions = 900;
+	add_node("d-avoided", "10.0.0.4");
+	add_node("e-broken", "10.0.0.5");
+	q.avoid[q.avoids++] = SLICE("d-avoided");
+	for (int i = 0; i < snap->nodes; i++) {
+		snap->node[i].health.of[TEXT_RTSP].verdict = found[i];
+		snap->node[i].health.of[TEXT_HTTP].verdict = HEALTH_BROKEN;
+	}
+	for (int i = 0; i < snap->nodes; i++) {
+		ck_assert_str_eq(chosen(), snap->node[i].said.id);
+		snap->node[i].said.draining = true;
+	}
+}
+END_TEST
+
+START_TEST(test_service_is_judged_by_the_protocol_that_is_asked_for)
+{
+	add_node("a", "10.0.0.1")->http_port = 80;
+	add_node("b", "10.0.0.2")->http_port = 80;
+	snap->node[0].health.of[TEXT_HTTP].verdict = HEALTH_BROKEN;
+	snap->node[1].health.of[TEXT_RTSP].verdict = HEALTH_BROKEN;
+	ck_assert_str_eq(chosen(), "a");
+	q.service = SERVICE_HTTP;
+	ck_assert_str_eq(chosen(), "b");
+}
+END_TEST
+
+START_TEST(test_anticipated_delay_counts_as_load_and_that_of_a_lan_does_not)
+{
+	int count[MAX_NODES];
+
+	add_node("a", "10.0.0.1");
+	add_node("b", "10.0.0.2");
+	snap->node[0].health.of[TEXT_RTSP].delay_us = 49000;
+	spread(1000, count);
+	ck_assert_int_ge(count[0], 400);
+	snap->node[0].health.of[TEXT_RTSP].delay_us = 350000;
+	spread(1000, count);
+	ck_assert_int_eq(count[0], 0);
+	snap->node[1].said.sessions = 400; /* of SELECT_NOMINAL: busier than the other is slow */
+	spread(1000, count);
+	ck_assert_int_eq(count[1], 0);
+}
+END_TEST
+
 START_TEST(test_avoid_list_takes_addresses_in_any_spelling)
 {
 	add_node("a", "2001:db8::1");
@@ -314,6 +367,9 @@ int main(void)
 	tcase_add_test(t, test_weight_nought_is_the_last_resort);
 	tcase_add_test(t, test_full_and_draining_nodes_and_those_without_the_service_are_out);
 	tcase_add_test(t, test_ranks_fail_open_one_after_the_other);
+	tcase_add_test(t, test_broken_quarantined_and_unknown_services_stand_behind_and_fail_open);
+	tcase_add_test(t, test_service_is_judged_by_the_protocol_that_is_asked_for);
+	tcase_add_test(t, test_anticipated_delay_counts_as_load_and_that_of_a_lan_does_not);
 	tcase_add_test(t, test_avoid_list_takes_addresses_in_any_spelling);
 	tcase_add_test(t, test_idle_nodes_share_new_clients_by_weight);
 	tcase_add_test(t, test_nodes_within_the_band_are_equals);
