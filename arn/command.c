@@ -100,7 +100,7 @@ static const char *state_of(const struct directory_view *v)
 }
 
 /* What the ARN has found of the node's services. */
-static void describe_services(const struct arn *a, const char *id, ns_t now, struct js *o)
+static void describe_services(const struct arn *a, const struct announce *n, ns_t now, struct js *o)
 {
 	static const char *const name[] = {[TEXT_HTTP] = "http", [TEXT_RTSP] = "rtsp"};
 	char trouble[128] = "";
@@ -110,10 +110,12 @@ static void describe_services(const struct arn *a, const char *id, ns_t now, str
 	ns_t until = 0;
 
 	sbuf_init(&b, trouble, sizeof(trouble));
+	if (n->trouble)
+		sbuf_printf(&b, "%s", announce_trouble_str(n->trouble));
 	for (int i = HEALTH_SERVICES - 1; i >= 0; i--) {
 		char key[16];
 
-		if (!health_view(prober_health(a->prober), id, (enum text_proto)i, now, &v))
+		if (!health_view(prober_health(a->prober), n->id, (enum text_proto)i, now, &v))
 			return;
 		js_put_str(o, name[i], health_verdict_str(v.verdict));
 		snprintf(key, sizeof(key), "%s_ms", name[i]);
@@ -152,7 +154,7 @@ static struct js *describe_node(const struct arn *a, const struct directory_view
 	js_put_int(o, "announcements", (int64_t)v->announcements);
 	if (v->heard_ever)
 		js_put_real(o, "heard_s_ago", (double)(now - v->heard_at) / NS_S);
-	describe_services(a, n->id, now, o);
+	describe_services(a, n, now, o);
 	return o;
 }
 

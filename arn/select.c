@@ -75,6 +75,14 @@ static uint16_t port_of(const struct announce *n, unsigned service)
 	return service == SERVICE_RTSP ? n->rtsp_port : n->http_port;
 }
 
+/* What a client has to expect, in s: what the ARN has measured, or the node itself if that is more. */
+static double anticipated(const struct snapshot_node *node, int service)
+{
+	uint32_t measured = node->health.of[service].delay_us, said = node->said.delay_us;
+
+	return (measured > said ? measured : said) / 1e6;
+}
+
 void select_judge(
 	const struct snapshot_node *node, const struct select_query *q, struct select_verdict *v)
 {
@@ -84,7 +92,7 @@ void select_judge(
 	*v = (struct select_verdict){
 		.avoided = is_avoided(said, q),
 		.service = node->health.of[i].verdict,
-		.delay = node->health.of[i].delay_us / 1e6,
+		.delay = anticipated(node, i),
 		.other_family = said->addr.sa.sa_family != q->client.sa.sa_family,
 		.load = said->weight ? load(said) : HUGE_VAL,
 		.affinity = affinity(said, &q->client),

@@ -48,7 +48,7 @@ struct select_verdict {
 	const char *excluded; /* NULL, or why it is out of the question: a constant string */
 	bool avoided, unhealthy, other_family;
 	enum health_verdict service; /* as this ARN has found it */
-	double delay;                /* s, anticipated: what the ARN has measured */
+	double delay;                /* s, anticipated */
 	int rank;
 	double load;     /* 0 idle, 1 full; by weight */
 	double affinity; /* among equals the largest wins */

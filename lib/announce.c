@@ -43,6 +43,8 @@ static const struct field fields[] = {
 	{14, BLOCK, false, "block", MEMBER(block), 0, 0},
 	{15, UINT, false, "standing", MEMBER(standing), STANDING_OUT, STANDING_READY},
 	{16, BOOL, false, "master", MEMBER(master), 0, 1},
+	{26, UINT, false, "delay", MEMBER(delay_us), 0, UINT32_MAX},
+	{27, UINT, false, "trouble", MEMBER(trouble), 0, UINT8_MAX},
 	{29, UINT, false, "control port", MEMBER(control_port), 0, UINT16_MAX},
 	{30, UINT, false, "generation", MEMBER(generation), 0, UINT64_MAX},
 	{31, UINT, false, "primes", MEMBER(primes), 0, SERVICE_RTSP | SERVICE_HTTP},
@@ -52,6 +54,18 @@ static const struct field fields[] = {
 
 _Static_assert(sizeof(enum announce_role) == 4, "set and got as a 32-bit number");
 _Static_assert(sizeof(enum announce_standing) == 4, "the same");
+_Static_assert(sizeof(enum announce_trouble) == 4, "the same");
+
+const char *announce_trouble_str(enum announce_trouble t)
+{
+	switch (t) {
+	case TROUBLE_NONE: return "none";
+	case TROUBLE_RTSP: return "rtsp does not answer itself";
+	case TROUBLE_MEDIA: return "media do not come through";
+	case TROUBLE_LOOP: return "its event loop is late";
+	}
+	return "of a kind that is unknown here";
+}
 
 static uint64_t get_uint(const struct announce *a, const struct field *f)
 {

@@ -130,6 +130,8 @@ enum wire_error wire_open(
  *    14  block         bytes                5 or 17: bits, address      none
  *    15  standing      unsigned             0..2 (enum announce_standing)   0
  *    16  master        bool                                             false
+ *    26  delay         unsigned, us         0..2^32-1                   0
+ *    27  trouble       unsigned             0..255 (enum announce_trouble)   0
  *    29  control port  unsigned             0..65535, 0: none           0
  *    30  generation    unsigned             0..2^64-1                   0
  *    31  primes        unsigned             bits: 1 rtsp, 2 http        0
@@ -141,6 +143,9 @@ enum wire_error wire_open(
 enum announce_role { ROLE_SN = 1, ROLE_ARN = 2 };
 /* How much an ARN can have the block, for the election (arn/election.h). */
 enum announce_standing { STANDING_OUT, STANDING_HELD, STANDING_READY };
+/* Why a node is not healthy. Newer ones may say more. */
+enum announce_trouble { TROUBLE_NONE, TROUBLE_RTSP, TROUBLE_MEDIA, TROUBLE_LOOP };
+const char *announce_trouble_str(enum announce_trouble t); /* a constant string */
 #define ANNOUNCE_ID_LEN       48
 #define ANNOUNCE_MAX_KBPS     1000000000000ull
 #define ANNOUNCE_MIN_INTERVAL 10      /* ms */
@@ -163,6 +168,8 @@ struct announce {
 	struct prefix block;             /* of an ARN: what it serves; AF_UNSPEC: none */
 	enum announce_standing standing; /* of an ARN */
 	bool master;                     /* of an ARN: it takes itself for the master */
+	uint32_t delay_us;               /* until it answers, by its own check */
+	enum announce_trouble trouble;   /* why it is not healthy */
 	uint16_t control_port;           /* UDP, of primes (lib/prime.h); 0: none */
 	uint64_t generation;             /* what was primed in another one is void */
 	unsigned primes;                 /* SERVICE_… that it can be primed for */

@@ -16,6 +16,7 @@
 
 #define RING_BYTES (64 * 1024 * 1024) /* of one medium: 10 s of 50 Mbit/s */
 #define SOCKETS    1024               /* besides those of clients: upstreams', one for each port */
+#define SELFCHECK  NS_S               /* how often */
 #define DAD        (5 * NS_S)         /* one or two seconds with the system's defaults */
 
 static uint64_t unguessable(void)
@@ -65,10 +66,31 @@ static int set_upstreams(struct agent *a)
 	return feeds_set_nodes(a->feeds, node, a->conf.upstreams.n);
 }
 
+/* In place: who borrows them has the new ones. 0; or negative errno with the reason in why, and the
+ * old ones stay. */
+static int load_keys(struct agent *a, const struct sn_conf *c, char why[256])
+{
+	struct wire_keys keys;
+	int err;
+
+	*why = '\0';
+	if (!c->interface[0])
+		return 0;
+	err = wire_keys_load(&keys, c->key_file, why);
+	if (err)
+		return err;
+	if (*why)
+		log_msg(NLOG_CONF, "%s", why);
+	a->keys = keys;
+	wire_keys_wipe(&keys);
+	return 0;
+}
+
 int agent_reload(struct agent *a, struct conf_errors *err)
 {
 	struct sn_conf now;
 	const char *fixed;
+	char why[256];
 
 	if (daemon_load(&sn_daemon, a->conf_path, &now, err))
 		return -EINVAL;
@@ -77,6 +99,11 @@ int agent_reload(struct agent *a, struct conf_errors *err)
 		err->n = 0;
 		err->text[0] = '\0';
 		conf_error(err, "%s: %s has changed: that needs a restart", a->conf_path, fixed);
+		conf_free(sn_daemon.options, &now);
+		return -EINVAL;
+	}
+	if (load_keys(a, &now, why)) {
+		conf_error(err, "%s", why);
 		conf_free(sn_daemon.options, &now);
 		return -EINVAL;
 	}
@@ -153,6 +180,8 @@ static void fill_announcement(void *arg, struct announce *n)
 	n->http_port = (uint16_t)c->http.port;
 	n->draining = a->rtsp.draining;
 	n->healthy = healthy(a);
+	n->delay_us = selfcheck_delay_us(a->selfcheck);
+	n->trouble = selfcheck_trouble(a->selfcheck);
 	n->sessions = (uint32_t)a->rtsp.sessions.players;
 	n->max_sessions = (uint32_t)c->capacity.sessions;
 	n->kbps = a->kbps;
@@ -230,7 +259,8 @@ static int open_service(struct agent *a)
 		&a->relay, &agent_feed_ops, a);
 	if (!a->feeds || set_upstreams(a))
 		return complain("upstreams", -ENOMEM);
-	a->selfcheck = selfcheck_new(a->loop, &at, health_changed, a);
+	a->selfcheck =
+		selfcheck_new(a->loop, &at, a->media, unguessable, SELFCHECK, health_changed, a);
 	return a->selfcheck ? 0 : complain("self check", -ENOMEM);
 }
 
@@ -254,9 +284,13 @@ static int open_management(struct agent *a)
 		if (err)
 			return complain(c->management, err);
 	}
+	if (load_keys(a, c, why)) {
+		log_msg(NLOG_ERROR, "%s", why);
+		return EX_UNAVAILABLE;
+	}
 	if (c->interface[0]) {
 		a->announcer = announcer_new(a->loop, c->name, &c->announce.group, c->interface,
-			c->key_file, fill_announcement, a, why);
+			&a->keys, fill_announcement, a, why);
 		if (!a->announcer) {
 			log_msg(NLOG_ERROR, "%s", why);
 			return EX_UNAVAILABLE;
@@ -308,6 +342,7 @@ static void close_all(struct agent *a)
 		event_emit("stopped", loop_now(a->loop), NULL);
 	loop_free(a->loop);
 	event_close();
+	wire_keys_wipe(&a->keys);
 	conf_free(sn_daemon.options, &a->conf);
 }
 

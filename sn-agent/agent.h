@@ -44,6 +44,7 @@ struct agent {
 	struct media *media;
 	struct server *server;
 	struct feeds *feeds;
+	struct wire_keys keys; /* of all that is sealed; empty without an interface */
 	struct announcer *announcer;
 	struct selfcheck *selfcheck;
 	struct ctl *ctl;

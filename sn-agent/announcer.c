@@ -14,7 +14,6 @@ struct announcer {
 	struct loop *loop;
 	struct loop_timer *timer;
 	struct addr group;
-	struct wire_keys keys;
 	struct wire_sender sender;
 	announcer_cb *cb;
 	void *arg;
@@ -50,7 +49,8 @@ static void on_timer(void *arg)
 }
 
 struct announcer *announcer_new(struct loop *l, const char *name, const struct addr *group,
-	const char *ifname, const char *key_file, announcer_cb *cb, void *arg, char err[256])
+	const char *ifname, const struct wire_keys *keys, announcer_cb *cb, void *arg,
+	char err[256])
 {
 	struct announcer *an = calloc(1, sizeof(*an));
 
@@ -63,11 +63,7 @@ struct announcer *announcer_new(struct loop *l, const char *name, const struct a
 		.arg = arg,
 		.fd = -1,
 		.trouble = LOG_LIMIT_INIT};
-	if (wire_keys_load(&an->keys, key_file, err))
-		goto fail;
-	if (*err)
-		log_msg(NLOG_CONF, "%s", err);
-	wire_sender_init(&an->sender, &an->keys, name, clock_wall());
+	wire_sender_init(&an->sender, keys, name, clock_wall());
 	an->fd = udp_open_group(group, ifname);
 	if (an->fd < 0) {
 		snprintf(err, 256, "cannot announce on %s: %s", ifname, strerror(-an->fd));
@@ -105,7 +101,6 @@ void announcer_free(struct announcer *an)
 	loop_timer_free(an->timer);
 	if (an->fd >= 0)
 		close(an->fd);
-	wire_keys_wipe(&an->keys);
 	free(an);
 }
 

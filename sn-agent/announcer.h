@@ -18,9 +18,11 @@ struct announcer;
 /* Fills in what is so now; interval_ms too. */
 typedef void announcer_cb(void *arg, struct announce *a);
 
-/* Announces at once and then every a->interval_ms. On error NULL with a message in err[256]. */
+/* Announces at once and then every a->interval_ms. keys: borrowed; may be changed in place. On error
+ * NULL with a message in err[256]. */
 struct announcer *announcer_new(struct loop *l, const char *name, const struct addr *group,
-	const char *ifname, const char *key_file, announcer_cb *cb, void *arg, char err[256]);
+	const char *ifname, const struct wire_keys *keys, announcer_cb *cb, void *arg,
+	char err[256]);
 /* Something changed that should be known at once. */
 void announcer_now(struct announcer *an);
 /* Says goodbye and is silent from now on. */

@@ -178,8 +178,6 @@ const char *sn_conf_fixed_change(const struct sn_conf *was, const struct sn_conf
 		return "address";
 	if (strcmp(was->interface, now->interface))
 		return "interface";
-	if (strcmp(was->key_file, now->key_file))
-		return "key-file";
 	if (strcmp(was->control, now->control))
 		return "control";
 	if (strcmp(was->management, now->management))

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "lib/log.h"
@@ -11,6 +12,7 @@
 
 #define BUFFER  (4 * 1024 * 1024)
 #define BATCHES 4 /* of UDP_BATCH packets, before others have their turn */
+#define ECHOES  3 /* sent each way, in case that a flood leaves no room for one */
 
 struct media {
 	struct loop *loop;
@@ -20,6 +22,14 @@ struct media {
 	struct loop_fd *watch_rtp, *watch_rtcp;
 	struct media_counters count;
 	struct log_limit strangers;
+	struct addr at[2]; /* RTP, RTCP */
+	/* What the sockets say to each other for media_echo(). The first byte cannot be that of
+	 * RTP or RTCP, whose version is 2. */
+	struct {
+		uint8_t zero[8];
+		uint64_t nonce;
+	} echo;
+	bool echoed[2]; /* it came, at RTP, at RTCP */
 };
 
 static void stranger(struct media *md, const struct udp_msg *m, bool rtcp)
@@ -68,6 +78,15 @@ static void on_rtcp(struct media *md, const struct udp_msg *m, ns_t now)
 	}
 }
 
+static bool is_echo(struct media *md, const struct udp_msg *m, bool rtcp)
+{
+	if (m->len != sizeof(md->echo) || memcmp(m->data, &md->echo, sizeof(md->echo)) != 0 ||
+		addr_cmp(&m->from, &md->at[!rtcp]) != 0)
+		return false;
+	md->echoed[rtcp] = true;
+	return true;
+}
+
 static void receive(struct media *md, int fd, bool rtcp)
 {
 	static struct udp_msg msg[UDP_BATCH]; /* scratch: nothing of it outlives the call */
@@ -79,6 +98,8 @@ static void receive(struct media *md, int fd, bool rtcp)
 		for (int i = 0; i < n; i++) {
 			if (msg[i].truncated)
 				md->count.truncated++;
+			else if (is_echo(md, &msg[i], rtcp))
+				continue;
 			else if (rtcp)
 				on_rtcp(md, &msg[i], now);
 			else
@@ -128,6 +149,9 @@ struct media *media_new(
 		media_free(md);
 		return NULL;
 	}
+	md->at[0] = md->at[1] = *at;
+	addr_set_port(&md->at[0], port);
+	addr_set_port(&md->at[1], port + 1);
 	md->watch_rtp = loop_fd_new(l, md->rtp, on_rtp_ready, md);
 	md->watch_rtcp = loop_fd_new(l, md->rtcp, on_rtcp_ready, md);
 	if (!md->watch_rtp || !md->watch_rtcp) {
@@ -160,6 +184,21 @@ int media_udp(struct media *md, bool rtcp, const struct addr *to, const struct i
 	if (sent < n)
 		md->count.unsent += (uint64_t)(n - (sent > 0 ? sent : 0));
 	return sent;
+}
+
+void media_echo(struct media *md, uint64_t nonce)
+{
+	md->echo.nonce = nonce;
+	md->echoed[0] = md->echoed[1] = false;
+	for (int i = 0; i < ECHOES; i++) {
+		udp_send(md->rtp, &md->at[1], &md->echo, sizeof(md->echo));
+		udp_send(md->rtcp, &md->at[0], &md->echo, sizeof(md->echo));
+	}
+}
+
+bool media_echoed(const struct media *md)
+{
+	return md->echoed[0] && md->echoed[1];
 }
 
 const struct media_counters *media_counters(const struct media *md)

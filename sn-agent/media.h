@@ -29,6 +29,10 @@ struct media *media_new(
 	struct loop *l, const struct addr *at, struct rtsp *rtsp, struct relay *relay, int *err);
 void media_free(struct media *m);
 int media_udp(struct media *m, bool rtcp, const struct addr *to, const struct iovec *v, int n);
+/* Does the way of the media work? Each socket sends the other one something that only we can know;
+ * media_echoed() says whether both have got it, through kernel and loop. */
+void media_echo(struct media *md, uint64_t nonce);
+bool media_echoed(const struct media *md);
 const struct media_counters *media_counters(const struct media *m);
 
 #endif

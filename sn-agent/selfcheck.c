@@ -4,81 +4,91 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/stream.h"
-#include "lib/text.h"
+#include "lib/probe.h"
 
-#define TICK    (50 * NS_MS)
-#define EVERY   (1 * NS_S)
-#define ANSWER  (1 * NS_S)    /* in which the answer has to come */
-#define LAG_MAX (500 * NS_MS) /* a loop that is that late does not serve */
-#define FALL    2             /* failures in a row until the node is unhealthy: one hiccup is not */
-#define BUFFER  4096
+#define TICKS  20 /* looks at the clock from one check to the next */
+#define FALL   2  /* failures in a row until the node is unhealthy: one hiccup is not */
+#define SMOOTH 4  /* the newest delay counts for one in so many */
 
 struct selfcheck {
 	struct loop *loop;
 	struct addr at;
+	struct media *media;
+	uint64_t (*random)(void);
 	selfcheck_cb *cb;
 	void *arg;
 	struct loop_timer *timer;
-	struct stream *stream;
-	ns_t due, asked, next, lag, worst, answer;
+	struct probe *probe; /* NULL: answered, or between two checks */
+	bool checking;
+	const char *wrong; /* with the answer of RTSP, or NULL */
+	ns_t every;        /* between two checks, and the time for all answers of one */
+	ns_t due, asked, next, lag, worst, answer, delay;
 	int failures;
 	bool unhealthy;
+	enum announce_trouble trouble;
 };
 
-static void verdict(struct selfcheck *k, const char *why)
+static void verdict(struct selfcheck *k, enum announce_trouble trouble, const char *why)
 {
 	bool was = k->unhealthy;
+	ns_t delay;
 
-	stream_free(k->stream);
-	k->stream = NULL;
+	k->checking = false;
 	k->lag = k->worst;
 	k->worst = 0;
-	if (!why && k->lag > LAG_MAX)
+	if (trouble == TROUBLE_NONE && k->lag > k->every / 2) {
+		trouble = TROUBLE_LOOP;
 		why = "the event loop is late";
-	k->failures = why ? k->failures + 1 : 0;
+	}
+	delay = k->lag > k->answer ? k->lag : k->answer;
+	k->delay += (delay - k->delay) / SMOOTH;
+	k->failures = trouble ? k->failures + 1 : 0;
 	k->unhealthy = k->failures >= FALL;
+	k->trouble = k->unhealthy ? trouble : TROUBLE_NONE;
 	if (k->unhealthy != was)
-		k->cb(k->arg, !k->unhealthy, why ? why : "it answers");
+		k->cb(k->arg, !k->unhealthy, why);
 }
 
-static void on_open(void *arg)
+/* Whether all is answered, or will not be any more. */
+static void conclude(struct selfcheck *k, ns_t now)
 {
-	static const char request[] = "OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n";
+	bool echoed = media_echoed(k->media);
+
+	if (!k->checking || k->probe || (!k->wrong && !echoed && now - k->asked < k->every))
+		return;
+	if (k->wrong)
+		verdict(k, TROUBLE_RTSP, k->wrong);
+	else if (!echoed)
+		verdict(k, TROUBLE_MEDIA, "RTP or RTCP does not come through");
+	else
+		verdict(k, TROUBLE_NONE, "it answers");
+}
+
+/* What a redirector calls void (no descriptor is left, this host was late) is this node's trouble. */
+static void on_answer(void *arg, const struct probe_outcome *o)
+{
 	struct selfcheck *k = arg;
 
-	stream_write(k->stream, request, sizeof(request) - 1);
+	k->probe = NULL;
+	k->answer = o->delay;
+	k->wrong = o->why;
+	conclude(k, loop_now(k->loop));
 }
-
-static size_t on_data(void *arg, const uint8_t *p, size_t n)
-{
-	struct selfcheck *k = arg;
-	struct text_msg m;
-	ssize_t len = text_parse(&m, (const char *)p, n, 0);
-
-	if (len == 0)
-		return 0;
-	k->answer = loop_now(k->loop) - k->asked;
-	verdict(k, len > 0 && m.response && m.status == 200 ? NULL : "its answer is wrong");
-	return n;
-}
-
-static void on_close(void *arg, int err)
-{
-	verdict(arg, err ? strerror(-err) : "it closes the connection");
-}
-
-static const struct stream_ops ops = {on_open, on_data, on_close};
 
 static void ask(struct selfcheck *k, ns_t now)
 {
 	int err;
 
+	k->checking = true;
+	k->wrong = NULL;
 	k->asked = now;
-	k->next = now + EVERY;
-	k->stream = stream_connect(k->loop, &k->at, NULL, &ops, k, BUFFER, BUFFER, &err);
-	if (!k->stream)
-		verdict(k, strerror(-err));
+	k->next = now + k->every;
+	media_echo(k->media, k->random());
+	k->probe = probe_start(k->loop, TEXT_RTSP, &k->at, "/", k->every, on_answer, k, &err);
+	if (!k->probe) {
+		k->wrong = strerror(-err);
+		conclude(k, now);
+	}
 }
 
 static void on_timer(void *arg)
@@ -88,27 +98,33 @@ static void on_timer(void *arg)
 
 	if (now - k->due > k->worst)
 		k->worst = now - k->due;
-	if (k->stream && now - k->asked >= ANSWER)
-		verdict(k, "no answer");
-	if (!k->stream && now >= k->next)
+	conclude(k, now);
+	if (!k->checking && now >= k->next)
 		ask(k, now);
-	k->due = now + TICK;
+	k->due = now + k->every / TICKS;
 	loop_timer_at(k->timer, k->due);
 }
 
-struct selfcheck *selfcheck_new(struct loop *l, const struct addr *at, selfcheck_cb *cb, void *arg)
+struct selfcheck *selfcheck_new(struct loop *l, const struct addr *at, struct media *media,
+	uint64_t (*random)(void), ns_t every, selfcheck_cb *cb, void *arg)
 {
 	struct selfcheck *k = calloc(1, sizeof(*k));
 
 	if (!k)
 		return NULL;
-	*k = (struct selfcheck){.loop = l, .at = *at, .cb = cb, .arg = arg};
+	*k = (struct selfcheck){.loop = l,
+		.at = *at,
+		.media = media,
+		.random = random,
+		.every = every,
+		.cb = cb,
+		.arg = arg};
 	k->timer = loop_timer_new(l, on_timer, k);
 	if (!k->timer) {
 		free(k);
 		return NULL;
 	}
-	k->due = loop_now(l) + TICK;
+	k->due = loop_now(l) + every / TICKS;
 	loop_timer_at(k->timer, k->due);
 	return k;
 }
@@ -117,7 +133,7 @@ void selfcheck_free(struct selfcheck *k)
 {
 	if (!k)
 		return;
-	stream_free(k->stream);
+	probe_free(k->probe);
 	loop_timer_free(k->timer);
 	free(k);
 }
@@ -125,6 +141,11 @@ void selfcheck_free(struct selfcheck *k)
 bool selfcheck_healthy(const struct selfcheck *k)
 {
 	return !k->unhealthy;
+}
+
+enum announce_trouble selfcheck_trouble(const struct selfcheck *k)
+{
+	return k->trouble;
 }
 
 uint64_t selfcheck_answer_us(const struct selfcheck *k)
@@ -135,4 +156,9 @@ uint64_t selfcheck_answer_us(const struct selfcheck *k)
 uint64_t selfcheck_lag_us(const struct selfcheck *k)
 {
 	return (uint64_t)(k->lag / NS_US);
+}
+
+uint32_t selfcheck_delay_us(const struct selfcheck *k)
+{
+	return k->delay / NS_US < UINT32_MAX ? (uint32_t)(k->delay / NS_US) : UINT32_MAX;
 }

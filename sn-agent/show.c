@@ -21,6 +21,9 @@ static enum ctl_code show_status(void *ctx, struct slice args, struct js *o)
 	js_put_int(o, "rtp_port", a->conf.rtp.port);
 	js_put_real(o, "uptime_s", (double)(loop_now(a->loop) - a->started) / NS_S);
 	js_put_bool(o, "healthy", selfcheck_healthy(a->selfcheck));
+	if (!selfcheck_healthy(a->selfcheck))
+		js_put_str(o, "trouble", announce_trouble_str(selfcheck_trouble(a->selfcheck)));
+	js_put_real(o, "delay_ms", selfcheck_delay_us(a->selfcheck) / 1000.0);
 	js_put_bool(o, "draining", a->rtsp.draining);
 	js_put_bool(o, "stopping", a->stopping);
 	js_put_int(o, "sessions", a->rtsp.sessions.players);

@@ -533,6 +533,42 @@ def test_service_node_itself_is_found_served_to_and_says_goodbye(site, program, 
     assert not refused
 
 
+def test_key_is_changed_without_a_gap_by_reloads_alone(site, program, tmp_path):
+    """C5: neither daemon has to be restarted for a new key, and the old one is worth nothing then."""
+    new = bytes(range(1, 33))
+    arn = site.arn()
+    node = near.Daemon(
+        site.lan,
+        program("sn-agent"),
+        tmp_path,
+        "sn806",
+        'name = "sn806"\naddress = "10.2.0.6"\ninterface = "lan0"\n'
+        f'key-file = "{tmp_path}/keys"\n',
+    )
+    wait_until(lambda: usable(arn) == 1, "the node is known")
+    old_line, new_line = f"{near.KEY_ID} {near.KEY.hex()}\n", f"8 {new.hex()}\n"
+    heard = []
+    for lines in (old_line + new_line, new_line + old_line, new_line):
+        near.key_file(tmp_path, lines=lines)
+        for daemon in (arn, node):
+            daemon.ask("reload")
+        before = arn.ask("show nodes")["nodes"][0]["announcements"]
+        wait_until(
+            lambda: arn.ask("show nodes")["nodes"][0]["announcements"] > before + 2, "it is heard"
+        )
+        heard.append(before)
+    assert not arn.events("node-down"), heard
+    thief = site.node("sn806", "10.2.0.66")
+    name = 'nearcast_arn_datagrams_refused_total{reason="unknown_key"}'
+    refused = arn.ask("show counters")[name]
+    thief.send()
+    wait_until(lambda: arn.ask("show counters")[name] > refused, "the old key is refused")
+    near.key_file(tmp_path, lines="8 nonsense\n")
+    code, body = near.request(node.control, "reload")
+    assert code != 200 and f"{tmp_path}/keys:1" in body["error"]
+    wait_until(lambda: usable(arn) == 1, "it is still heard")
+
+
 def test_node_is_heard_on_a_group_of_ipv6(site):
     arn = site.arn('discovery { group = "[ff02::7701]:7701" }\n')
     announcer = site.node(address="2001:db8:2::6", group=("ff02::7701", 7701))

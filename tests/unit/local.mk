@@ -41,7 +41,7 @@ unit_tests += tests/unit/check_directory tests/unit/check_election tests/unit/ch
 
 # sn-agent
 unit_tests += tests/unit/check_channel tests/unit/check_fetch tests/unit/check_relay \
-	tests/unit/check_ring tests/unit/check_rtsp tests/unit/check_upstream
+	tests/unit/check_ring tests/unit/check_selfcheck tests/unit/check_rtsp tests/unit/check_upstream
 
 # client-failover
 unit_tests += tests/unit/check_client_sim tests/unit/check_detect tests/unit/check_failover tests/unit/check_output \
