@@ -113,6 +113,25 @@ void arn_set_draining(struct arn *a, bool draining)
 
 /* ---- the other ARNs ---- */
 
+/* Who else sends clients to the same nodes: its share of their room is not ours. */
+static void share_nodes(struct arn *a)
+{
+	unsigned turn = 0, arns = 1;
+
+	if (a->cluster)
+		arns = election_active(cluster_election(a->cluster), &turn);
+	directory_set_sharing(a->directory, arns, turn);
+}
+
+static void on_look(void *arg)
+{
+	struct arn *a = arg;
+
+	share_nodes(a);
+	directory_look(a->directory, loop_now(a->loop));
+	loop_timer_at(a->look, loop_now(a->loop) + directory_look_interval(a->directory));
+}
+
 bool arn_is_master(const struct arn *a)
 {
 	return !a->cluster || cluster_election(a->cluster)->master;
@@ -122,6 +141,7 @@ static void on_election(void *arg)
 {
 	struct arn *a = arg;
 
+	share_nodes(a);
 	send_beat(a); /* the guardian raises or withdraws the block */
 }
 
@@ -164,7 +184,9 @@ static struct directory_conf directory_conf_of(const struct arn_conf *c)
 {
 	return (struct directory_conf){.misses = (int)c->discovery.misses,
 		.retry_after = (uint32_t)c->retry_after,
-		.block = c->anycast.block};
+		.block = c->anycast.block,
+		.reservation = c->select.reservation,
+		.select = arn_conf_select(c)};
 }
 
 static struct prober_conf prober_conf_of(const struct arn_conf *c)
@@ -219,6 +241,9 @@ static void adopt(struct arn_conf *conf, struct arn_conf *next)
 	conf->limits = next->limits;
 	conf->probe = next->probe;
 	conf->retry_after = next->retry_after;
+	conf->select = next->select;
+	conf->rtsp.policy = next->rtsp.policy;
+	conf->http.policy = next->http.policy;
 	conf->discovery.misses = next->discovery.misses;
 	memcpy(conf->key_file, next->key_file, sizeof(conf->key_file));
 	conf->nodes = next->nodes;
@@ -381,8 +406,10 @@ static int open_guardian(struct arn *a)
 {
 	a->line_watch = loop_fd_new(a->loop, a->line, on_line, a);
 	a->beat = loop_timer_new(a->loop, on_beat, a);
-	if (!a->line_watch || !a->beat)
+	a->look = loop_timer_new(a->loop, on_look, a);
+	if (!a->line_watch || !a->beat || !a->look)
 		return -ENOMEM;
+	loop_timer_at(a->look, loop_now(a->loop));
 	return loop_fd_want(a->line_watch, LOOP_READ);
 }
 
@@ -397,6 +424,7 @@ static void close_all(struct arn *a)
 	prober_free(a->prober);
 	directory_free(a->directory);
 	loop_timer_free(a->beat);
+	loop_timer_free(a->look);
 	loop_fd_free(a->line_watch);
 	if (a->loop)
 		loop_free(a->loop);

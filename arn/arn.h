@@ -35,7 +35,7 @@ struct arn {
 	struct metrics *metrics;
 	struct metric *metric; /* the table that `metrics` borrows */
 	struct deadman *deadman;
-	struct loop_timer *beat;
+	struct loop_timer *beat, *look;
 	struct loop_fd *line_watch;
 	int line;                  /* to the guardian */
 	bool draining;             /* the operator's wish */
@@ -52,6 +52,9 @@ int arn_work(
 int arn_reload(struct arn *a, struct conf_errors *why, const char **fixed);
 /* Tells the guardian that the block shall go (or may come back). */
 void arn_set_draining(struct arn *a, bool draining);
+
+/* explain.c */
+enum ctl_code arn_explain(void *ctx, struct slice args, struct js *body);
 
 /* command.c */
 extern const struct ctl_command arn_commands[];

@@ -5,8 +5,6 @@
 #include <unistd.h>
 
 #include "arn/arn.h"
-#include "arn/redirect.h"
-#include "arn/select.h"
 
 static struct js *describe_block(const struct arn *a, ns_t now)
 {
@@ -150,6 +148,9 @@ static struct js *describe_node(const struct arn *a, const struct directory_view
 	js_put_int(o, "kbps", (int64_t)n->kbps);
 	js_put_int(o, "max_kbps", (int64_t)n->max_kbps);
 	js_put_int(o, "weight", n->weight);
+	js_put_int(o, "reserved", v->reserved.sessions);
+	js_put_int(o, "reserved_kbps", (int64_t)v->reserved.kbps);
+	js_put_int(o, "channels", n->channels);
 	js_put_bool(o, "configured", v->configured);
 	js_put_int(o, "announcements", (int64_t)v->announcements);
 	if (v->heard_ever)
@@ -218,88 +219,6 @@ static enum ctl_code fail(struct js *body, enum ctl_code code, const char *why)
 	return code;
 }
 
-static struct js *describe_verdict(const struct snapshot_node *n, const struct select_verdict *v)
-{
-	struct js *o = js_object();
-	char text[ADDR_STRLEN];
-
-	js_put_str(o, "node", n->said.id);
-	js_put_str(o, "address", addr_host(&n->said.addr, text));
-	if (v->excluded)
-		js_put_str(o, "excluded", v->excluded);
-	js_put_int(o, "rank", v->rank);
-	js_put_bool(o, "avoided", v->avoided);
-	js_put_bool(o, "unhealthy", v->unhealthy);
-	js_put_str(o, "service", health_verdict_str(v->service));
-	js_put_real(o, "delay_ms", v->delay * 1000);
-	js_put_bool(o, "other_family", v->other_family);
-	js_put_real(o, "load", v->load > 1e9 ? 1e9 : v->load);
-	js_put_real(o, "affinity", v->affinity);
-	return o;
-}
-
-/* Asks redirect_answer() itself, as a client with this URL would. */
-static enum ctl_code explain_answer(
-	const struct redirect_request *rq, const struct snapshot *snap, struct js *body)
-{
-	struct redirect_response rs;
-	struct text_msg m;
-
-	redirect_answer(rq, snap, &rs);
-	if (!rs.consumed)
-		return fail(body, CTL_BAD, "expected a URL");
-	js_put_int(body, "status", rs.status);
-	js_put_str(body, "chosen", rs.node ? rs.node->said.id : NULL);
-	if (rs.why)
-		js_put_str(body, "why", rs.why);
-	if (rs.node && text_parse(&m, rs.text, rs.len, 0) > 0)
-		js_put_slice(body, "location", text_header(&m, "Location"));
-	return CTL_OK;
-}
-
-static enum ctl_code explain(void *ctx, struct slice args, struct js *body)
-{
-	struct arn *a = ctx;
-	const struct snapshot *snap = directory_snapshot(a->directory);
-	struct slice rest = args, url = slice_cut(&rest, ' '), client = slice_trim(rest);
-	struct addr from = addr_any(a->conf.anycast.block.addr.sa.sa_family, 0);
-	char request[REDIRECT_MAX_TARGET + 128], text[ADDR_STRLEN];
-	struct select_query q;
-	struct js *list;
-	struct url u;
-	bool http;
-	int n;
-
-	if (url_parse(&u, url) < 0 || !u.scheme.n)
-		return fail(body, CTL_BAD, "expected an rtsp:// or http:// URL");
-	if (client.n && addr_parse(&from, client, 0) < 0)
-		return fail(body, CTL_BAD, "expected a client's address after the URL");
-	http = slice_ieq(u.scheme, SLICE("http"));
-	n = snprintf(request, sizeof(request),
-		http ? "GET " SLICE_FMT " HTTP/1.1\r\nHost: explain\r\n\r\n"
-		     : "DESCRIBE " SLICE_FMT " RTSP/1.0\r\nCSeq: 1\r\n\r\n",
-		SLICE_ARG(url));
-	if (n >= (int)sizeof(request))
-		return fail(body, CTL_BAD, "URL too long");
-	q = (struct select_query){.service = http ? SERVICE_HTTP : SERVICE_RTSP, .client = from};
-	list = js_array();
-	for (int i = 0; i < snap->nodes; i++) {
-		struct select_verdict v;
-
-		select_judge(&snap->node[i], &q, &v);
-		js_push(list, describe_verdict(&snap->node[i], &v));
-	}
-	js_put_str(body, "client", addr_host(&from, text));
-	js_put(body, "nodes", list);
-	return explain_answer(&(struct redirect_request){.bytes = {request, (size_t)n},
-				      .port = http ? TEXT_HTTP : TEXT_RTSP,
-				      .client = from,
-				      .local = a->conf.anycast.block.addr,
-				      .wall = clock_wall() / NS_S,
-				      .final = true},
-		snap, body);
-}
-
 static enum ctl_code set_draining(struct arn *a, bool draining, struct js *body)
 {
 	if (a->draining == draining)
@@ -341,7 +260,7 @@ const struct ctl_command arn_commands[] = {
 	{"show nodes", NULL, "the service nodes that are known", show_nodes},
 	{"show peers", NULL, "the other ARNs of the block on this LAN", show_peers},
 	{"show counters", NULL, "all counters, by the names of the metrics", show_counters},
-	{"explain", "URL [CLIENT]", "which node a client is sent to, and why", explain},
+	{"explain", "URL [CLIENT]", "which node a client is sent to, and why", arn_explain},
 	{"drain", NULL, "withdraw the block; answer what still comes", drain},
 	{"undrain", NULL, "take a drain back", undrain},
 	{"reload", NULL, "read the configuration again", reload},

@@ -4,7 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "arn/policy.h"
 #include "lib/log.h"
+#include "lib/text.h"
 
 #define AT(field) offsetof(struct arn_conf, field), sizeof(((struct arn_conf *)0)->field)
 #define AT_NODE(field)                                                                             \
@@ -72,13 +74,35 @@ static const struct conf_option discovery_options[] = {
 	{0},
 };
 
+/* "" and then the policies. */
+static const char *const service_policies[] = {
+	"", "least-loaded", "weighted", "two-choices", "consistent-hash", "channel-affinity", NULL};
+
 static const struct conf_option rtsp_options[] = {
 	{"port", CONF_INT, AT(rtsp.port), "554", 0, 65535, .help = "TCP port, 0: off"},
+	{"policy", CONF_ENUM, AT(rtsp.policy), "", .names = service_policies,
+		.help = "how nodes are chosen for RTSP; \"\": select's policy"},
 	{0},
 };
 
 static const struct conf_option http_options[] = {
 	{"port", CONF_INT, AT(http.port), "80", 0, 65535, .help = "TCP port, 0: off"},
+	{"policy", CONF_ENUM, AT(http.policy), "", .names = service_policies,
+		.help = "how nodes are chosen for HTTP; \"\": select's policy"},
+	{0},
+};
+
+static const struct conf_option select_options[] = {
+	{"policy", CONF_ENUM, AT(select.policy), "least-loaded", .names = policy_names,
+		.help = "how nodes are chosen"},
+	{"bound", CONF_INT, AT(select.bound), "25", 0, 1000,
+		.help = "consistent-hash: per cent past the mean load that a node may be"},
+	{"affinity-limit", CONF_INT, AT(select.affinity_limit), "80", 0, 100,
+		.help = "channel-affinity: per cent of load past which a carrier gets no more"},
+	{"reservation", CONF_MS, AT(select.reservation), "2000", 100, 60000,
+		.help = "time that a redirected client has to attach"},
+	{"session-kbps", CONF_INT, AT(select.session_kbps), "2000", 0, 10000000,
+		.help = "bit rate of a session while nothing is known of any"},
 	{0},
 };
 
@@ -142,6 +166,7 @@ static const struct conf_option options[] = {
 	{"rtsp", CONF_SECTION, .sub = rtsp_options},
 	{"http", CONF_SECTION, .sub = http_options},
 	{"probe", CONF_SECTION, .sub = probe_options},
+	{"select", CONF_SECTION, .sub = select_options},
 	{"limits", CONF_SECTION, .sub = limits_options},
 	{"retry-after", CONF_INT, AT(retry_after), "1", 0, 86400,
 		.help = "seconds that a client is told to wait when there is no node"},
@@ -200,6 +225,19 @@ const struct daemon arn_daemon = {
 	.options = options,
 	.check = check_all,
 };
+
+struct select_conf arn_conf_select(const struct arn_conf *c)
+{
+	const struct select_policy *usual = &policies[c->select.policy];
+
+	return (struct select_conf){
+		.policy = {[TEXT_HTTP] = c->http.policy ? &policies[c->http.policy - 1] : usual,
+			[TEXT_RTSP] = c->rtsp.policy ? &policies[c->rtsp.policy - 1] : usual},
+		.bound = (double)c->select.bound / 100,
+		.affinity_limit = (double)c->select.affinity_limit / 100,
+		.session_kbps = (uint64_t)c->select.session_kbps,
+	};
+}
 
 struct announce arn_conf_announce(const struct arn_conf_node *n)
 {

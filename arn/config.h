@@ -5,6 +5,7 @@
 
 #include <net/if.h>
 
+#include "arn/snapshot.h"
 #include "lib/addr.h"
 #include "lib/clock.h"
 #include "lib/conf.h"
@@ -36,6 +37,7 @@ struct arn_conf {
 	} discovery;
 	struct {
 		int64_t port; /* 0: off */
+		int policy;   /* index into conf_service_policies; 0: that of select */
 	} rtsp, http;
 	struct {
 		ns_t interval, timeout; /* interval 0: off */
@@ -43,6 +45,12 @@ struct arn_conf {
 		ns_t quarantine, quarantine_max;
 		char path[PROBE_MAX_PATH];
 	} probe;
+	struct {
+		int policy;                    /* index into policies */
+		int64_t bound, affinity_limit; /* per cent */
+		ns_t reservation;
+		int64_t session_kbps;
+	} select;
 	struct {
 		int64_t connections;
 		ns_t request_timeout, idle_timeout;
@@ -59,6 +67,9 @@ struct arn_conf_node {
 };
 
 extern const struct daemon arn_daemon;
+
+/* How nodes are chosen; its `arns` and `turn` are 0. */
+struct select_conf arn_conf_select(const struct arn_conf *c);
 
 /* The configured node as if it had announced itself, healthy and idle. */
 struct announce arn_conf_announce(const struct arn_conf_node *n);

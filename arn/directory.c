@@ -17,6 +17,7 @@ struct entry {
 	bool configured, heard, heard_ever;
 	ns_t heard_at, expires; /* expires: NS_NEVER unless heard */
 	uint64_t announcements;
+	struct reserve_book book;
 };
 
 struct directory {
@@ -27,6 +28,7 @@ struct directory {
 	struct entry *entry;              /* ordered by id */
 	int n, cap;
 	bool stale; /* the snapshot is older than the entries */
+	unsigned arns, turn;
 	uint64_t version;
 	struct snapshot *snapshot;
 	const struct primed *primed;
@@ -45,6 +47,7 @@ struct directory *directory_new(const struct directory_conf *c, directory_cb *cb
 	}
 	d->cb = cb;
 	d->arg = arg;
+	d->arns = 1;
 	directory_set_conf(d, c);
 	return d;
 }
@@ -53,6 +56,8 @@ void directory_free(struct directory *d)
 {
 	if (!d)
 		return;
+	for (int i = 0; i < d->n; i++)
+		reserve_book_fini(&d->entry[i].book);
 	free(d->entry);
 	snapshot_unref(d->snapshot);
 	primed_unref(d->primed);
@@ -63,6 +68,13 @@ void directory_set_conf(struct directory *d, const struct directory_conf *c)
 {
 	d->conf = *c;
 	d->stale = true;
+}
+
+void directory_set_sharing(struct directory *d, unsigned arns, unsigned turn)
+{
+	d->stale |= d->arns != arns || d->turn != turn;
+	d->arns = arns;
+	d->turn = turn;
 }
 
 /* The place of this id: of its entry if *found, else where it belongs. */
@@ -89,6 +101,7 @@ static int place(const struct directory *d, const char *id, bool *found)
 /* The entry of this id, a new one if need be. NULL: the table is full. */
 static struct entry *obtain(struct directory *d, const char *id)
 {
+	struct reserve_book book;
 	bool found;
 	int at = place(d, id, &found);
 
@@ -105,10 +118,13 @@ static struct entry *obtain(struct directory *d, const char *id)
 		d->entry = more;
 		d->cap = cap;
 	}
+	if (reserve_book_init(&book) < 0)
+		return NULL;
 	memmove(&d->entry[at + 1], &d->entry[at], (size_t)(d->n - at) * sizeof(*d->entry));
 	d->n++;
 	memset(&d->entry[at], 0, sizeof(*d->entry));
 	d->entry[at].expires = NS_NEVER;
+	d->entry[at].book = book;
 	return &d->entry[at];
 }
 
@@ -116,6 +132,7 @@ static void forget(struct directory *d, struct entry *e)
 {
 	int at = (int)(e - d->entry);
 
+	reserve_book_fini(&e->book);
 	d->n--;
 	memmove(e, e + 1, (size_t)(d->n - at) * sizeof(*d->entry));
 }
@@ -175,6 +192,15 @@ static const char *refused(const struct directory *d, const struct announce *a)
 	return NULL;
 }
 
+/* Clients who attached between two announcements. A node that does not count them tells it by its
+ * sessions, as long as none end; one that counts from the start again was restarted. */
+static uint32_t attached_since(const struct announce *was, const struct announce *is)
+{
+	if (!was->attached && !is->attached)
+		return is->sessions > was->sessions ? is->sessions - was->sessions : 0;
+	return is->attached >= was->attached ? is->attached - was->attached : is->attached;
+}
+
 int directory_announce(struct directory *d, const struct announce *a, ns_t now, const char **why)
 {
 	uint32_t ms = a->interval_ms;
@@ -194,6 +220,9 @@ int directory_announce(struct directory *d, const struct announce *a, ns_t now, 
 	if (ms > INTERVAL_MAX_MS)
 		ms = INTERVAL_MAX_MS;
 	was = usable(e);
+	if (e->heard)
+		reserve_consume(
+			&e->book, attached_since(&e->now, a), d->arns, now, d->conf.reservation);
 	e->now = *a;
 	e->heard = e->heard_ever = true;
 	e->heard_at = now;
@@ -297,6 +326,18 @@ ns_t directory_when(const struct directory *d)
 	return when;
 }
 
+bool directory_look(struct directory *d, ns_t now)
+{
+	for (int i = 0; i < d->n; i++)
+		d->stale |= reserve_look(&d->entry[i].book, now, d->conf.reservation);
+	return d->stale;
+}
+
+ns_t directory_look_interval(const struct directory *d)
+{
+	return d->conf.reservation / RESERVE_BATCHES;
+}
+
 const struct snapshot *directory_snapshot(struct directory *d)
 {
 	struct snapshot *s;
@@ -310,9 +351,15 @@ const struct snapshot *directory_snapshot(struct directory *d)
 	s->retry_after = d->conf.retry_after;
 	s->prime = d->conf.prime;
 	s->primed = primed_ref(d->primed);
+	s->select = d->conf.select;
+	s->select.arns = d->arns;
+	s->select.turn = d->turn;
 	s->nodes = d->n;
 	for (int i = 0; i < d->n; i++)
-		s->node[i] = (struct snapshot_node){d->entry[i].now, d->entry[i].health};
+		s->node[i] = (struct snapshot_node){.said = d->entry[i].now,
+			.health = d->entry[i].health,
+			.reserved = reserve_counter_ref(d->entry[i].book.counter),
+			.over = d->entry[i].book.over};
 	snapshot_unref(d->snapshot);
 	d->snapshot = s;
 	d->stale = false;
@@ -354,6 +401,8 @@ bool directory_view(const struct directory *d, int i, struct directory_view *v)
 		.heard = e->heard,
 		.heard_at = e->heard_at,
 		.heard_ever = e->heard_ever,
-		.announcements = e->announcements};
+		.announcements = e->announcements,
+		.reserved = reserve_open(e->book.counter, e->book.over),
+		.expired = e->book.expired};
 	return true;
 }

@@ -8,6 +8,9 @@
  * gone: while it does not announce itself it is taken for healthy, as nothing else is known; but
  * once it was heard and then fell silent, that is known, and it is taken for broken until it
  * speaks again (arn/select.h sends clients there only when nothing better is left).
+ *
+ * It also keeps the books of reservations (arn/reserve.h): each snapshot has, beside what a node
+ * said, which reservations that has consumed.
  */
 #ifndef ARN_DIRECTORY_H
 #define ARN_DIRECTORY_H
@@ -22,10 +25,12 @@
 #define DIRECTORY_MAX 1024 /* nodes */
 
 struct directory_conf {
-	int misses;           /* of a node's own intervals, until it is gone */
-	uint32_t retry_after; /* for the snapshots */
-	unsigned prime;       /* likewise */
-	struct prefix block;  /* the anycast block: no node can be inside it */
+	int misses;                /* of a node's own intervals, until it is gone */
+	uint32_t retry_after;      /* for the snapshots */
+	unsigned prime;            /* likewise */
+	struct prefix block;       /* the anycast block: no node can be inside it */
+	ns_t reservation;          /* how long a client may take to attach */
+	struct select_conf select; /* its `arns` and `turn` are of no account: see _set_sharing */
 };
 
 /* A node became usable for new clients (up), or ceased to be. */
@@ -60,6 +65,9 @@ void directory_watch(struct directory *d, const struct directory_watcher *w);
 /* What is known now of a node's services. */
 void directory_judge(struct directory *d, const char *id, const struct node_health *health);
 
+/* So many ARNs are active for these nodes, and this is the one of this turn, from 0. */
+void directory_set_sharing(struct directory *d, unsigned arns, unsigned turn);
+
 /* An authenticated announcement. 0; -EINVAL with the field in *why: not an address that a client
  * can be sent to; -ENOSPC: the table is full. */
 int directory_announce(struct directory *d, const struct announce *a, ns_t now, const char **why);
@@ -71,6 +79,10 @@ void directory_configure(struct directory *d, const struct announce *list, int n
 /* Forgets who is due; when that has something to do next, or NS_NEVER. */
 void directory_expire(struct directory *d, ns_t now);
 ns_t directory_when(const struct directory *d);
+/* Looks after reservations; to be called every so often. True when there is something new for
+ * snapshots. */
+bool directory_look(struct directory *d, ns_t now);
+ns_t directory_look_interval(const struct directory *d);
 
 /* The nodes as they are now. The directory's reference: it is good until the next call with a
  * non-const `d`; snapshot_ref() for longer. */
@@ -87,6 +99,8 @@ struct directory_view {
 	ns_t heard_at;          /* when last; valid if heard_ever */
 	bool heard_ever;
 	uint64_t announcements;
+	struct reservation reserved; /* now, by this ARN */
+	uint64_t expired;            /* reservations that nobody came for, ever */
 };
 bool directory_view(const struct directory *d, int i, struct directory_view *v);
 int directory_count(const struct directory *d);

@@ -247,3 +247,19 @@ const char *election_standing_str(enum announce_standing s)
 	}
 	return "?";
 }
+
+unsigned election_active(const struct election *e, unsigned *turn)
+{
+	unsigned n = 1;
+
+	*turn = 0;
+	for (int i = 0; i < e->n; i++) {
+		const struct announce *said = &e->peer[i].said;
+
+		if (!said->master)
+			continue;
+		n++;
+		*turn += e->addr.sa.sa_family == AF_UNSPEC || addr_cmp(&said->addr, &e->addr) < 0;
+	}
+	return n;
+}

@@ -93,6 +93,10 @@ bool election_goodbye(struct election *e, const char *id);
 bool election_step(struct election *e, ns_t now);
 ns_t election_when(const struct election *e, ns_t now);
 
+/* How many ARNs take themselves for the master, this one counted in any case; *turn is how many of
+ * them have a lower address than this one. */
+unsigned election_active(const struct election *e, unsigned *turn);
+
 /* Puts what the others have to know into *a (id, address, interval, block, standing, master). */
 void election_announce(const struct election *e, struct announce *a);
 

@@ -28,6 +28,7 @@
 #include <sys/queue.h>
 #include <unistd.h>
 
+#include "arn/admit.h"
 #include "arn/redirect.h"
 #include "lib/log.h"
 #include "lib/stream.h"
@@ -45,6 +46,7 @@ struct conn {
 	struct stream *stream;
 	enum text_proto port;
 	enum queue queue;
+	struct admission admission;
 	bool answered;   /* something was, on this connection */
 	size_t seen;     /* bytes of a request in part that were looked at */
 	bool again;      /* preparing: it is being tried again */
@@ -170,7 +172,7 @@ static void ask(struct conn *c, const uint8_t *p, size_t n, struct redirect_resp
 		.wall = clock_wall() / NS_S,
 		.final = c->final};
 
-	redirect_answer(&rq, ls->snapshot(ls->arg), rs);
+	admit(&c->admission, &rq, ls->snapshot(ls->arg), rs);
 }
 
 /* What an answer wants is told once, however often it is tried meanwhile. */

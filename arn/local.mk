@@ -2,6 +2,8 @@
 
 noinst_LIBRARIES += arn/libarn.a
 arn_libarn_a_SOURCES = \
+	arn/admit.c \
+	arn/admit.h \
 	arn/arn.c \
 	arn/arn.h \
 	arn/block.c \
@@ -19,6 +21,7 @@ arn_libarn_a_SOURCES = \
 	arn/discovery.h \
 	arn/election.c \
 	arn/election.h \
+	arn/explain.c \
 	arn/fate.c \
 	arn/fate.h \
 	arn/guardian.c \
@@ -28,12 +31,16 @@ arn_libarn_a_SOURCES = \
 	arn/listener.c \
 	arn/listener.h \
 	arn/meter.c \
+	arn/policy.c \
+	arn/policy.h \
 	arn/primed.c \
 	arn/primed.h \
 	arn/prober.c \
 	arn/prober.h \
 	arn/redirect.c \
 	arn/redirect.h \
+	arn/reserve.c \
+	arn/reserve.h \
 	arn/select.c \
 	arn/select.h \
 	arn/snapshot.c \

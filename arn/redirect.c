@@ -185,12 +185,27 @@ void redirect_parse_avoid(struct slice value, struct select_query *q)
 	}
 }
 
+/* The channel is named as the nodes name it: without a medium and slashes at the end. */
+void redirect_query(struct select_query *q, enum text_proto proto, const struct addr *client,
+	const struct url *u)
+{
+	int track;
+
+	*q = (struct select_query){.service = proto == TEXT_HTTP ? SERVICE_HTTP : SERVICE_RTSP,
+		.client = *client,
+		.path = u->path};
+	if (proto == TEXT_HTTP)
+		return;
+	url_take_track(&q->path, &track);
+	while (q->path.n > 0 && q->path.p[q->path.n - 1] == '/')
+		q->path.n--;
+}
+
 static void redirect(struct transaction *t)
 {
 	bool http = t->m.proto == TEXT_HTTP;
-	struct select_query q = {
-		.service = http ? SERVICE_HTTP : SERVICE_RTSP, .client = t->rq->client};
-	const struct snapshot_node *node;
+	struct select_choice choice;
+	struct select_query q;
 	struct url u;
 
 	if (url_parse(&u, t->m.uri) < 0)
@@ -201,17 +216,23 @@ static void redirect(struct transaction *t)
 		return refuse(t, 400, "no resource is named");
 	if (u.path.n + u.query.n >= REDIRECT_MAX_TARGET)
 		return refuse(t, 414, "URL too long");
+	redirect_query(&q, t->m.proto, &t->rq->client, &u);
 	redirect_parse_avoid(text_header(&t->m, REDIRECT_AVOID), &q);
-	node = select_node(t->snapshot, &q);
-	if (node) {
-		send_to(t, node, &u);
+	choice = select_node(t->snapshot, &q);
+	if (choice.node) {
+		/* Who is to publish takes no player's place. */
+		if (!http && !text_method_is(&t->m, "ANNOUNCE")) {
+			t->rs->need = choice.need;
+			t->rs->room = choice.room;
+		}
+		send_to(t, choice.node, &u);
 	} else {
 		char line[48];
 		struct sbuf b;
 
 		sbuf_init(&b, line, sizeof(line));
 		sbuf_printf(&b, "Retry-After: %u\r\n", t->snapshot->retry_after);
-		t->rs->why = "no service node";
+		t->rs->why = choice.full ? "all service nodes are full" : "no service node";
 		answer(t, 503, line);
 	}
 }
@@ -303,6 +324,7 @@ void redirect_answer(const struct redirect_request *rq, const struct snapshot *s
 	rs->close = false;
 	rs->node = NULL;
 	rs->primed = NULL;
+	rs->need = rs->room = (struct reservation){0};
 	rs->why = NULL;
 	if (n == 0)
 		return;

@@ -39,6 +39,8 @@ struct redirect_response {
 	bool close;                       /* the connection ends after this answer */
 	const struct snapshot_node *node; /* where the client was sent, or NULL */
 	const struct primed_port *primed; /* to this port of it, or NULL: the usual one */
+	struct reservation need, room;    /* to be reserved there for it (arn/admit.h); none if
+	                                   * need.sessions is 0 */
 	const char *why;                  /* of a refusal (status 400 and above); NULL otherwise */
 	size_t len;
 	char text[REDIRECT_MAX];
@@ -47,10 +49,14 @@ struct redirect_response {
 void redirect_answer(const struct redirect_request *rq, const struct snapshot *snapshot,
 	struct redirect_response *rs);
 
+/* What is asked of the selection for a client that wants this URL; it avoids nobody. */
+struct select_query;
+void redirect_query(struct select_query *q, enum text_proto proto, const struct addr *client,
+	const struct url *u);
+
 /* The header in which a client names nodes that failed it, as hosts or names. */
 #define REDIRECT_AVOID "Nearcast-Avoid"
 /* Reads its value, a list with commas, into the query; entries past SELECT_MAX_AVOID are left. */
-struct select_query;
 void redirect_parse_avoid(struct slice value, struct select_query *q);
 
 #endif

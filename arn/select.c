@@ -2,39 +2,71 @@
 #include "arn/select.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
-/* FNV-1a, then a mixer (splitmix64's) so that neighbours in the address space part ways. */
-static uint64_t hash(uint64_t h, const void *p, size_t n)
-{
-	const uint8_t *b = p;
+#include "arn/policy.h"
 
-	for (size_t i = 0; i < n; i++)
-		h = (h ^ b[i]) * 0x100000001b3;
-	return h;
+#define NODES_MAX 1024 /* more are not looked at; the directory has no more */
+
+/* What holds for all nodes of one choice. */
+struct inquiry {
+	const struct snapshot *s;
+	const struct select_query *q;
+	const struct select_policy *policy;
+	unsigned arns, turn;
+	bool by_channel;                  /* who carries it is asked */
+	uint32_t channel;                 /* its hash */
+	uint64_t channel_kbps, mean_kbps; /* 0: not known, or nobody's bit rate is limited */
+};
+
+const struct select_policy *select_policy_of(const struct snapshot *s, const struct select_query *q)
+{
+	const struct select_policy *p =
+		q->policy ? q->policy
+			  : s->select.policy[q->service == SERVICE_RTSP ? TEXT_RTSP : TEXT_HTTP];
+
+	return p ? p : &policies[0];
 }
 
-static uint64_t mix(uint64_t h)
+/* What a session of this channel takes, by any node that knows; and the mean of all sessions. */
+static void estimate_rates(struct inquiry *in)
 {
-	h = (h ^ (h >> 30)) * 0xbf58476d1ce4e5b9;
-	h = (h ^ (h >> 27)) * 0x94d049bb133111eb;
-	return h ^ (h >> 31);
+	uint64_t kbps = 0, sessions = 0;
+	bool limited = false;
+
+	for (int i = 0; i < in->s->nodes; i++) {
+		const struct announce *n = &in->s->node[i].said;
+
+		limited |= n->max_kbps != 0;
+		kbps += n->kbps;
+		sessions += n->sessions;
+	}
+	if (!limited)
+		return;
+	in->mean_kbps = sessions ? kbps / sessions : 0;
+	if (!in->mean_kbps)
+		in->mean_kbps = in->s->select.session_kbps;
+	for (int i = 0; i < in->s->nodes; i++) {
+		const struct announce *n = &in->s->node[i].said;
+		int at = announce_find_channel(n, in->channel);
+
+		if (at >= 0 && n->channel_kbps[at] > in->channel_kbps)
+			in->channel_kbps = n->channel_kbps[at];
+	}
 }
 
-/* Weighted rendezvous hashing (Wang and Ravishankar; logarithmic method): the node with the
- * largest -w / ln(u) wins, u uniform in (0,1) for each pair of client and node. */
-static double affinity(const struct announce *node, const struct addr *client)
+static void inquire(struct inquiry *in, const struct snapshot *s, const struct select_query *q)
 {
-	uint64_t h = 0xcbf29ce484222325;
-	double u;
-
-	if (client->sa.sa_family == AF_INET6)
-		h = hash(h, &client->in6.sin6_addr, sizeof(client->in6.sin6_addr));
-	else
-		h = hash(h, &client->in.sin_addr, sizeof(client->in.sin_addr));
-	h = mix(hash(h, node->id, strlen(node->id)));
-	u = ((double)(h >> 11) + 0.5) / (double)(1ULL << 53);
-	return -(double)node->weight / log(u);
+	*in = (struct inquiry){.s = s,
+		.q = q,
+		.policy = select_policy_of(s, q),
+		.arns = s->select.arns ? s->select.arns : 1,
+		.turn = s->select.turn,
+		.channel = announce_channel(q->path)};
+	in->by_channel = in->policy->by_channel;
+	if (q->service == SERVICE_RTSP)
+		estimate_rates(in);
 }
 
 static double ratio(uint64_t used, uint64_t capacity)
@@ -42,19 +74,73 @@ static double ratio(uint64_t used, uint64_t capacity)
 	return capacity ? (double)used / (double)capacity : 0;
 }
 
-static double load(const struct announce *n)
+static double load_of(
+	const struct inquiry *in, const struct announce *n, const struct reservation *reserved)
 {
-	double sessions = ratio(n->sessions, n->max_sessions ? n->max_sessions : SELECT_NOMINAL);
-	double rate = ratio(n->kbps, n->max_kbps);
+	uint64_t sessions = n->sessions + (uint64_t)in->arns * reserved->sessions;
+	double places = ratio(sessions, n->max_sessions ? n->max_sessions : SELECT_NOMINAL);
+	double rate = ratio(n->kbps + in->arns * reserved->kbps, n->max_kbps);
 
 	/* Weight 0: only when there is nobody else. */
-	return (sessions > rate ? sessions : rate) * 100.0 / n->weight;
+	return n->weight ? (places > rate ? places : rate) * 100.0 / n->weight : HUGE_VAL;
 }
 
-static bool is_full(const struct announce *n)
+/* This ARN's part of what is free: together the active ARNs have all of it, and no more. */
+static uint64_t share(const struct inquiry *in, uint64_t capacity, uint64_t used)
 {
-	return (n->max_sessions && n->sessions >= n->max_sessions) ||
-	       (n->max_kbps && n->kbps >= n->max_kbps);
+	uint64_t left = capacity > used ? capacity - used : 0;
+
+	return left / in->arns + (in->turn < left % in->arns);
+}
+
+static struct reservation room_of(const struct inquiry *in, const struct announce *n)
+{
+	struct reservation room = {RESERVE_MAX_SESSIONS, RESERVE_MAX_KBPS};
+	uint64_t v;
+
+	if (n->max_sessions) {
+		v = share(in, n->max_sessions, n->sessions);
+		room.sessions = v < room.sessions ? (uint32_t)v : room.sessions;
+	}
+	if (n->max_kbps) {
+		v = share(in, n->max_kbps, n->kbps);
+		room.kbps = v < room.kbps ? v : room.kbps;
+	}
+	return room;
+}
+
+/* What a session more is expected to take of this node. */
+static uint64_t estimate(const struct inquiry *in, const struct announce *n)
+{
+	if (!n->max_kbps || in->channel_kbps)
+		return n->max_kbps ? in->channel_kbps : 0;
+	if (n->sessions && n->kbps)
+		return n->kbps / n->sessions;
+	return in->mean_kbps;
+}
+
+/* NULL: a session more fits in. */
+static const char *lacks_room(
+	const struct inquiry *in, const struct announce *n, struct select_verdict *v)
+{
+	bool attaches = in->q->service == SERVICE_RTSP;
+	bool idle = !n->sessions && !v->reserved.sessions;
+
+	if ((n->max_sessions && n->sessions >= n->max_sessions) ||
+		(n->max_kbps && n->kbps >= n->max_kbps))
+		return "full";
+	/* Who attaches nowhere takes up what is left of a node's bit rate, and no place. */
+	if (!attaches)
+		return NULL;
+	/* An estimate does not make a node useless that has nothing to do. */
+	if (idle && v->room.kbps < v->kbps)
+		v->room.kbps = v->kbps;
+	if (v->reserved.sessions >= v->room.sessions)
+		return "full with what is reserved";
+	if (v->reserved.kbps + v->kbps > v->room.kbps)
+		return v->reserved.sessions ? "bit rate full with what is reserved"
+		                            : "bit rate left is too low";
+	return NULL;
 }
 
 static bool is_avoided(const struct announce *n, const struct select_query *q)
@@ -83,67 +169,98 @@ static double anticipated(const struct snapshot_node *node, int service)
 	return (measured > said ? measured : said) / 1e6;
 }
 
-void select_judge(
-	const struct snapshot_node *node, const struct select_query *q, struct select_verdict *v)
+static void judge(
+	const struct inquiry *in, const struct snapshot_node *node, struct select_verdict *v)
 {
-	int i = q->service == SERVICE_RTSP ? TEXT_RTSP : TEXT_HTTP;
+	int i = in->q->service == SERVICE_RTSP ? TEXT_RTSP : TEXT_HTTP;
 	const struct announce *said = &node->said;
 
 	*v = (struct select_verdict){
-		.avoided = is_avoided(said, q),
+		.avoided = is_avoided(said, in->q),
 		.service = node->health.of[i].verdict,
 		.delay = anticipated(node, i),
-		.other_family = said->addr.sa.sa_family != q->client.sa.sa_family,
-		.load = said->weight ? load(said) : HUGE_VAL,
-		.affinity = affinity(said, &q->client),
+		.other_family = said->addr.sa.sa_family != in->q->client.sa.sa_family,
+		.reserved = reserve_open(node->reserved, node->over),
+		.room = room_of(in, said),
+		.kbps = estimate(in, said),
+		.carries = in->by_channel && announce_find_channel(said, in->channel) >= 0,
 	};
 	v->unhealthy = !said->healthy || v->service == HEALTH_BROKEN;
+	v->load = load_of(in, said, &v->reserved);
 	if (v->delay > SELECT_DELAY)
 		v->load += v->delay - SELECT_DELAY;
 	v->rank = (v->service == HEALTH_UNKNOWN || v->service == HEALTH_QUARANTINED) +
 	          2 * v->avoided + 4 * v->unhealthy + 8 * v->other_family;
-	if (!port_of(said, q->service))
+	if (!port_of(said, in->q->service))
 		v->excluded = "does not offer the service";
 	else if (said->draining)
 		v->excluded = "draining";
-	else if (is_full(said))
-		v->excluded = "full";
+	else
+		v->full = (v->excluded = lacks_room(in, said, v)) != NULL;
 }
 
-/* The band is absolute: a share of the capacity, whatever the load. */
-static bool better(const struct select_verdict *a, const struct select_verdict *b, double band_end)
+/* Takes it among the candidates, if none of these is of a better rank. */
+static void consider(struct policy_field *f, struct policy_candidate *c, int *rank,
+	const struct select_verdict *v, const struct snapshot_node *node, int index)
 {
-	bool a_in = a->load <= band_end, b_in = b->load <= band_end;
-
-	return a_in != b_in ? a_in : a->affinity > b->affinity;
+	if (v->excluded || (f->n && v->rank > *rank))
+		return;
+	if (f->n && v->rank < *rank)
+		f->n = 0;
+	*rank = v->rank;
+	c[f->n++] = (struct policy_candidate){node, v->load, v->carries, index};
 }
 
-const struct snapshot_node *select_node(const struct snapshot *s, const struct select_query *q)
+struct select_choice select_node(const struct snapshot *s, const struct select_query *q)
 {
-	struct select_verdict v, best;
-	const struct snapshot_node *chosen = NULL;
+	struct policy_candidate c[NODES_MAX];
+	struct policy_field f = {.c = c, .conf = &s->select};
+	struct select_choice choice = {0};
+	struct select_verdict v;
+	struct inquiry in;
 	int rank = 0;
-	double least = 0;
 
-	for (int i = 0; i < s->nodes; i++) {
-		select_judge(&s->node[i], q, &v);
-		if (v.excluded)
-			continue;
-		if (!chosen || v.rank < rank || (v.rank == rank && v.load < least)) {
-			chosen = &s->node[i];
-			rank = v.rank;
-			least = v.load;
-		}
+	inquire(&in, s, q);
+	for (int i = 0; i < s->nodes && i < NODES_MAX; i++) {
+		judge(&in, &s->node[i], &v);
+		choice.full += v.full;
+		consider(&f, c, &rank, &v, &s->node[i], i);
 	}
-	if (!chosen)
-		return NULL;
-	select_judge(chosen, q, &best);
-	for (int i = 0; i < s->nodes; i++) {
-		select_judge(&s->node[i], q, &v);
-		if (!v.excluded && v.rank == rank && better(&v, &best, least + SELECT_BAND)) {
-			chosen = &s->node[i];
-			best = v;
-		}
+	if (!f.n)
+		return choice;
+	choice.node = c[in.policy->choose(&f, q, &choice.by)].node;
+	judge(&in, choice.node, &v);
+	choice.room = v.room;
+	choice.need = (struct reservation){1, v.kbps};
+	return choice;
+}
+
+void select_explain(
+	const struct snapshot *s, const struct select_query *q, struct select_verdict *v)
+{
+	int n = s->nodes < NODES_MAX ? s->nodes : NODES_MAX;
+	struct policy_candidate c[NODES_MAX];
+	struct policy_field f = {.c = c, .conf = &s->select};
+	struct inquiry in;
+
+	inquire(&in, s, q);
+	in.by_channel = true;
+	for (int i = 0; i < n; i++) {
+		judge(&in, &s->node[i], &v[i]);
+		v[i].affinity = policy_affinity(in.policy, &s->node[i], q);
 	}
-	return chosen;
+	for (int place = 1;; place++) {
+		const char *by;
+		int at, rank = 0;
+
+		f.n = 0;
+		for (int i = 0; i < n; i++)
+			if (!v[i].place)
+				consider(&f, c, &rank, &v[i], &s->node[i], i);
+		if (!f.n)
+			return;
+		at = c[in.policy->choose(&f, q, &by)].index;
+		v[at].place = place;
+		v[at].by = by;
+	}
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Which service node a client is sent to: a pure function of the snapshot and the client.
+ * Which service node a client is sent to: a pure function of the snapshot and the request.
  *
  * A node is out of the question when it does not offer the service, takes no new clients
- * (draining), or is full. The rest stand in ranks; the lowest that has anybody counts:
+ * (draining), or has no room. The rest stand in ranks; the lowest that has anybody counts:
  *
  *	+1  the service was not found to work yet, or is in quarantine (arn/health.h)
  *	+2  the client names it as one that failed it (Nearcast-Avoid)
@@ -11,16 +11,21 @@
  *	+8  its address is of another family than the client's
  *
  * No rank excludes anybody: if all nodes call themselves broken at once, the judgement is more
- * likely to be wrong than all of them, and a client is better sent somewhere than nowhere.
+ * likely to be wrong than all of them, and a client is better sent somewhere than nowhere. Within
+ * the rank a policy decides (arn/policy.h).
  *
- * Within the rank the least loaded wins, where load is the larger of sessions and bit rate relative
- * to capacity (an unlimited node counts as one of SELECT_NOMINAL sessions), divided by the weight
- * (100 is usual); and what the anticipated delay has beyond SELECT_DELAY is added to it, a second
- * counting as much as the whole capacity. Nodes within SELECT_BAND of the least loaded are equals, as what is known of the
- * load is an announcement old; among equals each client has an order of its own (weighted
- * rendezvous hashing of its address and the node's name). So new clients spread over the equals,
- * every ARN sends the same client to the same node, and a node that comes or goes moves nobody
- * else.
+ * Room and load are of what the node has announced and of what was reserved since (arn/reserve.h).
+ * Several ARNs that are active for the same nodes at the same time, k of them, do not see each
+ * other's reservations. So each takes its own for those of all: for the load it counts them k
+ * times, and of the room that a node has announced it gives away one k-th (of what cannot be
+ * divided, the first ones in the order of their addresses get one more). And of k clients that a
+ * node says have attached, each ARN takes one for its own. Then all that the ARNs believe to be
+ * under way is never less than what is under way, and it fits into the room that there is; the
+ * price is that with uneven traffic some room stays unused until reservations expire.
+ *
+ * Load is the larger of sessions and bit rate relative to capacity (an unlimited node counts as one
+ * of SELECT_NOMINAL sessions), divided by the weight (100 is usual); and what the anticipated delay
+ * has beyond SELECT_DELAY is added to it, a second counting as much as the whole capacity.
  */
 #ifndef ARN_SELECT_H
 #define ARN_SELECT_H
@@ -32,13 +37,14 @@
 #include "lib/slice.h"
 
 #define SELECT_NOMINAL   1000 /* sessions */
-#define SELECT_BAND      0.05 /* of the capacity */
 #define SELECT_DELAY     0.05 /* s, until a service answers: no matter */
 #define SELECT_MAX_AVOID 8
 
 struct select_query {
-	unsigned service;                     /* SERVICE_RTSP or SERVICE_HTTP */
-	struct addr client;                   /* its port does not matter */
+	unsigned service;   /* SERVICE_RTSP or SERVICE_HTTP */
+	struct addr client; /* its port is the lot of who draws lots, and matters nowhere else */
+	struct slice path;  /* of the channel or object */
+	const struct select_policy *policy;   /* NULL: the service's, of the snapshot */
 	struct slice avoid[SELECT_MAX_AVOID]; /* hosts or names of nodes */
 	int avoids;
 };
@@ -49,14 +55,34 @@ struct select_verdict {
 	bool avoided, unhealthy, other_family;
 	enum health_verdict service; /* as this ARN has found it */
 	double delay;                /* s, anticipated */
+	bool full;                   /* it is excluded because it has no room */
 	int rank;
-	double load;     /* 0 idle, 1 full; by weight */
-	double affinity; /* among equals the largest wins */
+	double load;                 /* 0 idle, 1 full; by weight; HUGE_VAL for weight 0 */
+	bool carries;                /* the channel that is asked for */
+	struct reservation reserved; /* here, by this ARN */
+	struct reservation room;     /* that reservations may take, those that are open included */
+	uint64_t kbps;               /* what a session more is taken for */
+	/* select_explain() only: */
+	double affinity; /* the client's or channel's order among equals: the largest wins */
+	int place;       /* 1: chosen; 2: if that one were not there; 0: excluded */
+	const char *by;  /* what decided for it at its place: a constant string */
 };
-void select_judge(
-	const struct snapshot_node *node, const struct select_query *q, struct select_verdict *v);
 
-/* The node, or NULL when all are out of the question. */
-const struct snapshot_node *select_node(const struct snapshot *s, const struct select_query *q);
+/* What one choice has come to. */
+struct select_choice {
+	const struct snapshot_node *node; /* NULL: all are out of the question */
+	struct reservation need, room;    /* for reserve_take(), when the client attaches there */
+	int full;                         /* nodes that were out for want of room */
+	const char *by;                   /* what decided: a constant string */
+};
+struct select_choice select_node(const struct snapshot *s, const struct select_query *q);
+
+/* Every node's verdict, in the order of the snapshot, and their places. */
+void select_explain(
+	const struct snapshot *s, const struct select_query *q, struct select_verdict *v);
+
+/* The policy that decides on this query. */
+const struct select_policy *select_policy_of(
+	const struct snapshot *s, const struct select_query *q);
 
 #endif

@@ -2,11 +2,12 @@
 /*
  * What an answer is made from besides the request: the service nodes as they were at one moment.
  * Any ARN that has heard the same announcements has the same nodes in the same order, and so gives
- * the same answers.
+ * the same answers, as far as its own redirections of the last moment (arn/reserve.h) let it.
  *
  * A snapshot belongs to whoever has a reference to it, in any thread. Its maker fills it in, and
  * from the moment that anybody else can see it, it never changes; the last reference frees it. So
- * many threads read the same one without a lock while the next one is being made.
+ * many threads read the same one without a lock while the next one is being made. What it points
+ * to and what does change are the nodes' counters of reservations.
  */
 #ifndef ARN_SNAPSHOT_H
 #define ARN_SNAPSHOT_H
@@ -15,11 +16,24 @@
 
 #include "arn/health.h"
 #include "arn/primed.h"
+#include "arn/reserve.h"
 #include "lib/wire.h"
 
 struct snapshot_node {
 	struct announce said;      /* its last announcement, or what the configuration says of it */
 	struct node_health health; /* what this ARN has found of its services */
+	struct reserve_counter *reserved; /* the snapshot's reference; NULL: none are kept */
+	uint64_t over;                    /* of those, what `said` has in it already */
+};
+
+/* How nodes are chosen (arn/select.h). All zero is a usable default. */
+struct select_conf {
+	const struct select_policy *policy[2]; /* by enum text_proto; NULL: least loaded */
+	double bound;          /* consistent hashing: how far past the mean load a node may be */
+	double affinity_limit; /* channel affinity: load past which a carrier gets no more */
+	uint64_t session_kbps; /* of a session, when nothing is known of any */
+	/* Active ARNs that share the nodes, and this one's turn among them, from 0. */
+	unsigned arns, turn;
 };
 
 struct snapshot {
@@ -28,6 +42,7 @@ struct snapshot {
 	uint32_t retry_after; /* seconds, what a client is told when there is no node for it */
 	unsigned prime;       /* SERVICE_… whose clients are sent to primed ports only */
 	const struct primed *primed; /* the ports that nodes have given, or NULL; its reference */
+	struct select_conf select;
 	int nodes;
 	struct snapshot_node node[]; /* ordered by id */
 };

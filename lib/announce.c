@@ -5,6 +5,7 @@
  */
 #include "lib/wire.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <stddef.h>
 #include <string.h>
@@ -12,7 +13,7 @@
 #include "lib/item.h"
 #include "lib/slice.h"
 
-enum kind { UINT, BOOL, TEXT, ADDRESS, BLOCK };
+enum kind { UINT, BOOL, TEXT, ADDRESS, BLOCK, CHANNELS };
 
 struct field {
 	uint8_t key;
@@ -43,6 +44,8 @@ static const struct field fields[] = {
 	{14, BLOCK, false, "block", MEMBER(block), 0, 0},
 	{15, UINT, false, "standing", MEMBER(standing), STANDING_OUT, STANDING_READY},
 	{16, BOOL, false, "master", MEMBER(master), 0, 1},
+	{23, CHANNELS, false, "channels", MEMBER(channels), 0, 0},
+	{24, UINT, false, "attached", MEMBER(attached), 0, UINT32_MAX},
 	{26, UINT, false, "delay", MEMBER(delay_us), 0, UINT32_MAX},
 	{27, UINT, false, "trouble", MEMBER(trouble), 0, UINT8_MAX},
 	{29, UINT, false, "control port", MEMBER(control_port), 0, UINT16_MAX},
@@ -50,6 +53,7 @@ static const struct field fields[] = {
 	{31, UINT, false, "primes", MEMBER(primes), 0, SERVICE_RTSP | SERVICE_HTTP},
 };
 #define FIRST_OF_ARN 14 /* from this key on, what has its default is left out */
+#define CHANNEL_LEN  6  /* bytes: a hash, a bit rate */
 #define FIELDS       (sizeof(fields) / sizeof(fields[0]))
 
 _Static_assert(sizeof(enum announce_role) == 4, "set and got as a 32-bit number");
@@ -143,6 +147,16 @@ static bool block_ok(const struct prefix *b)
 	return true;
 }
 
+static bool channels_ok(const struct announce *a)
+{
+	if (a->channels > ANNOUNCE_CHANNELS)
+		return false;
+	for (int i = 1; i < a->channels; i++)
+		if (a->channel[i] <= a->channel[i - 1])
+			return false;
+	return true;
+}
+
 /* Whether a field stands in the announcement at all. */
 static bool is_there(const struct announce *a, const struct field *f)
 {
@@ -151,6 +165,7 @@ static bool is_there(const struct announce *a, const struct field *f)
 	switch (f->kind) {
 	case UINT: return get_uint(a, f) != 0;
 	case BOOL: return *(const bool *)((const char *)a + f->offset);
+	case CHANNELS: return a->channels != 0;
 	default: return a->block.addr.sa.sa_family != AF_UNSPEC;
 	}
 }
@@ -166,6 +181,20 @@ static void encode_block(const struct prefix *b, struct item_writer *w)
 	item_put_bytes(w, bytes, 1 + n);
 }
 
+static void encode_channels(const struct announce *a, struct item_writer *w)
+{
+	uint8_t bytes[ANNOUNCE_CHANNELS * CHANNEL_LEN], *p = bytes;
+
+	for (int i = 0; i < a->channels; i++, p += CHANNEL_LEN) {
+		uint32_t hash = htobe32(a->channel[i]);
+		uint16_t kbps = htobe16(a->channel_kbps[i]);
+
+		memcpy(p, &hash, 4);
+		memcpy(p + 4, &kbps, 2);
+	}
+	item_put_bytes(w, bytes, (size_t)(p - bytes));
+}
+
 static void encode_value(const struct announce *a, const struct field *f, struct item_writer *w)
 {
 	const char *at = (const char *)a + f->offset;
@@ -176,6 +205,7 @@ static void encode_value(const struct announce *a, const struct field *f, struct
 	case TEXT: item_put_text(w, at); break;
 	case ADDRESS: item_put_addr(w, &a->addr, false); break;
 	case BLOCK: encode_block(&a->block, w); break;
+	case CHANNELS: encode_channels(a, w); break;
 	}
 }
 
@@ -187,6 +217,7 @@ static bool value_ok(const struct announce *a, const struct field *f)
 	case TEXT: return announce_id_ok((struct slice){a->id, strnlen(a->id, sizeof(a->id))});
 	case ADDRESS: return addr_ok(&a->addr);
 	case BLOCK: return block_ok(&a->block);
+	case CHANNELS: return channels_ok(a);
 	}
 	return false;
 }
@@ -218,6 +249,23 @@ static bool decode_block(struct prefix *b, struct slice s)
 	return item_get_addr(&b->addr, (struct slice){s.p + 1, s.n - 1}, false) && block_ok(b);
 }
 
+static bool decode_channels(struct announce *a, struct slice s)
+{
+	if (s.n % CHANNEL_LEN || s.n / CHANNEL_LEN > ANNOUNCE_CHANNELS)
+		return false;
+	a->channels = (uint16_t)(s.n / CHANNEL_LEN);
+	for (int i = 0; i < a->channels; i++, s.p += CHANNEL_LEN) {
+		uint32_t hash;
+		uint16_t kbps;
+
+		memcpy(&hash, s.p, 4);
+		memcpy(&kbps, s.p + 4, 2);
+		a->channel[i] = be32toh(hash);
+		a->channel_kbps[i] = be16toh(kbps);
+	}
+	return channels_ok(a);
+}
+
 static bool decode_value(struct announce *a, const struct field *f, const struct item *item)
 {
 	switch (f->kind) {
@@ -234,6 +282,7 @@ static bool decode_value(struct announce *a, const struct field *f, const struct
 		return item->kind == ITEM_BYTES && item_get_addr(&a->addr, item->s, false) &&
 		       addr_ok(&a->addr);
 	case BLOCK: return item->kind == ITEM_BYTES && decode_block(&a->block, item->s);
+	case CHANNELS: return item->kind == ITEM_BYTES && decode_channels(a, item->s);
 	}
 	return false;
 }
@@ -257,4 +306,30 @@ int announce_decode(struct announce *a, const uint8_t *p, size_t n, const char *
 		if (fields[i].required && !(seen & UINT64_C(1) << fields[i].key))
 			*why = fields[i].name;
 	return *why ? -EINVAL : 0;
+}
+
+uint32_t announce_channel(struct slice path)
+{
+	uint64_t h = 0xcbf29ce484222325;
+
+	for (size_t i = 0; i < path.n; i++)
+		h = (h ^ (uint8_t)path.p[i]) * 0x100000001b3;
+	return (uint32_t)(h ^ h >> 32);
+}
+
+int announce_find_channel(const struct announce *a, uint32_t channel)
+{
+	int lo = 0, hi = a->channels;
+
+	while (lo < hi) {
+		int mid = (lo + hi) / 2;
+
+		if (a->channel[mid] == channel)
+			return mid;
+		if (a->channel[mid] < channel)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return -1;
 }

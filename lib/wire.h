@@ -130,6 +130,8 @@ enum wire_error wire_open(
  *    14  block         bytes                5 or 17: bits, address      none
  *    15  standing      unsigned             0..2 (enum announce_standing)   0
  *    16  master        bool                                             false
+ *    23  channels      bytes                6 each, 768 at most         none
+ *    24  attached      unsigned             0..2^32-1                   0
  *    26  delay         unsigned, us         0..2^32-1                   0
  *    27  trouble       unsigned             0..255 (enum announce_trouble)   0
  *    29  control port  unsigned             0..65535, 0: none           0
@@ -138,7 +140,11 @@ enum wire_error wire_open(
  *
  * 14 to 16 are an ARN's. From 14 on, what has the value that it has when it is missing is left out.
  * Priming (lib/prime.h) is done at the UDP control port, for the services of `primes`; a port that
- * was primed in another generation is void. A block is its length in bits and its address, whose host bits are zero.
+ * was primed in another generation is void. A block is its length in bits and its address, whose
+ * host bits are zero. A channel is its name's hash, of 32 bits, and its bit rate in kbit/s, of 16
+ * bits (65535: that much or more; 0: not known), in ascending order of the hash. The hash is FNV-1a
+ * of 64 bits over the path, its halves xored. `attached` is how many sessions of clients have begun
+ * since the node started, modulo 2^32.
  */
 enum announce_role { ROLE_SN = 1, ROLE_ARN = 2 };
 /* How much an ARN can have the block, for the election (arn/election.h). */
@@ -150,6 +156,7 @@ const char *announce_trouble_str(enum announce_trouble t); /* a constant string 
 #define ANNOUNCE_MAX_KBPS     1000000000000ull
 #define ANNOUNCE_MIN_INTERVAL 10      /* ms */
 #define ANNOUNCE_MAX_INTERVAL 3600000 /* ms */
+#define ANNOUNCE_CHANNELS     128     /* at most, so that it fits into a datagram */
 #define SERVICE_RTSP          1u
 #define SERVICE_HTTP          2u
 
@@ -168,13 +175,21 @@ struct announce {
 	struct prefix block;             /* of an ARN: what it serves; AF_UNSPEC: none */
 	enum announce_standing standing; /* of an ARN */
 	bool master;                     /* of an ARN: it takes itself for the master */
+	uint32_t attached;               /* sessions of clients that have begun, ever */
 	uint32_t delay_us;               /* until it answers, by its own check */
 	enum announce_trouble trouble;   /* why it is not healthy */
 	uint16_t control_port;           /* UDP, of primes (lib/prime.h); 0: none */
 	uint64_t generation;             /* what was primed in another one is void */
 	unsigned primes;                 /* SERVICE_… that it can be primed for */
+	uint16_t channels;               /* that it carries; the most wanted if there are more */
+	uint32_t channel[ANNOUNCE_CHANNELS];      /* announce_channel() of each, ascending */
+	uint16_t channel_kbps[ANNOUNCE_CHANNELS]; /* 0: not known */
 };
 bool announce_id_ok(struct slice id);
+/* What stands for a channel's path. */
+uint32_t announce_channel(struct slice path);
+/* Its index among the channels that the node carries, or -1. */
+int announce_find_channel(const struct announce *a, uint32_t channel);
 /* Length; -EMSGSIZE; -EINVAL when a value is out of its range. */
 int announce_encode(const struct announce *a, uint8_t *out, size_t cap);
 /* 0, or -EINVAL; *why then names the field (or says what is wrong), a constant string. */

@@ -18,7 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	struct announce a, b;
 	const char *why;
-	uint8_t out[512];
+	uint8_t out[WIRE_MAX];
 	int n;
 
 	if (announce_decode(&a, data, len, &why)) {
@@ -37,6 +37,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	MUST(a.max_kbps == b.max_kbps && a.interval_ms == b.interval_ms);
 	MUST(addr_cmp(&a.block.addr, &b.block.addr) == 0 && a.block.len == b.block.len);
 	MUST(a.standing == b.standing && a.master == b.master);
+	MUST(a.attached == b.attached && a.channels == b.channels);
+	MUST(!memcmp(a.channel, b.channel, sizeof(a.channel)));
+	MUST(!memcmp(a.channel_kbps, b.channel_kbps, sizeof(a.channel_kbps)));
+	for (int i = 0; i < a.channels; i++)
+		MUST(announce_find_channel(&a, a.channel[i]) == i);
 	MUST(a.control_port == b.control_port && a.generation == b.generation);
 	MUST(a.primes == b.primes);
 	return 0;

@@ -12,7 +12,7 @@
 #include "tests/unit/run.h"
 
 static struct announce a;
-static uint8_t buf[512];
+static uint8_t buf[WIRE_MAX];
 static const char *why;
 
 static struct addr address(const char *text)
@@ -72,6 +72,12 @@ static void same(const struct announce *x, const struct announce *y)
 	ck_assert_uint_eq(x->block.len, y->block.len);
 	ck_assert_int_eq(x->standing, y->standing);
 	ck_assert_int_eq(x->master, y->master);
+	ck_assert_uint_eq(x->attached, y->attached);
+	ck_assert_uint_eq(x->channels, y->channels);
+	for (int i = 0; i < x->channels; i++) {
+		ck_assert_uint_eq(x->channel[i], y->channel[i]);
+		ck_assert_uint_eq(x->channel_kbps[i], y->channel_kbps[i]);
+	}
 }
 
 START_TEST(test_what_was_encoded_is_decoded)
@@ -390,7 +396,7 @@ START_TEST(test_deep_nesting_costs_nothing)
 	uint8_t p[WIRE_MAX];
 	size_t n = 0;
 
-	memcpy(p, "\xa5\x01\x01\x02\x61\x61\x03\x44\x0a\x02\x00\x06\x0d\x18\xc8\x17", 16);
+	memcpy(p, "\xa5\x01\x01\x02\x61\x61\x03\x44\x0a\x02\x00\x06\x0d\x18\xc8\x00", 16);
 	n = 16;
 	while (n < sizeof(p) - 1)
 		p[n++] = 0x81;

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "arn/policy.h"
+#include "lib/text.h"
 #include "tests/unit/run.h"
 
 #define MAX_NODES 12
@@ -56,7 +58,7 @@ static void set_client(uint32_t i)
 
 static const char *chosen(void)
 {
-	const struct snapshot_node *n = select_node(snap, &q);
+	const struct snapshot_node *n = select_node(snap, &q).node;
 
 	return n ? n->said.id : "none";
 }
@@ -67,7 +69,7 @@ static void spread(int clients, int count[MAX_NODES])
 	memset(count, 0, MAX_NODES * sizeof(*count));
 	for (int i = 0; i < clients; i++) {
 		set_client((uint32_t)i);
-		count[select_node(snap, &q) - snap->node]++;
+		count[select_node(snap, &q).node - snap->node]++;
 	}
 }
 
@@ -140,6 +142,177 @@ START_TEST(test_full_and_draining_nodes_and_those_without_the_service_are_out)
 	ck_assert_str_eq(chosen(), "none");
 	q.service = SERVICE_HTTP;
 	ck_assert_str_eq(chosen(), "a");
+}
+END_TEST
+
+/* n sessions of kbps each are reserved at the node. */
+static void reserve(int at, int n, uint64_t kbps)
+{
+	struct snapshot_node *node = &snap->node[at];
+	const struct reservation all = {RESERVE_MAX_SESSIONS, RESERVE_MAX_KBPS};
+
+	if (!node->reserved)
+		node->reserved = reserve_counter_new();
+	for (int i = 0; i < n; i++)
+		ck_assert(reserve_take(
+			node->reserved, node->over, &(struct reservation){1, kbps}, &all));
+}
+
+START_TEST(test_reservations_count_as_sessions)
+{
+	add_node("a", "10.0.0.1")->max_sessions = 100;
+	add_node("b", "10.0.0.2")->max_sessions = 100;
+	snap->node[1].said.sessions = 20;
+	ck_assert_str_eq(chosen(), "a");
+	reserve(0, 50, 0);
+	ck_assert_str_eq(chosen(), "b");
+	reserve(1, 80, 0);
+	ck_assert_str_eq(chosen(), "a");
+	reserve(0, 50, 0);
+	ck_assert_str_eq(chosen(), "none");
+	/* An announcement that has consumed them makes the same of them. */
+	snap->node[0].over = 100;
+	ck_assert_str_eq(chosen(), "a");
+	snap->node[0].said.sessions = 100;
+	ck_assert_str_eq(chosen(), "none");
+	ck_assert_int_eq(select_node(snap, &q).full, 2);
+}
+END_TEST
+
+START_TEST(test_reservation_is_refused_once_the_room_is_taken)
+{
+	struct select_choice c;
+	int taken = 0;
+
+	add_node("a", "10.0.0.1")->max_sessions = 10;
+	reserve(0, 3, 0);
+	c = select_node(snap, &q);
+	while (reserve_take(c.node->reserved, c.node->over, &c.need, &c.room))
+		taken++;
+	ck_assert_int_eq(taken, 7);
+}
+END_TEST
+
+START_TEST(test_bit_rate_of_a_session_is_the_channels_then_the_nodes_then_the_mean)
+{
+	struct announce *a = add_node("a", "10.0.0.1"), *b = add_node("b", "10.0.0.2");
+
+	a->max_kbps = b->max_kbps = 100000;
+	snap->select.session_kbps = 1500;
+	q.path = SLICE("/news");
+	ck_assert_uint_eq(select_node(snap, &q).need.kbps, 1500);
+	b->draining = true;
+	b->sessions = 4;
+	b->kbps = 12000;
+	ck_assert_uint_eq(select_node(snap, &q).need.kbps, 3000);
+	a->sessions = 2;
+	a->kbps = 8000;
+	ck_assert_uint_eq(select_node(snap, &q).need.kbps, 4000);
+	b->channels = 1;
+	b->channel[0] = announce_channel(SLICE("/news"));
+	b->channel_kbps[0] = 700;
+	ck_assert_uint_eq(select_node(snap, &q).need.kbps, 700);
+	q.path = SLICE("/other");
+	ck_assert_uint_eq(select_node(snap, &q).need.kbps, 4000);
+}
+END_TEST
+
+START_TEST(test_node_is_full_when_a_session_more_would_pass_its_bit_rate)
+{
+	struct announce *n = add_node("a", "10.0.0.1");
+
+	n->max_kbps = 10000;
+	n->sessions = 4;
+	n->kbps = 8000;
+	ck_assert_str_eq(chosen(), "a");
+	reserve(0, 1, 2000);
+	ck_assert_str_eq(chosen(), "none");
+	n->kbps = 6000; /* and so a session takes 1500 */
+	ck_assert_str_eq(chosen(), "a");
+	/* HTTP attaches nowhere: it gets what there is. */
+	q.service = SERVICE_HTTP;
+	n->kbps = 9999;
+	ck_assert_str_eq(chosen(), "a");
+	n->kbps = 10000;
+	ck_assert_str_eq(chosen(), "none");
+}
+END_TEST
+
+START_TEST(test_idle_node_takes_one_session_whatever_it_is_said_to_need)
+{
+	struct select_choice c;
+
+	add_node("a", "10.0.0.1")->max_kbps = 1000;
+	snap->select.session_kbps = 2000;
+	reserve(0, 0, 0);
+	c = select_node(snap, &q);
+	ck_assert_ptr_nonnull(c.node);
+	ck_assert(reserve_take(c.node->reserved, c.node->over, &c.need, &c.room));
+	ck_assert(!reserve_take(c.node->reserved, c.node->over, &c.need, &c.room));
+	ck_assert_str_eq(chosen(), "none");
+}
+END_TEST
+
+START_TEST(test_active_arns_share_the_room_and_leave_none)
+{
+	add_node("a", "10.0.0.1")->max_sessions = 20;
+	snap->node[0].said.sessions = 9;
+	for (unsigned arns = 1; arns <= 13; arns++) {
+		uint32_t all = 0;
+
+		for (unsigned turn = 0; turn < arns; turn++) {
+			snap->select.arns = arns;
+			snap->select.turn = turn;
+			all += select_node(snap, &q).room.sessions;
+		}
+		ck_assert_uint_eq(all, 11);
+	}
+}
+END_TEST
+
+START_TEST(test_one_of_several_arns_counts_its_reservations_for_all)
+{
+	struct select_verdict v[MAX_NODES];
+
+	add_node("a", "10.0.0.1")->max_sessions = 100;
+	reserve(0, 10, 0);
+	select_explain(snap, &q, v);
+	ck_assert(v[0].load > 0.0999 && v[0].load < 0.1001);
+	snap->select.arns = 3;
+	select_explain(snap, &q, v);
+	ck_assert(v[0].load > 0.2999 && v[0].load < 0.3001);
+	ck_assert_uint_eq(v[0].room.sessions, 34);
+}
+END_TEST
+
+START_TEST(test_explanation_puts_all_that_are_not_out_in_order)
+{
+	struct select_verdict v[MAX_NODES];
+
+	add_node("ill", "10.0.0.1")->healthy = false;
+	add_node("busy", "10.0.0.2")->sessions = 500;
+	add_node("idle", "10.0.0.3");
+	add_node("out", "10.0.0.4")->draining = true;
+	select_explain(snap, &q, v);
+	ck_assert_int_eq(v[0].place, 3);
+	ck_assert_int_eq(v[1].place, 2);
+	ck_assert_int_eq(v[2].place, 1);
+	ck_assert_int_eq(v[3].place, 0);
+	ck_assert_str_eq(v[2].by, "least loaded");
+	ck_assert_str_eq(v[3].excluded, "draining");
+}
+END_TEST
+
+START_TEST(test_policy_is_the_querys_or_else_the_services)
+{
+	ck_assert_str_eq(select_policy_of(snap, &q)->name, "least-loaded");
+	snap->select.policy[TEXT_RTSP] = policy_find(SLICE("weighted"));
+	snap->select.policy[TEXT_HTTP] = policy_find(SLICE("consistent-hash"));
+	ck_assert_str_eq(select_policy_of(snap, &q)->name, "weighted");
+	q.service = SERVICE_HTTP;
+	ck_assert_str_eq(select_policy_of(snap, &q)->name, "consistent-hash");
+	q.policy = policy_find(SLICE("two-choices"));
+	ck_assert_str_eq(select_policy_of(snap, &q)->name, "two-choices");
 }
 END_TEST
 
@@ -269,9 +442,9 @@ START_TEST(test_port_of_the_client_does_not_matter)
 		const struct snapshot_node *n;
 
 		set_client(i);
-		n = select_node(snap, &q);
+		n = select_node(snap, &q).node;
 		addr_set_port(&q.client, (uint16_t)(1000 + i));
-		ck_assert_ptr_eq(select_node(snap, &q), n);
+		ck_assert_ptr_eq(select_node(snap, &q).node, n);
 	}
 }
 END_TEST
@@ -289,15 +462,15 @@ START_TEST(test_node_that_goes_moves_only_its_own_clients)
 	}
 	for (uint32_t i = 0; i < 500; i++) {
 		set_client(i);
-		before[i] = select_node(snap, &q);
+		before[i] = select_node(snap, &q).node;
 	}
 	snap->node[2].said.draining = true;
 	for (uint32_t i = 0; i < 500; i++) {
 		set_client(i);
 		if (before[i] == &snap->node[2])
-			ck_assert_ptr_ne(select_node(snap, &q), before[i]);
+			ck_assert_ptr_ne(select_node(snap, &q).node, before[i]);
 		else
-			ck_assert_ptr_eq(select_node(snap, &q), before[i]);
+			ck_assert_ptr_eq(select_node(snap, &q).node, before[i]);
 	}
 }
 END_TEST
@@ -328,7 +501,7 @@ START_TEST(test_no_set_of_nodes_breaks_the_rules)
 	}
 	for (int round = 0; round < 500; round++) {
 		const struct snapshot_node *n;
-		struct select_verdict mine, other;
+		struct select_verdict v[MAX_NODES], mine = {0};
 
 		snap->nodes = (int)(random() % (MAX_NODES + 1));
 		for (int i = 0; i < snap->nodes; i++)
@@ -336,20 +509,21 @@ START_TEST(test_no_set_of_nodes_breaks_the_rules)
 		set_client((uint32_t)random() % 1000);
 		q.avoids = (int)(random() % 2);
 		q.avoid[0] = SLICE("10.0.0.2");
-		n = select_node(snap, &q);
-		ck_assert_ptr_eq(n, select_node(snap, &q));
+		n = select_node(snap, &q).node;
+		ck_assert_ptr_eq(n, select_node(snap, &q).node);
+		select_explain(snap, &q, v);
 		if (n) {
-			select_judge(n, &q, &mine);
+			mine = v[n - snap->node];
 			ck_assert_ptr_null(mine.excluded);
+			ck_assert_int_eq(mine.place, 1);
 		}
 		for (int i = 0; i < snap->nodes; i++) {
-			select_judge(&snap->node[i], &q, &other);
-			if (other.excluded)
+			if (v[i].excluded)
 				continue;
 			ck_assert_ptr_nonnull(n);
-			ck_assert_int_le(mine.rank, other.rank);
-			if (mine.rank == other.rank)
-				ck_assert(mine.load <= other.load + SELECT_BAND);
+			ck_assert_int_le(mine.rank, v[i].rank);
+			if (mine.rank == v[i].rank)
+				ck_assert(mine.load <= v[i].load + POLICY_BAND);
 		}
 	}
 }
@@ -366,6 +540,15 @@ int main(void)
 	tcase_add_test(t, test_load_is_relative_to_weight);
 	tcase_add_test(t, test_weight_nought_is_the_last_resort);
 	tcase_add_test(t, test_full_and_draining_nodes_and_those_without_the_service_are_out);
+	tcase_add_test(t, test_reservations_count_as_sessions);
+	tcase_add_test(t, test_reservation_is_refused_once_the_room_is_taken);
+	tcase_add_test(t, test_bit_rate_of_a_session_is_the_channels_then_the_nodes_then_the_mean);
+	tcase_add_test(t, test_node_is_full_when_a_session_more_would_pass_its_bit_rate);
+	tcase_add_test(t, test_idle_node_takes_one_session_whatever_it_is_said_to_need);
+	tcase_add_test(t, test_active_arns_share_the_room_and_leave_none);
+	tcase_add_test(t, test_one_of_several_arns_counts_its_reservations_for_all);
+	tcase_add_test(t, test_explanation_puts_all_that_are_not_out_in_order);
+	tcase_add_test(t, test_policy_is_the_querys_or_else_the_services);
 	tcase_add_test(t, test_ranks_fail_open_one_after_the_other);
 	tcase_add_test(t, test_broken_quarantined_and_unknown_services_stand_behind_and_fail_open);
 	tcase_add_test(t, test_service_is_judged_by_the_protocol_that_is_asked_for);
