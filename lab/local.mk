@@ -13,6 +13,8 @@ dist_nearlab_DATA = \
 	lab/nearlab_lib/daemons.py \
 	lab/nearlab_lib/failover.py \
 	lab/nearlab_lib/faults.py \
+	lab/nearlab_lib/fetch.py \
+	lab/nearlab_lib/health.py \
 	lab/nearlab_lib/isolate.py \
 	lab/nearlab_lib/keeper.py \
 	lab/nearlab_lib/library.py \
@@ -22,6 +24,7 @@ dist_nearlab_DATA = \
 	lab/nearlab_lib/pcap.py \
 	lab/nearlab_lib/probe.py \
 	lab/nearlab_lib/report.py \
+	lab/nearlab_lib/rogue.py \
 	lab/nearlab_lib/routing.py \
 	lab/nearlab_lib/rtp.py \
 	lab/nearlab_lib/rtpdump.py \
@@ -29,7 +32,9 @@ dist_nearlab_DATA = \
 	lab/nearlab_lib/soak.py \
 	lab/nearlab_lib/state.py \
 	lab/nearlab_lib/timeline.py \
-	lab/nearlab_lib/topology.py
+	lab/nearlab_lib/topology.py \
+	lab/nearlab_lib/trust.py \
+	lab/nearlab_lib/web.py
 
 scenariosdir = $(pkgdatadir)/lab/scenarios
 dist_scenarios_DATA = \
@@ -42,6 +47,10 @@ dist_scenarios_DATA = \
 	lab/scenarios/kill-arn.py \
 	lab/scenarios/kill-master.py \
 	lab/scenarios/kill-sn.py \
+	lab/scenarios/rogue-announcer.py \
+	lab/scenarios/service-dead.py \
+	lab/scenarios/service-hung.py \
+	lab/scenarios/service-slow.py \
 	lab/scenarios/slow-sn.py
 
 # make lab [TOPO=fig6] [SCENARIO=kill-sn]: the demonstration, and its report in nearlab-report/

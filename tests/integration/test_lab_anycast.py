@@ -20,3 +20,11 @@ def test_clients_reach_the_other_arn_until_theirs_is_back(lab, kind, tmp_path, r
         record_property(key, value)
     assert not [c["text"] for c in report["checks"] if not c["held"]]
     assert code == 0
+
+
+def test_stranger_attracts_nobody_and_removes_nobody(lab, tmp_path):
+    """Row C5."""
+    code, report = run_scenario(lab, "fig3", "rogue-announcer", tmp_path, "--seed", 5,
+                                "--param", "seconds=0.7", "--param", "flood=0.7")
+    assert not [c["text"] for c in report["checks"] if not c["held"]]
+    assert code == 0
