@@ -13,6 +13,7 @@
 #include "lib/event.h"
 #include "lib/log.h"
 #include "lib/udp.h"
+#include "sn-agent/load.h"
 
 #define RING_BYTES (64 * 1024 * 1024) /* of one medium: 10 s of 50 Mbit/s */
 #define SOCKETS    1024               /* besides those of clients: upstreams', one for each port */
@@ -184,10 +185,12 @@ static void fill_announcement(void *arg, struct announce *n)
 	n->trouble = selfcheck_trouble(a->selfcheck);
 	n->sessions = (uint32_t)a->rtsp.sessions.players;
 	n->max_sessions = (uint32_t)c->capacity.sessions;
-	n->kbps = a->kbps;
+	n->kbps = load_committed(&a->rtsp.sessions, a->kbps, loop_now(a->loop));
 	n->max_kbps = (uint64_t)c->capacity.kbps;
 	n->weight = (uint16_t)c->announce.weight;
 	n->interval_ms = (uint32_t)(c->announce.interval / NS_MS);
+	n->attached = a->rtsp.attached;
+	load_channels(&a->channels, n);
 }
 
 static void health_changed(void *arg, bool ok, const char *why)

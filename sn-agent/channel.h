@@ -88,6 +88,9 @@ struct channel {
 	struct feed *feed;         /* the shell's subscription to an upstream */
 	char via[CHANNEL_VIA];     /* nodes that the request which made us seek came through */
 	char from_node[64];        /* upstream it comes from; "" */
+	uint64_t kbps;             /* what its media bring; 0: not known yet (load.h) */
+	uint64_t rated_bytes;      /* of its media, */
+	ns_t rated_at;             /* then */
 	int users;                 /* sessions and waiting requests that point here */
 	int playing;               /* sessions that play it */
 	ns_t grace;                /* a vanished publisher's channel ends then; NS_NEVER */

@@ -16,6 +16,8 @@ sn_agent_libsnagent_a_SOURCES = \
 	sn-agent/feed.h \
 	sn-agent/fetch.c \
 	sn-agent/fetch.h \
+	sn-agent/load.c \
+	sn-agent/load.h \
 	sn-agent/media.c \
 	sn-agent/media.h \
 	sn-agent/relay.c \

@@ -53,7 +53,8 @@ struct rtsp {
 	struct sessions sessions;
 	uint64_t (*random)(void); /* 64 unguessable bits */
 	bool draining;            /* no new sessions */
-	uint64_t kbps;            /* sent now */
+	uint64_t kbps;            /* sent now, and what sessions that have begun will add */
+	uint32_t attached;        /* sessions of clients that have begun, ever */
 	uint64_t requests, refused_capacity, refused_loop, errors_4xx, errors_5xx;
 };
 

@@ -217,6 +217,10 @@ void rtsp_setup_play(struct request *q, struct session *s)
 		rtsp_answer(q, status);
 		return;
 	}
+	if (fresh) {
+		q->r->attached += !s->node[0];
+		q->r->kbps += ch->kbps; /* until it is measured */
+	}
 	s->m[i].from = from;
 	s->state = SESSION_READY;
 	setup_answer(q, s, i, &t);

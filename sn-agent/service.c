@@ -5,6 +5,7 @@
 #include "lib/event.h"
 #include "lib/log.h"
 #include "sn-agent/agent.h"
+#include "sn-agent/load.h"
 
 /* ---- the relay's way out ---- */
 
@@ -255,7 +256,8 @@ static void measure(struct agent *a, ns_t now)
 	if (now > a->sampled[oldest])
 		a->kbps = (a->sample[at] - a->sample[oldest]) * 8 * 1000000 /
 		          (uint64_t)(now - a->sampled[oldest]);
-	a->rtsp.kbps = a->kbps;
+	load_rate(&a->channels, now);
+	a->rtsp.kbps = load_committed(&a->rtsp.sessions, a->kbps, now);
 }
 
 static void silent_sessions(struct agent *a, ns_t now)

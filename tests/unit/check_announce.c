@@ -103,6 +103,43 @@ START_TEST(test_what_was_encoded_is_decoded)
 }
 END_TEST
 
+START_TEST(test_channels_that_a_node_carries_are_decoded)
+{
+	struct announce b;
+	int n;
+
+	for (int channels = 0; channels <= ANNOUNCE_CHANNELS; channels += 64) {
+		a.channels = (uint16_t)channels;
+		a.attached = channels ? UINT32_MAX : 0;
+		for (int i = 0; i < channels; i++) {
+			a.channel[i] = 7 + 33554431u * (uint32_t)i;
+			a.channel_kbps[i] = (uint16_t)(511 * i);
+		}
+		n = announce_encode(&a, buf, sizeof(buf));
+		ck_assert_int_gt(n, 0);
+		ck_assert_int_eq(decode_n(&b, buf, (size_t)n), 0);
+		same(&a, &b);
+	}
+	for (int i = 0; i < ANNOUNCE_CHANNELS; i++)
+		ck_assert_int_eq(announce_find_channel(&b, a.channel[i]), i);
+	ck_assert_int_eq(announce_find_channel(&b, 6), -1);
+	ck_assert_int_eq(announce_find_channel(&b, 8), -1);
+	ck_assert_int_eq(announce_find_channel(&b, UINT32_MAX), -1);
+	a.channel[5] = a.channel[4];
+	ck_assert_int_eq(announce_encode(&a, buf, sizeof(buf)), -EINVAL);
+	a.channels = ANNOUNCE_CHANNELS + 1;
+	ck_assert_int_eq(announce_encode(&a, buf, sizeof(buf)), -EINVAL);
+}
+END_TEST
+
+START_TEST(test_hash_of_a_channel_is_what_the_protocol_says)
+{
+	/* FNV-1a of 64 bits: of nothing cbf29ce484222325, of "a" af63dc4c8601ec8c. */
+	ck_assert_uint_eq(announce_channel(SLICE("")), 0xcbf29ce4 ^ 0x84222325);
+	ck_assert_uint_eq(announce_channel(SLICE("a")), 0xaf63dc4c ^ 0x8601ec8c);
+}
+END_TEST
+
 START_TEST(test_what_an_arn_says_is_decoded)
 {
 	static const char *const blocks[] = {"10.1.18.0/24", "0.0.0.0/0", "10.1.18.27/32",
@@ -381,6 +418,11 @@ static const struct {
 	{"a5" ROLE ID ADDR INTERVAL "1819 5bffffffffffffffff", "value"},
 	{"a5" ROLE ID ADDR INTERVAL "1819 9f ff", "value"},
 	{"a5" ROLE ID ADDR INTERVAL "1819 c1", "unknown key"},
+	{"a5" ROLE ID ADDR INTERVAL "17 45 0000000107", "channels"},
+	{"a5" ROLE ID ADDR INTERVAL "17 4c 000000020007 000000010007", "channels"},
+	{"a5" ROLE ID ADDR INTERVAL "17 4c 000000020007 000000020008", "channels"},
+	{"a5" ROLE ID ADDR INTERVAL "17 06", "channels"},
+	{"a5" ROLE ID ADDR INTERVAL "1818 1b0000000100000000", "attached"},
 };
 
 START_TEST(test_wrong_announcement_is_refused_and_the_field_is_named)
@@ -412,6 +454,8 @@ int main(void)
 
 	tcase_add_checked_fixture(t, setup, NULL);
 	tcase_add_test(t, test_what_was_encoded_is_decoded);
+	tcase_add_test(t, test_channels_that_a_node_carries_are_decoded);
+	tcase_add_test(t, test_hash_of_a_channel_is_what_the_protocol_says);
 	tcase_add_test(t, test_what_an_arn_says_is_decoded);
 	tcase_add_test(t, test_service_node_says_nothing_of_blocks);
 	tcase_add_test(t, test_numbers_of_every_width);

@@ -520,10 +520,12 @@ START_TEST(test_capacity_and_drain)
 	rtsp.conf.max_sessions = 0;
 	rtsp.conf.max_kbps = 1000;
 	rtsp.kbps = 999;
+	rtsp.sessions.first->channel->kbps = 1;
 	ck_assert_int_eq(ask("SETUP", U, UDP("5002-5003")), 200);
-	rtsp.kbps = 1000;
+	ck_assert_uint_eq(rtsp.kbps, 1000); /* before it is measured */
 	ck_assert_int_eq(ask("SETUP", U, UDP("5004-5005")), 453);
 	ck_assert_uint_eq(rtsp.refused_capacity, 2);
+	ck_assert_uint_eq(rtsp.attached, 2);
 	rtsp.conf.max_kbps = 0;
 	rtsp.draining = true;
 	ck_assert_int_eq(ask("SETUP", U, UDP("5004-5005")), 503);
@@ -701,6 +703,7 @@ START_TEST(test_loops_are_refused)
 	snprintf(ch->from_node, sizeof(ch->from_node), "sn2");
 	ck_assert_int_eq(ask("SETUP", U, UDP("5000-5001") "Nearcast-Via: sn3, sn2\r\n"), 482);
 	ck_assert_int_eq(ask("SETUP", U, UDP("5000-5001") "Nearcast-Via: sn3\r\n"), 200);
+	ck_assert_uint_eq(rtsp.attached, 0); /* no client, and nobody that an ARN has sent */
 	ck_assert_str_eq(conn.first->node, "sn3");
 	ck_assert_uint_eq(rtsp.refused_loop, 2);
 	rtsp.conf.has_upstreams = true;

@@ -40,7 +40,7 @@ unit_tests += tests/unit/check_directory tests/unit/check_election tests/unit/ch
 	tests/unit/check_select tests/unit/check_select_sim
 
 # sn-agent
-unit_tests += tests/unit/check_channel tests/unit/check_fetch tests/unit/check_relay \
+unit_tests += tests/unit/check_channel tests/unit/check_fetch tests/unit/check_load tests/unit/check_relay \
 	tests/unit/check_ring tests/unit/check_selfcheck tests/unit/check_rtsp tests/unit/check_upstream
 
 # client-failover
