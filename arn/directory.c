@@ -29,6 +29,7 @@ struct directory {
 	int n, cap;
 	bool stale; /* the snapshot is older than the entries */
 	unsigned arns, turn;
+	uint64_t expired; /* reservations, of nodes that are gone */
 	uint64_t version;
 	struct snapshot *snapshot;
 	const struct primed *primed;
@@ -132,6 +133,7 @@ static void forget(struct directory *d, struct entry *e)
 {
 	int at = (int)(e - d->entry);
 
+	d->expired += e->book.expired;
 	reserve_book_fini(&e->book);
 	d->n--;
 	memmove(e, e + 1, (size_t)(d->n - at) * sizeof(*d->entry));
@@ -385,6 +387,24 @@ int directory_usable(const struct directory *d)
 
 	for (int i = 0; i < d->n; i++)
 		n += usable(&d->entry[i]);
+	return n;
+}
+
+uint64_t directory_reserved(const struct directory *d)
+{
+	uint64_t n = 0;
+
+	for (int i = 0; i < d->n; i++)
+		n += reserve_open(d->entry[i].book.counter, d->entry[i].book.over).sessions;
+	return n;
+}
+
+uint64_t directory_expired(const struct directory *d)
+{
+	uint64_t n = d->expired;
+
+	for (int i = 0; i < d->n; i++)
+		n += d->entry[i].book.expired;
 	return n;
 }
 

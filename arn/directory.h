@@ -104,6 +104,8 @@ struct directory_view {
 };
 bool directory_view(const struct directory *d, int i, struct directory_view *v);
 int directory_count(const struct directory *d);
-int directory_usable(const struct directory *d); /* of these, who takes new clients */
+int directory_usable(const struct directory *d);        /* of these, who takes new clients */
+uint64_t directory_reserved(const struct directory *d); /* sessions, at all nodes, by this ARN */
+uint64_t directory_expired(const struct directory *d); /* reservations that nobody came for, ever */
 
 #endif

@@ -60,6 +60,16 @@ static uint64_t nodes_known(void *arg)
 	return (uint64_t)directory_count(((const struct arn *)arg)->directory);
 }
 
+static uint64_t reserved(void *arg)
+{
+	return directory_reserved(((const struct arn *)arg)->directory);
+}
+
+static uint64_t reservations_expired(void *arg)
+{
+	return directory_expired(((const struct arn *)arg)->directory);
+}
+
 static uint64_t nodes_usable(void *arg)
 {
 	return (uint64_t)directory_usable(((const struct arn *)arg)->directory);
@@ -175,6 +185,11 @@ int arn_meter(struct arn *a)
 	*m++ = GAUGE("connections", "Connections open now.", connections, a);
 	*m++ = GAUGE("nodes_known", "Service nodes known.", nodes_known, a);
 	*m++ = GAUGE("nodes_usable", "Service nodes that take new clients.", nodes_usable, a);
+	*m++ = GAUGE("reserved",
+		"Clients that were sent to a node and are not announced by it yet.", reserved, a);
+	*m = GAUGE("reservations_expired_total", "Clients that were sent to a node and never came.",
+		reservations_expired, a);
+	m++->kind = METRIC_COUNTER;
 	*m = GAUGE("block_raised_total", "Times that the block came up.", blocks_raised, a);
 	m++->kind = METRIC_COUNTER;
 	*m = GAUGE("workers_started_total", "Workers started by the guardian.", workers_started, a);

@@ -36,24 +36,29 @@ static uint64_t hash_path(const struct select_query *q)
 	return q->path.n ? hash(FNV, q->path.p, q->path.n) : hash_client(&q->client);
 }
 
-/* A place in an order: the larger `score` first. Weight 0 stands behind all others. */
+/* A place in an order: the largest -w / ln(u) is the first, u uniform in (0,1) for each pair of key
+ * and node. Weight 0 stands behind all others. */
 struct place {
-	double score;
-	double u; /* among those without a score */
+	uint16_t weight;
+	double u;
 };
 
-/* The largest -w / ln(u) wins, u uniform in (0,1) for each pair of key and node. */
 static struct place place_of(uint64_t key, const struct snapshot_node *n)
 {
 	uint64_t h = mix(hash(key, n->said.id, strlen(n->said.id)));
-	double u = ((double)(h >> 11) + 0.5) / (double)(1ULL << 53);
 
-	return (struct place){n->said.weight ? -(double)n->said.weight / log(u) : 0, u};
+	return (struct place){n->said.weight, ((double)(h >> 11) + 0.5) / (double)(1ULL << 53)};
 }
 
+static double score(const struct place *p)
+{
+	return p->weight ? -(double)p->weight / log(p->u) : 0;
+}
+
+/* A logarithm costs as much as all the rest, and is needed only where weights differ. */
 static bool is_before(const struct place *a, const struct place *b)
 {
-	return a->score != b->score ? a->score > b->score : a->u > b->u;
+	return a->weight == b->weight ? a->u > b->u : score(a) > score(b);
 }
 
 /* Of those whose load is `limit` at most (and who carry the channel, if that is asked), the first
@@ -154,12 +159,11 @@ static int consistent_hash(
 	const struct policy_field *f, const struct select_query *q, const char **by)
 {
 	uint64_t key = hash_path(q);
-	int within = first_within(f, key, bound_of(f), false);
+	double bound = bound_of(f);
 
-	*by = within == first_within(f, key, HUGE_VAL, false)
-	              ? "first in the object's order"
-	              : "first in the object's order within the bound";
-	return within;
+	*by = count_within(f, bound) == f->n ? "first in the object's order"
+	                                     : "first in the object's order within the bound";
+	return first_within(f, key, bound, false);
 }
 
 static int channel_affinity(
@@ -210,5 +214,7 @@ const struct select_policy *policy_find(struct slice name)
 double policy_affinity(
 	const struct select_policy *p, const struct snapshot_node *n, const struct select_query *q)
 {
-	return place_of(p->by_path ? hash_path(q) : hash_client(&q->client), n).score;
+	struct place at = place_of(p->by_path ? hash_path(q) : hash_client(&q->client), n);
+
+	return score(&at);
 }

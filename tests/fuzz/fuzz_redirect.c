@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Any bytes at the anycast address: the first byte of the input chooses the port, the second how
- * the rest is cut in two. Whatever comes, the answer is one whole, well-formed message that goes
+ * Any bytes at the anycast address: the first byte of the input chooses the port, the policy and
+ * more, the second how the rest is cut in two. Whatever comes, the answer is one whole, well-formed message that goes
  * to a node's address with no header but ours, and it is the same in pieces as at once.
  */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "arn/policy.h"
 #include "arn/redirect.h"
 
 static struct snapshot *nodes;
@@ -89,6 +90,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	must(addr_parse(&rq.local, SLICE("10.1.18.27"), 0) == 0, "local");
 	nodes->prime = data[0] & 4 ? SERVICE_RTSP | SERVICE_HTTP : 0;
 	rq.final = data[0] & 8;
+	nodes->select.policy[TEXT_HTTP] = nodes->select.policy[TEXT_RTSP] =
+		&policies[(data[0] >> 4) % 5];
 	rq.bytes = (struct slice){(const char *)data + 2, size - 2};
 	redirect_answer(&rq, nodes, &rs);
 	if (rs.consumed) {
