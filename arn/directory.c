@@ -16,6 +16,7 @@ struct entry {
 	struct node_health health;
 	bool configured, heard, heard_ever;
 	ns_t heard_at, expires; /* expires: NS_NEVER unless heard */
+	ns_t patience;          /* from one to the other */
 	uint64_t announcements;
 	struct reserve_book book;
 };
@@ -228,7 +229,8 @@ int directory_announce(struct directory *d, const struct announce *a, ns_t now, 
 	e->now = *a;
 	e->heard = e->heard_ever = true;
 	e->heard_at = now;
-	e->expires = now + d->conf.misses * (ns_t)ms * NS_MS;
+	e->patience = d->conf.misses * (ns_t)ms * NS_MS;
+	e->expires = now + e->patience;
 	e->announcements++;
 	watch(d, e, now);
 	tell(d, e, was, !a->healthy ? "unhealthy" : a->draining ? "draining" : "announced");
@@ -291,6 +293,16 @@ void directory_configure(struct directory *d, const struct announce *list, int n
 		if (d->entry[i].configured || d->entry[i].heard ||
 			!lose(d, &d->entry[i], "removed", false, now))
 			i++;
+}
+
+void directory_doubt(struct directory *d, ns_t now)
+{
+	for (int i = 0; i < d->n; i++) {
+		struct entry *e = &d->entry[i];
+
+		if (now >= e->expires && now < e->heard_at + DIRECTORY_DOUBTS * e->patience)
+			e->expires = now + e->patience;
+	}
 }
 
 void directory_expire(struct directory *d, ns_t now)

@@ -76,6 +76,11 @@ bool directory_goodbye(struct directory *d, const char *id, ns_t now);
 /* The nodes of the configuration, all of them; those of before that are not among them go. */
 void directory_configure(struct directory *d, const struct announce *list, int n, ns_t now);
 
+/* Announcements were lost on the way to us: who is due may have spoken, and gets another timeout, up
+ * to DIRECTORY_DOUBTS times as long in all as usual. */
+#define DIRECTORY_DOUBTS 10
+void directory_doubt(struct directory *d, ns_t now);
+
 /* Forgets who is due; when that has something to do next, or NS_NEVER. */
 void directory_expire(struct directory *d, ns_t now);
 ns_t directory_when(const struct directory *d);

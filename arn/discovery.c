@@ -22,7 +22,8 @@ struct discovery {
 	unsigned ifindex;
 	struct loop_fd *watch;
 	struct discovery_counters count;
-	struct log_limit log;
+	uint32_t drops; /* of the socket, at the last look */
+	struct log_limit log, log_lost;
 	struct udp_msg batch[UDP_BATCH];
 };
 
@@ -95,10 +96,27 @@ static void on_datagram(struct discovery *d, const struct udp_msg *m)
 		d->count.ignored++;
 }
 
+/* Whether datagrams were lost since the last look. */
+static bool has_lost(struct discovery *d)
+{
+	uint32_t drops = d->fd < 0 ? 0 : udp_drops(d->fd), more = drops - d->drops;
+
+	d->drops = drops;
+	d->count.lost += more;
+	if (more)
+		log_limited(&d->log_lost, NLOG_WARN,
+			"%u datagrams on %s were lost: they come faster than they can be read",
+			more, d->conf.interface);
+	return more != 0;
+}
+
 static void on_expiry(void *arg)
 {
 	struct discovery *d = arg;
 
+	/* A stranger's flood shall not make us take nodes for silent. */
+	if (has_lost(d))
+		directory_doubt(d->directory, loop_now(d->loop));
 	directory_expire(d->directory, loop_now(d->loop));
 	loop_timer_at(d->expiry, directory_when(d->directory));
 }
@@ -137,6 +155,7 @@ static int join(struct discovery *d)
 		d->fd = -1;
 		return err;
 	}
+	d->drops = 0;
 	d->watch = loop_fd_new(d->loop, d->fd, on_readable, d);
 	err = d->watch ? loop_fd_want(d->watch, LOOP_READ) : -ENOMEM;
 	if (err)
@@ -184,7 +203,7 @@ struct discovery *discovery_new(
 	d->conf = *c;
 	d->directory = dir;
 	d->fd = -1;
-	d->log = (struct log_limit)LOG_LIMIT_INIT;
+	d->log = d->log_lost = (struct log_limit)LOG_LIMIT_INIT;
 	d->receiver = wire_receiver_new(c->keys, c->skew, DIRECTORY_MAX);
 	d->expiry = loop_timer_new(l, on_expiry, d);
 	if (d->receiver && d->expiry)

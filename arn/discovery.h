@@ -25,6 +25,7 @@ struct discovery_counters {
 	uint64_t misnamed;                /* sealed by another node than it names */
 	uint64_t bad_address;             /* names an address that no client can be sent to */
 	uint64_t table_full;
+	uint64_t lost;    /* in the socket's buffer, before we came to read them */
 	uint64_t ignored; /* our own, of ARNs of other blocks, of other types */
 };
 

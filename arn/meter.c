@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The ARN's metrics: one table, made when its context is there for the values to point into. */
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 
@@ -130,6 +131,8 @@ static struct metric *add_discovery(struct metric *m, const struct discovery_cou
 	*m++ = COUNTER("datagrams_total", "Datagrams received on the group.", NULL, &c->received);
 	*m++ = COUNTER("announcements_total", "Announcements accepted.", NULL, &c->announcements);
 	*m++ = COUNTER("goodbyes_total", "Goodbyes accepted.", NULL, &c->goodbyes);
+	*m++ = COUNTER("datagrams_lost_total",
+		"Datagrams that came faster than they could be read.", NULL, &c->lost);
 	*m++ = COUNTER("ignored_total", "Datagrams of no interest: own, of other blocks.", NULL,
 		&c->ignored);
 	for (size_t i = 0; i < sizeof(seal) / sizeof(seal[0]); i++)
@@ -168,7 +171,7 @@ static struct metric *add_health(struct metric *m, const struct health_counters 
 	return m;
 }
 
-#define METRICS_MAX 72
+#define METRICS_MAX 128
 
 int arn_meter(struct arn *a)
 {
@@ -200,6 +203,7 @@ int arn_meter(struct arn *a)
 		m = add_discovery(m, discovery_counters(a->discovery));
 	if (a->cluster)
 		m = add_cluster(m, a);
+	assert(m - a->metric < METRICS_MAX);
 	metrics_add(a->metrics, a->metric, (int)(m - a->metric));
 	return 0;
 }

@@ -13,9 +13,11 @@
 
 #include <errno.h>
 #include <net/if.h>
+#include <linux/sock_diag.h>
 #include <netinet/udp.h>
 #include <unistd.h>
 
+#define GROUP_BUFFER   (1024 * 1024) /* a flood of strangers shall not drown who belongs here */
 #define SEGMENTS_MAX   44
 #define SEGMENTS_BYTES 65000
 
@@ -126,6 +128,14 @@ static int join_v6(int fd, const struct addr *group, int ifindex)
 	return 0;
 }
 
+uint32_t udp_drops(int fd)
+{
+	uint32_t info[SK_MEMINFO_VARS] = {0};
+	socklen_t len = sizeof(info);
+
+	return getsockopt(fd, SOL_SOCKET, SO_MEMINFO, info, &len) < 0 ? 0 : info[SK_MEMINFO_DROPS];
+}
+
 int udp_open_group(const struct addr *group, const char *ifname)
 {
 	struct addr at = *group;
@@ -140,6 +150,7 @@ int udp_open_group(const struct addr *group, const char *ifname)
 		return -errno;
 	if (at.sa.sa_family == AF_INET6)
 		at.in6.sin6_scope_id = (uint32_t)ifindex;
+	set_buffers(fd, GROUP_BUFFER, 0);
 	err = set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
 	if (!err && bind(fd, &at.sa, addr_len(&at)) < 0)
 		err = -errno;

@@ -20,6 +20,9 @@ int udp_open_pair(
  * loops back to other sockets of this host. Several may bind (SO_REUSEADDR). */
 int udp_open_group(const struct addr *group, const char *ifname);
 
+/* Datagrams that came and were lost since the socket was opened, for want of room in its buffer. */
+uint32_t udp_drops(int fd);
+
 #define UDP_BATCH 64
 #define UDP_MTU   2048
 

@@ -376,6 +376,36 @@ START_TEST(test_node_is_up_when_its_service_was_found_to_work)
 }
 END_TEST
 
+/* C5: a flood drowns announcements; what was not heard then proves nothing, for a while. */
+START_TEST(test_silence_while_datagrams_are_lost_is_doubted_but_not_for_ever)
+{
+	struct announce a = node("a", "10.2.0.6");
+	ns_t heard = now, next;
+
+	hear(&a);
+	changed();
+	now = directory_when(d);
+	directory_doubt(d, now);
+	directory_expire(d, now);
+	ck_assert_int_eq(directory_count(d), 1);
+	ck_assert_int_eq(directory_when(d), now + 600 * NS_MS);
+	while (directory_count(d)) {
+		next = directory_when(d);
+		ck_assert(next > now);
+		now = next;
+		directory_doubt(d, now);
+		directory_expire(d, now);
+	}
+	ck_assert_int_eq(now, heard + DIRECTORY_DOUBTS * 600 * NS_MS);
+	ck_assert_str_eq(changed(), "-a:timeout ");
+	/* Who is not due is not touched. */
+	hear(&a);
+	next = directory_when(d);
+	directory_doubt(d, now);
+	ck_assert_int_eq(directory_when(d), next);
+}
+END_TEST
+
 START_TEST(test_node_with_one_service_that_works_is_up)
 {
 	struct announce a = node("a", "10.2.0.6");
@@ -429,6 +459,7 @@ int main(void)
 	tcase_add_test(t, test_configured_node_that_falls_silent_is_kept_as_broken);
 	tcase_add_test(t, test_reload_replaces_configured_nodes_and_leaves_heard_ones);
 	tcase_add_test(t, test_node_is_up_when_its_service_was_found_to_work);
+	tcase_add_test(t, test_silence_while_datagrams_are_lost_is_doubted_but_not_for_ever);
 	tcase_add_test(t, test_node_with_one_service_that_works_is_up);
 	tcase_add_test(t, test_configured_node_is_watched_where_the_configuration_says);
 	return run_case("directory", t);

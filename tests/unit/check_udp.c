@@ -128,6 +128,28 @@ START_TEST(test_pair_fails_when_only_the_second_port_is_taken)
 }
 END_TEST
 
+START_TEST(test_datagrams_that_found_no_room_are_known)
+{
+	struct addr at = addr_any(AF_INET, 0);
+	int fd, from = udp_open(&at, 0, 0);
+	socklen_t len = sizeof(at);
+	char big[1000] = {0};
+
+	addr_parse(&at, SLICE("127.0.0.1:0"), 0);
+	fd = udp_open(&at, 4096, 0);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(getsockname(fd, &at.sa, &len), 0);
+	ck_assert_int_eq(udp_send(from, &at, big, sizeof(big)), 0);
+	ck_assert_uint_eq(udp_drops(fd), 0);
+	for (int i = 0; i < 100; i++)
+		udp_send(from, &at, big, sizeof(big));
+	ck_assert_uint_gt(udp_drops(fd), 0);
+	ck_assert_uint_eq(udp_drops(-1), 0);
+	close(fd);
+	close(from);
+}
+END_TEST
+
 START_TEST(test_receive_says_who_and_how_much)
 {
 	int a = open_at("127.0.0.1"), b = open_at("127.0.0.1");
@@ -329,6 +351,7 @@ int main(void)
 	tcase_add_test(t, test_pair_is_even_and_the_next);
 	tcase_add_test(t, test_pair_fails_when_only_the_second_port_is_taken);
 	tcase_add_test(t, test_receive_says_who_and_how_much);
+	tcase_add_test(t, test_datagrams_that_found_no_room_are_known);
 	tcase_add_test(t, test_batch_arrives_as_the_packets_it_was);
 	tcase_add_test(t, test_batch_falls_back_when_the_kernel_refuses_segments);
 	tcase_add_test(t, test_icmp_error_shows_on_receive_and_does_not_eat_a_packet);
