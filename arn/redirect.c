@@ -218,6 +218,7 @@ static void redirect(struct transaction *t)
 		return refuse(t, 414, "URL too long");
 	redirect_query(&q, t->m.proto, &t->rq->client, &u);
 	redirect_parse_avoid(text_header(&t->m, REDIRECT_AVOID), &q);
+	t->rs->accusations = select_avoided(t->snapshot, &q, t->rs->accused, REDIRECT_MAX_ACCUSED);
 	choice = select_node(t->snapshot, &q);
 	if (choice.node) {
 		/* Who is to publish takes no player's place. */
@@ -324,6 +325,7 @@ void redirect_answer(const struct redirect_request *rq, const struct snapshot *s
 	rs->close = false;
 	rs->node = NULL;
 	rs->primed = NULL;
+	rs->accusations = 0;
 	rs->need = rs->room = (struct reservation){0};
 	rs->why = NULL;
 	if (n == 0)

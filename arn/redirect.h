@@ -14,8 +14,9 @@
 #include "lib/slice.h"
 #include "lib/text.h"
 
-#define REDIRECT_MAX_TARGET 4096 /* path and query of a request, bytes */
-#define REDIRECT_MAX        4608 /* bytes of an answer */
+#define REDIRECT_MAX_TARGET  4096 /* path and query of a request, bytes */
+#define REDIRECT_MAX_ACCUSED 8
+#define REDIRECT_MAX         4608 /* bytes of an answer */
 
 struct redirect_request {
 	struct slice bytes;   /* all that came on the connection and was not answered yet */
@@ -41,7 +42,10 @@ struct redirect_response {
 	const struct primed_port *primed; /* to this port of it, or NULL: the usual one */
 	struct reservation need, room;    /* to be reserved there for it (arn/admit.h); none if
 	                                   * need.sessions is 0 */
-	const char *why;                  /* of a refusal (status 400 and above); NULL otherwise */
+	/* The nodes that have failed the client, as it says (Nearcast-Avoid). */
+	const struct snapshot_node *accused[REDIRECT_MAX_ACCUSED];
+	int accusations;
+	const char *why; /* of a refusal (status 400 and above); NULL otherwise */
 	size_t len;
 	char text[REDIRECT_MAX];
 };

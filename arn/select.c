@@ -235,6 +235,17 @@ struct select_choice select_node(const struct snapshot *s, const struct select_q
 	return choice;
 }
 
+int select_avoided(const struct snapshot *s, const struct select_query *q,
+	const struct snapshot_node **found, int max)
+{
+	int n = 0;
+
+	for (int i = 0; i < s->nodes && q->avoids && n < max; i++)
+		if (is_avoided(&s->node[i].said, q))
+			found[n++] = &s->node[i];
+	return n;
+}
+
 void select_explain(
 	const struct snapshot *s, const struct select_query *q, struct select_verdict *v)
 {

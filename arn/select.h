@@ -77,6 +77,10 @@ struct select_choice {
 };
 struct select_choice select_node(const struct snapshot *s, const struct select_query *q);
 
+/* The nodes that the query avoids, `max` at most; how many. */
+int select_avoided(const struct snapshot *s, const struct select_query *q,
+	const struct snapshot_node **found, int max);
+
 /* Every node's verdict, in the order of the snapshot, and their places. */
 void select_explain(
 	const struct snapshot *s, const struct select_query *q, struct select_verdict *v);

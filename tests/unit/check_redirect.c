@@ -292,6 +292,26 @@ START_TEST(test_node_that_failed_the_client_is_avoided_by_address_or_name)
 }
 END_TEST
 
+/* C4: what is said of the nodes that are known goes to the health of the nodes, and nothing else. */
+START_TEST(test_accused_nodes_are_reported_whatever_the_answer_is)
+{
+	add_node("sn806", "10.2.0.6");
+	add_node("sn810", "10.2.0.10");
+	ask(TEXT_RTSP, "DESCRIBE rtsp://a/b RTSP/1.0\r\nCSeq: 1\r\n\r\n");
+	ck_assert_int_eq(rs.accusations, 0);
+	ask(TEXT_RTSP, "DESCRIBE rtsp://a/b RTSP/1.0\r\nCSeq: 1\r\n"
+		       "Nearcast-Avoid: 10.2.0.99, 10.2.0.10, sn810, nobody\r\n\r\n");
+	ck_assert_int_eq(rs.accusations, 1);
+	ck_assert_str_eq(rs.accused[0]->said.id, "sn810");
+	add_node("sn806", "10.2.0.6")->rtsp_port = 0;
+	ask(TEXT_RTSP, "DESCRIBE rtsp://a/b RTSP/1.0\r\nCSeq: 1\r\n"
+		       "Nearcast-Avoid: sn806, sn810\r\n\r\n");
+	ck_assert_int_ge(rs.accusations, 2);
+	ask(TEXT_RTSP, "PLAY rtsp://a/b RTSP/1.0\r\nCSeq: 1\r\nNearcast-Avoid: sn806\r\n\r\n");
+	ck_assert_int_eq(rs.accusations, 0);
+}
+END_TEST
+
 START_TEST(test_avoided_node_is_used_when_nothing_else_is_left)
 {
 	add_node("sn806", "10.2.0.6");
@@ -646,6 +666,7 @@ static Suite *redirect_suite(void)
 	tcase_add_test(t, test_http_needs_one_host_header_except_in_version_1_0);
 	t = with(s, "node");
 	tcase_add_test(t, test_node_that_failed_the_client_is_avoided_by_address_or_name);
+	tcase_add_test(t, test_accused_nodes_are_reported_whatever_the_answer_is);
 	tcase_add_test(t, test_avoided_node_is_used_when_nothing_else_is_left);
 	tcase_add_test(t, test_no_node_means_come_back_later);
 	tcase_add_test(t, test_node_without_the_service_is_not_named);
