@@ -173,6 +173,14 @@ static const struct snapshot *current_snapshot(void *arg)
 }
 
 /* What an answer lacks. */
+static void on_accusation(
+	void *arg, const char *node, enum text_proto service, const struct addr *client)
+{
+	const struct arn *a = arg;
+
+	prober_accuse(a->prober, node, service, client);
+}
+
 static void on_want(void *arg, const struct want *w, bool waits)
 {
 	(void)arg;
@@ -369,7 +377,9 @@ static int open_listener(struct arn *a)
 	int err;
 
 	a->listener = arn_listener_new(a->loop, &lc, current_snapshot, on_want, a, &err, &port);
-	if (!a->listener)
+	if (a->listener)
+		arn_listener_on_accusation(a->listener, on_accusation);
+	else
 		log_msg(NLOG_ERROR, "TCP port %u: %s", port, strerror(-err));
 	return err;
 }

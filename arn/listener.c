@@ -67,7 +67,10 @@ struct arn_listener {
 	struct arn_listener_conf conf;
 	arn_snapshot_fn *snapshot;
 	arn_want_fn *want;
+	arn_accuse_fn *accuse; /* or NULL */
 	void *arg;
+	ns_t accusing; /* the second that `accusations` were told in began */
+	int accusations;
 	struct door door[2];
 	struct conn_queue queue[QUEUES];
 	int length[QUEUES];
@@ -212,6 +215,24 @@ static size_t prepare(struct conn *c, const struct want *w)
 	return 0;
 }
 
+static void tell_accusations(struct conn *c, const struct redirect_response *rs)
+{
+	struct arn_listener *ls = c->owner;
+	ns_t now;
+
+	if (!rs->accusations || !ls->accuse)
+		return;
+	now = loop_now(ls->loop);
+	if (now - ls->accusing >= NS_S) {
+		ls->accusing = now;
+		ls->accusations = 0;
+	}
+	for (int i = 0; i < rs->accusations && ls->accusations < ARN_LISTENER_ACCUSATIONS; i++) {
+		ls->accusations++;
+		ls->accuse(ls->arg, rs->accused[i]->said.id, rs->proto, stream_peer(c->stream));
+	}
+}
+
 static size_t answered(struct conn *c, const struct redirect_response *rs)
 {
 	struct arn_listener *ls = c->owner;
@@ -223,6 +244,7 @@ static size_t answered(struct conn *c, const struct redirect_response *rs)
 	count_answer(ls, rs);
 	log_answer(ls, c, rs);
 	primed_use(rs->primed);
+	tell_accusations(c, rs);
 	if (stream_write(c->stream, rs->text, rs->len) < 0) {
 		ls->count.broken++; /* it asks on and on and reads nothing */
 		conn_free(c);
@@ -427,6 +449,11 @@ struct arn_listener *arn_listener_new(struct loop *l, const struct arn_listener_
 	}
 	*err = 0;
 	return ls;
+}
+
+void arn_listener_on_accusation(struct arn_listener *ls, arn_accuse_fn *accuse)
+{
+	ls->accuse = accuse;
 }
 
 void arn_listener_free(struct arn_listener *ls)

@@ -44,11 +44,18 @@ typedef const struct snapshot *arn_snapshot_fn(void *arg);
  * had, a newer snapshot says so and arn_listener_published() is to be called. */
 typedef void arn_want_fn(void *arg, const struct want *w, bool waits);
 
+/* A client says that this node failed it. */
+typedef void arn_accuse_fn(
+	void *arg, const char *node, enum text_proto service, const struct addr *client);
+
 struct arn_listener;
 /* NULL: *err says why, and *failed which port it is about. */
 struct arn_listener *arn_listener_new(struct loop *l, const struct arn_listener_conf *c,
 	arn_snapshot_fn *snapshot, arn_want_fn *want, void *arg, int *err, uint16_t *failed);
 void arn_listener_free(struct arn_listener *ls);
+/* Who hears accusations, with the same arg: so many in a second at most, the rest is not told. */
+#define ARN_LISTENER_ACCUSATIONS 100
+void arn_listener_on_accusation(struct arn_listener *ls, arn_accuse_fn *accuse);
 /* There is a newer snapshot: requests that wait are tried with it. */
 void arn_listener_published(struct arn_listener *ls);
 /* Limits and timeouts for what comes from now on; ports and block stay. */

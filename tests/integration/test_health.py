@@ -26,11 +26,11 @@ class Cluster(Site):
         near.address(self.lan, "lan0", "10.2.0.8/24", "2001:db8:2::8/64")
         self.services = {}
 
-    def begin(self, quarantine=1000, longest=4000, http=False, extra=""):
+    def begin(self, quarantine=1000, longest=4000, http=False, extra="", probes=PROBES):
         port = 80 if http else 554
         for name, host in (("n1", "10.2.0.6"), ("n2", "10.2.0.8")):
             self.services[name] = near.Service(self.lan, host, port, http)
-        arn = self.arn(PROBES.format(quarantine=quarantine, longest=longest) + extra)
+        arn = self.arn(probes.format(quarantine=quarantine, longest=longest) + extra)
         self.route_statically()
         for name, service in self.services.items():
             ports = {"rtsp_port": 0, "http_port": port} if http else {}
@@ -174,6 +174,51 @@ def test_service_of_ipv6_is_asked_alike(site):
     keep_announcing(node, lambda: verdict(arn, "n6") == "works", "it works")
     service.close()
     wait_until(lambda: verdict(arn, "n6") == "broken", "it is broken")
+
+
+def report(site, arn, names, source="10.9.0.2"):
+    """A client's request that says whom it avoids; the answer."""
+    request = (
+        f"DESCRIBE rtsp://{ANYCAST}/news RTSP/1.0\r\nCSeq: 1\r\n"
+        f"Nearcast-Avoid: {names}\r\n\r\n"
+    )
+    with near.connect(site.client, ANYCAST, 554, source=source) as s:
+        s.sendall(request.encode())
+        return near.read_head(s)
+
+
+RARE = PROBES.replace("interval = 400", "interval = 4000")
+
+
+def test_report_of_a_client_has_the_service_asked_at_once_and_harms_none_that_answers(site):
+    """A stranger's word removes nobody (C5), however often and from however many he says it."""
+    arn = site.begin(probes=RARE)
+    asked = site.services["n1"].asked
+    before = len(asked)
+    for i in range(3, 9):
+        near.address(site.client, "up0", f"10.9.0.{i}/24")
+    for i in range(60):
+        status, headers = report(site, arn, "n1, nobody", f"10.9.0.{2 + i % 7}")
+        assert (status, headers["location"]) == (302, "rtsp://10.2.0.8/news")
+    wait_until(lambda: len(asked) > before, "n1 is asked")
+    assert asked[before] - asked[before - 1] < 0.9 * 4
+    assert len(asked) - before <= 2
+    assert node_of(arn, "n1")["reports"] == 60
+    assert verdict(arn, "n1") == "works" and "n1" in chosen(arn)
+    assert not arn.events("service-down")
+    assert arn.ask("show counters")["nearcast_arn_node_reports_total"] == 60
+
+
+def test_three_clients_that_agree_make_one_failure_enough(site):
+    arn = site.begin(probes=RARE)
+    for i in (3, 4):
+        near.address(site.client, "up0", f"10.9.0.{i}/24")
+    site.services["n1"].behaviour = "error"
+    before = len(site.services["n1"].asked)
+    for i in (2, 3, 4):
+        report(site, arn, "10.2.0.6", f"10.9.0.{i}")
+    wait_until(lambda: verdict(arn, "n1") == "broken", "n1 is broken")
+    assert len(site.services["n1"].asked) == before + 1
 
 
 def test_reload_switches_probes_off_and_all_are_used_again(site):
