@@ -42,7 +42,7 @@ static const char *changed(void)
 
 static void setup(void)
 {
-	struct directory_conf c = {.misses = 3, .retry_after = 1};
+	struct directory_conf c = {.misses = 3, .retry_after = 1, .reservation = 2 * NS_S};
 
 	ck_assert_int_eq(prefix_parse(&c.block, SLICE("10.1.18.0/24")), 0);
 	d = directory_new(&c, on_change, NULL);
@@ -440,6 +440,131 @@ START_TEST(test_configured_node_is_watched_where_the_configuration_says)
 }
 END_TEST
 
+/* n clients are sent to node 0. */
+static void reserve(int n)
+{
+	const struct snapshot_node *to = &directory_snapshot(d)->node[0];
+	const struct reservation all = {RESERVE_MAX_SESSIONS, RESERVE_MAX_KBPS};
+
+	for (int i = 0; i < n; i++)
+		ck_assert(
+			reserve_take(to->reserved, to->over, &(struct reservation){1, 100}, &all));
+}
+
+/* Sessions that are announced, and reserved, in one and the same snapshot. */
+static void expect_load(uint32_t announced, uint32_t reserved)
+{
+	const struct snapshot_node *n = &directory_snapshot(d)->node[0];
+
+	ck_assert_uint_eq(n->said.sessions, announced);
+	ck_assert_uint_eq(reserve_open(n->reserved, n->over).sessions, reserved);
+	ck_assert_uint_eq(reserve_open(n->reserved, n->over).kbps, 100 * reserved);
+}
+
+START_TEST(test_announcement_of_who_attached_consumes_reservations)
+{
+	struct announce a = node("sn806", "10.2.0.6");
+	const struct snapshot *old;
+
+	a.sessions = 7;
+	a.attached = 1000; /* its past is nothing that we have reserved */
+	hear(&a);
+	reserve(10);
+	expect_load(7, 10);
+	ck_assert_uint_eq(directory_reserved(d), 10);
+	old = snapshot_ref(directory_snapshot(d));
+	a.sessions = 8; /* four came and three went */
+	a.attached = 1004;
+	hear(&a);
+	expect_load(8, 6);
+	/* Who still reads the old one counts neither too few. */
+	ck_assert_uint_eq(reserve_open(old->node[0].reserved, old->node[0].over).sessions, 10);
+	snapshot_unref(old);
+	hear(&a);
+	expect_load(8, 6);
+}
+END_TEST
+
+START_TEST(test_first_announcement_of_a_configured_node_consumes_nothing)
+{
+	struct announce fixed = node("sn9", "10.2.0.9"), says = fixed;
+
+	directory_configure(d, &fixed, 1, now);
+	reserve(5);
+	says.attached = 50000;
+	says.sessions = 3;
+	hear(&says);
+	expect_load(3, 5);
+}
+END_TEST
+
+START_TEST(test_node_that_was_restarted_counts_from_the_start)
+{
+	struct announce a = node("sn806", "10.2.0.6");
+
+	a.attached = 1000;
+	hear(&a);
+	reserve(10);
+	a.attached = a.sessions = 2;
+	hear(&a);
+	expect_load(2, 8);
+}
+END_TEST
+
+START_TEST(test_node_that_counts_nobody_tells_it_by_its_sessions)
+{
+	struct announce a = node("sn806", "10.2.0.6");
+
+	a.sessions = 5;
+	hear(&a);
+	reserve(10);
+	a.sessions = 8;
+	hear(&a);
+	expect_load(8, 7);
+	a.sessions = 6;
+	hear(&a);
+	expect_load(6, 7);
+}
+END_TEST
+
+START_TEST(test_reservation_expires_and_makes_a_new_snapshot)
+{
+	struct announce a = node("sn806", "10.2.0.6");
+	uint64_t version;
+
+	hear(&a);
+	reserve(3);
+	directory_look(d, now);
+	expect_load(0, 3);
+	version = directory_snapshot(d)->version;
+	now += 2 * NS_S;
+	ck_assert(directory_look(d, now));
+	expect_load(0, 0);
+	ck_assert_uint_eq(directory_snapshot(d)->version, version + 1);
+	ck_assert_uint_eq(directory_expired(d), 3);
+	ck_assert(directory_goodbye(d, "sn806", now));
+	ck_assert_uint_eq(directory_expired(d), 3);
+}
+END_TEST
+
+START_TEST(test_of_several_active_arns_each_consumes_its_share)
+{
+	struct announce a = node("sn806", "10.2.0.6");
+
+	directory_set_sharing(d, 2, 1);
+	hear(&a);
+	ck_assert_uint_eq(directory_snapshot(d)->select.arns, 2);
+	ck_assert_uint_eq(directory_snapshot(d)->select.turn, 1);
+	reserve(10);
+	a.attached = a.sessions = 5;
+	hear(&a);
+	expect_load(5, 8);
+	a.attached = a.sessions = 6;
+	hear(&a);
+	expect_load(6, 7);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *t = tcase_create("directory");
@@ -462,5 +587,11 @@ int main(void)
 	tcase_add_test(t, test_silence_while_datagrams_are_lost_is_doubted_but_not_for_ever);
 	tcase_add_test(t, test_node_with_one_service_that_works_is_up);
 	tcase_add_test(t, test_configured_node_is_watched_where_the_configuration_says);
+	tcase_add_test(t, test_announcement_of_who_attached_consumes_reservations);
+	tcase_add_test(t, test_first_announcement_of_a_configured_node_consumes_nothing);
+	tcase_add_test(t, test_node_that_was_restarted_counts_from_the_start);
+	tcase_add_test(t, test_node_that_counts_nobody_tells_it_by_its_sessions);
+	tcase_add_test(t, test_reservation_expires_and_makes_a_new_snapshot);
+	tcase_add_test(t, test_of_several_active_arns_each_consumes_its_share);
 	return run_case("directory", t);
 }

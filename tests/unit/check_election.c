@@ -277,6 +277,21 @@ START_TEST(test_more_peers_than_there_is_room_for_are_refused_until_one_goes)
 }
 END_TEST
 
+START_TEST(test_active_arns_are_counted_and_have_their_turns_by_address)
+{
+	unsigned turn;
+
+	ck_assert_uint_eq(election_active(&e, &turn), 1);
+	ck_assert_uint_eq(turn, 0);
+	hear("backup", "10.2.0.3", STANDING_READY, false);
+	ck_assert_uint_eq(election_active(&e, &turn), 1);
+	hear("lower", "10.2.0.4", STANDING_READY, true);
+	hear("higher", "10.2.0.6", STANDING_READY, true);
+	ck_assert_uint_eq(election_active(&e, &turn), 3);
+	ck_assert_uint_eq(turn, 1);
+}
+END_TEST
+
 START_TEST(test_announcement_says_what_it_is_and_can_be_sent)
 {
 	uint8_t out[512];
@@ -319,6 +334,7 @@ int main(void)
 	tcase_add_test(t, test_other_cluster_and_own_voice_are_ignored);
 	tcase_add_test(t, test_one_that_goes_to_another_block_is_not_waited_for);
 	tcase_add_test(t, test_more_peers_than_there_is_room_for_are_refused_until_one_goes);
+	tcase_add_test(t, test_active_arns_are_counted_and_have_their_turns_by_address);
 	tcase_add_test(t, test_announcement_says_what_it_is_and_can_be_sent);
 	return run_case("election", t);
 }
