@@ -16,6 +16,14 @@ static uint64_t stands_for(const struct snapshot_node *n)
 	return h;
 }
 
+static bool may_reserve(const struct redirect_request *rq, const struct snapshot *s)
+{
+	unsigned window = s->select.window ? s->select.window : 1;
+
+	return reserve_allows(
+		s->sources, &rq->client, (uint64_t)rq->wall / window, s->select.per_client);
+}
+
 void admit(struct admission *a, const struct redirect_request *rq, const struct snapshot *snapshot,
 	struct redirect_response *rs)
 {
@@ -24,6 +32,8 @@ void admit(struct admission *a, const struct redirect_request *rq, const struct 
 		if (!rs->consumed || !rs->node || !rs->need.sessions)
 			return;
 		if (a->node == stands_for(rs->node))
+			return;
+		if (!i && !may_reserve(rq, snapshot))
 			return;
 		if (reserve_take(rs->node->reserved, rs->node->over, &rs->need, &rs->room))
 			break;

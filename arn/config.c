@@ -101,6 +101,8 @@ static const struct conf_option select_options[] = {
 		.help = "channel-affinity: per cent of load past which a carrier gets no more"},
 	{"reservation", CONF_MS, AT(select.reservation), "2000", 100, 60000,
 		.help = "time that a redirected client has to attach"},
+	{"per-client", CONF_INT, AT(select.per_client), "64", 0, 65535,
+		.help = "reservations that one client can have at a time"},
 	{"session-kbps", CONF_INT, AT(select.session_kbps), "2000", 0, 10000000,
 		.help = "bit rate of a session while nothing is known of any"},
 	{0},
@@ -236,6 +238,8 @@ struct select_conf arn_conf_select(const struct arn_conf *c)
 		.bound = (double)c->select.bound / 100,
 		.affinity_limit = (double)c->select.affinity_limit / 100,
 		.session_kbps = (uint64_t)c->select.session_kbps,
+		.per_client = (unsigned)c->select.per_client,
+		.window = (unsigned)((c->select.reservation + NS_S - 1) / NS_S),
 	};
 }
 

@@ -49,7 +49,7 @@ struct arn_conf {
 		int policy;                    /* index into policies */
 		int64_t bound, affinity_limit; /* per cent */
 		ns_t reservation;
-		int64_t session_kbps;
+		int64_t session_kbps, per_client;
 	} select;
 	struct {
 		int64_t connections;

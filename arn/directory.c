@@ -30,6 +30,7 @@ struct directory {
 	int n, cap;
 	bool stale; /* the snapshot is older than the entries */
 	unsigned arns, turn;
+	struct reserve_sources *sources;
 	uint64_t expired; /* reservations, of nodes that are gone */
 	uint64_t version;
 	struct snapshot *snapshot;
@@ -43,8 +44,9 @@ struct directory *directory_new(const struct directory_conf *c, directory_cb *cb
 	if (!d)
 		return NULL;
 	d->snapshot = snapshot_new(0);
-	if (!d->snapshot) {
-		free(d);
+	d->sources = reserve_sources_new();
+	if (!d->snapshot || !d->sources) {
+		directory_free(d);
 		return NULL;
 	}
 	d->cb = cb;
@@ -63,6 +65,7 @@ void directory_free(struct directory *d)
 	free(d->entry);
 	snapshot_unref(d->snapshot);
 	primed_unref(d->primed);
+	reserve_sources_unref(d->sources);
 	free(d);
 }
 
@@ -366,6 +369,7 @@ const struct snapshot *directory_snapshot(struct directory *d)
 	s->prime = d->conf.prime;
 	s->primed = primed_ref(d->primed);
 	s->select = d->conf.select;
+	s->sources = reserve_sources_ref(d->sources);
 	s->select.arns = d->arns;
 	s->select.turn = d->turn;
 	s->nodes = d->n;

@@ -78,6 +78,71 @@ bool reserve_take(struct reserve_counter *c, uint64_t over, const struct reserva
 	return true;
 }
 
+/* ---- clients ---- */
+
+#define SOURCES 4096
+
+/* The window's low half above, the count below. */
+struct reserve_sources {
+	_Atomic unsigned refs;
+	_Atomic uint32_t slot[SOURCES];
+};
+
+struct reserve_sources *reserve_sources_new(void)
+{
+	struct reserve_sources *s = calloc(1, sizeof(*s));
+
+	if (s)
+		atomic_init(&s->refs, 1);
+	return s;
+}
+
+struct reserve_sources *reserve_sources_ref(struct reserve_sources *s)
+{
+	if (s)
+		atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
+	return s;
+}
+
+void reserve_sources_unref(struct reserve_sources *s)
+{
+	if (s && atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) == 1)
+		free(s);
+}
+
+static unsigned slot_of(const struct addr *a)
+{
+	uint64_t v = a->in.sin_addr.s_addr;
+
+	if (a->sa.sa_family == AF_INET6)
+		memcpy(&v, &a->in6.sin6_addr, sizeof(v));
+	v = (v ^ v >> 32) * 0xd6e8feb86659fd93;
+	return (unsigned)(v >> 32) % SOURCES;
+}
+
+bool reserve_allows(
+	struct reserve_sources *s, const struct addr *client, uint64_t window, unsigned limit)
+{
+	uint32_t was, next, now = (uint32_t)(window & UINT16_MAX) << 16;
+	_Atomic uint32_t *slot;
+
+	if (!s)
+		return true;
+	slot = &s->slot[slot_of(client)];
+	was = atomic_load_explicit(slot, memory_order_relaxed);
+	do {
+		unsigned n = (was & ~(uint32_t)UINT16_MAX) == now ? was & UINT16_MAX : 0;
+
+		if (n >= limit || n == UINT16_MAX)
+			return false;
+		next = now | (n + 1);
+	} while (!atomic_compare_exchange_weak_explicit(
+		slot, &was, next, memory_order_relaxed, memory_order_relaxed));
+	return true;
+}
+
+/* ---- books ---- */
+
 int reserve_book_init(struct reserve_book *b)
 {
 	*b = (struct reserve_book){.counter = reserve_counter_new()};

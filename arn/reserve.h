@@ -29,6 +29,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "lib/addr.h"
 #include "lib/clock.h"
 
 #define RESERVE_MAX_SESSIONS ((1u << 24) - 1)
@@ -49,6 +50,20 @@ struct reservation reserve_open(const struct reserve_counter *c, uint64_t over);
 /* Reserves `need` if all that is reserved then is within `room`. Any thread. */
 bool reserve_take(struct reserve_counter *c, uint64_t over, const struct reservation *need,
 	const struct reservation *room);
+
+/*
+ * Who asks and never attaches takes places away from others for a while. So one client (an IPv4
+ * address, or a network of 64 bits of IPv6) can reserve only so much in a time; past that it is
+ * answered as before, but counts for nothing. The table is small and shared by all threads: clients
+ * whose hashes meet share what they may.
+ */
+struct reserve_sources;
+struct reserve_sources *reserve_sources_new(void);
+struct reserve_sources *reserve_sources_ref(struct reserve_sources *s);
+void reserve_sources_unref(struct reserve_sources *s);
+/* One more reservation in this window of time: true if they are `limit` at most. NULL: always. */
+bool reserve_allows(
+	struct reserve_sources *s, const struct addr *client, uint64_t window, unsigned limit);
 
 #define RESERVE_BATCHES 16
 struct reserve_book {

@@ -32,6 +32,8 @@ struct select_conf {
 	double bound;          /* consistent hashing: how far past the mean load a node may be */
 	double affinity_limit; /* channel affinity: load past which a carrier gets no more */
 	uint64_t session_kbps; /* of a session, when nothing is known of any */
+	unsigned per_client;   /* reservations in each of these: */
+	unsigned window;       /* s */
 	/* Active ARNs that share the nodes, and this one's turn among them, from 0. */
 	unsigned arns, turn;
 };
@@ -43,6 +45,7 @@ struct snapshot {
 	unsigned prime;       /* SERVICE_… whose clients are sent to primed ports only */
 	const struct primed *primed; /* the ports that nodes have given, or NULL; its reference */
 	struct select_conf select;
+	struct reserve_sources *sources; /* the snapshot's reference; NULL: nobody is limited */
 	int nodes;
 	struct snapshot_node node[]; /* ordered by id */
 };

@@ -79,6 +79,7 @@ class Clients:
         self.writers = []
         self.told = {}  # client: node's address, or the status
         self.attached = {}
+        self.source = None
         self.loop = near.socket_in(space, asyncio.new_event_loop)
 
     async def _answer(self, reader):
@@ -90,7 +91,7 @@ class Clients:
 
     async def _client(self, i, at, never):
         await asyncio.sleep(at)
-        reader, writer = await asyncio.open_connection(ANYCAST, 554)
+        reader, writer = await asyncio.open_connection(ANYCAST, 554, local_addr=self.source)
         writer.write(f"DESCRIBE rtsp://{ANYCAST}/news RTSP/1.0\r\nCSeq: 1\r\n\r\n".encode())
         status, head = await self._answer(reader)
         writer.close()
@@ -103,7 +104,7 @@ class Clients:
         if never:
             return
         await asyncio.sleep(random.uniform(0.05, 0.5))
-        reader, writer = await asyncio.open_connection(host, 554)
+        reader, writer = await asyncio.open_connection(host, 554, local_addr=self.source)
         self.writers.append(writer)
         writer.write(
             f"SETUP rtsp://{host}/news/trackID=0 RTSP/1.0\r\nCSeq: 1\r\n"
@@ -147,7 +148,7 @@ class Clients:
 
 @pytest.mark.parametrize("policy", ["least-loaded", "two-choices"])
 def test_crowd_takes_no_node_past_its_capacity_and_fills_them_all(crowd, policy):
-    arn = crowd.begin(CAPACITY, f'select {{ policy = "{policy}" }}\n')
+    arn = crowd.begin(CAPACITY, f'select {{ policy = "{policy}" per-client = 1000 }}\n')
     clients = Clients(crowd.client)
     clients.run(0, ROOM - 10, 1.0, fail=10)
     came = [i for i in range(ROOM - 10) if i % 10]
@@ -182,6 +183,20 @@ def test_redirection_counts_until_the_client_attaches_or_does_not(crowd):
     clients.run(11, 4, 0.1)
     wait_until(lambda: sum(n["sessions"] for n in known(arn).values()) == 4, "they are announced")
     assert sum(n["reserved"] for n in known(arn).values()) == 0, "and consumed, long before they expire"
+    clients.close()
+
+
+def test_one_who_asks_and_never_attaches_keeps_nobody_out(crowd):
+    arn = crowd.begin([10, 10], "select { per-client = 5 reservation = 10000 }\n")
+    crowd.client.run("ip", "addr", "add", "10.9.0.77/24", "dev", "up0")
+    clients = Clients(crowd.client)
+    clients.run(0, 60, 0.5, fail=1)
+    assert all(not isinstance(told, int) for told in clients.told.values())
+    # Two windows of time may have begun meanwhile.
+    assert sum(n["reserved"] for n in known(arn).values()) in range(5, 11)
+    clients.source = ("10.9.0.77", 0)
+    clients.run(100, 5, 0.1)
+    assert [clients.attached[100 + i] for i in range(5)] == [200] * 5
     clients.close()
 
 

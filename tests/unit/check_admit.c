@@ -114,6 +114,20 @@ START_TEST(test_publishers_web_clients_refusals_and_parts_reserve_nothing)
 }
 END_TEST
 
+START_TEST(test_one_client_that_never_attaches_leaves_places_to_others)
+{
+	snap->sources = reserve_sources_new();
+	snap->select.per_client = 2;
+	for (int i = 0; i < 20; i++)
+		ck_assert_int_eq(ask_rtsp(&(struct admission){0}, "DESCRIBE"), 302);
+	ck_assert_uint_eq(reserved(0) + reserved(1), 2);
+	ck_assert_int_eq(ask(&(struct admission){0}, TEXT_RTSP, "192.0.2.99",
+				 "DESCRIBE rtsp://a/news RTSP/1.0\r\nCSeq: 1\r\n\r\n"),
+		302);
+	ck_assert_uint_eq(reserved(0) + reserved(1), 3);
+}
+END_TEST
+
 START_TEST(test_node_without_books_is_sent_everybody)
 {
 	reserve_counter_unref(snap->node[0].reserved);
@@ -132,6 +146,7 @@ int main(void)
 	tcase_add_test(t, test_redirection_reserves_until_all_is_full);
 	tcase_add_test(t, test_connection_that_asks_twice_reserves_once);
 	tcase_add_test(t, test_publishers_web_clients_refusals_and_parts_reserve_nothing);
+	tcase_add_test(t, test_one_client_that_never_attaches_leaves_places_to_others);
 	tcase_add_test(t, test_node_without_books_is_sent_everybody);
 	return run_case("admit", t);
 }

@@ -186,6 +186,34 @@ START_TEST(test_books_are_right_under_any_order_of_events)
 }
 END_TEST
 
+START_TEST(test_one_client_reserves_only_so_much_in_a_time)
+{
+	struct reserve_sources *s = reserve_sources_new();
+	struct addr a, b;
+	int n = 0;
+
+	ck_assert_int_eq(addr_parse(&a, SLICE("192.0.2.1"), 0), 0);
+	ck_assert_int_eq(addr_parse(&b, SLICE("192.0.2.2"), 0), 0);
+	while (n < 100 && reserve_allows(s, &a, 7, 10))
+		n++;
+	ck_assert_int_eq(n, 10);
+	ck_assert(reserve_allows(s, &b, 7, 10));
+	addr_set_port(&a, 1234);
+	ck_assert(!reserve_allows(s, &a, 7, 10));
+	ck_assert(reserve_allows(s, &a, 8, 10));
+	ck_assert(!reserve_allows(s, &b, 7, 0));
+	ck_assert(reserve_allows(NULL, &b, 7, 0));
+	/* All of an IPv6 network are one, and another network is another. */
+	ck_assert_int_eq(addr_parse(&a, SLICE("2001:db8:0:1::1"), 0), 0);
+	ck_assert_int_eq(addr_parse(&b, SLICE("2001:db8:0:1:ffff::2"), 0), 0);
+	ck_assert(reserve_allows(s, &a, 9, 1));
+	ck_assert(!reserve_allows(s, &b, 9, 1));
+	ck_assert_int_eq(addr_parse(&b, SLICE("2001:db8:0:2::1"), 0), 0);
+	ck_assert(reserve_allows(s, &b, 9, 1));
+	reserve_sources_unref(s);
+}
+END_TEST
+
 #define THREADS 4
 static const struct reservation race_room = {10007, RESERVE_MAX_KBPS};
 
@@ -228,6 +256,7 @@ int main(void)
 	tcase_add_test(t, test_counter_that_wraps_loses_nothing);
 	tcase_add_test(t, test_snapshot_of_before_only_overestimates);
 	tcase_add_loop_test(t, test_books_are_right_under_any_order_of_events, 0, 10);
+	tcase_add_test(t, test_one_client_reserves_only_so_much_in_a_time);
 	tcase_add_test(t, test_threads_that_race_for_the_last_places_get_each_one_once);
 	return run_case("reserve", t);
 }
