@@ -10,6 +10,8 @@
 #define INTERVAL_MIN_MS 20
 #define INTERVAL_MAX_MS 30000
 
+#define DELAY_STEP_US 5000
+
 struct entry {
 	struct announce now;   /* as the snapshot shows it */
 	struct announce fixed; /* as the configuration has it, when `configured` */
@@ -320,13 +322,26 @@ void directory_watch(struct directory *d, const struct directory_watcher *w)
 	d->watcher = *w;
 }
 
+/* Whether clients could notice: a delay that wavers by microseconds is no reason for a snapshot. */
+static bool health_differs(const struct node_health *a, const struct node_health *b)
+{
+	for (int i = 0; i < HEALTH_SERVICES; i++) {
+		int64_t slower = (int64_t)a->of[i].delay_us - b->of[i].delay_us;
+
+		if (a->of[i].verdict != b->of[i].verdict || slower > DELAY_STEP_US ||
+			slower < -DELAY_STEP_US)
+			return true;
+	}
+	return false;
+}
+
 void directory_judge(struct directory *d, const char *id, const struct node_health *health)
 {
 	bool found, was;
 	int at = place(d, id, &found);
 	struct entry *e = &d->entry[at];
 
-	if (!found)
+	if (!found || !health_differs(&e->health, health))
 		return;
 	was = usable(e);
 	e->health = *health;

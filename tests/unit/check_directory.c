@@ -343,6 +343,7 @@ START_TEST(test_node_is_up_when_its_service_was_found_to_work)
 {
 	struct announce a = node("a", "10.2.0.6");
 	struct node_health found = {0};
+	uint64_t version;
 
 	verdict.of[TEXT_RTSP].verdict = HEALTH_UNKNOWN;
 	watched[0] = '\0';
@@ -366,6 +367,14 @@ START_TEST(test_node_is_up_when_its_service_was_found_to_work)
 	ck_assert_int_eq(directory_usable(d), 0);
 	directory_judge(d, "b", &found);
 	ck_assert_int_eq(directory_count(d), 1);
+	/* What nobody can notice makes no new snapshot. */
+	version = directory_snapshot(d)->version;
+	found.of[TEXT_RTSP].delay_us = 4000;
+	directory_judge(d, "a", &found);
+	ck_assert_uint_eq(directory_snapshot(d)->version, version);
+	found.of[TEXT_RTSP].delay_us = 9000;
+	directory_judge(d, "a", &found);
+	ck_assert_uint_eq(directory_snapshot(d)->version, version + 1);
 	ck_assert_str_eq(watched, "+a ");
 	now += NS_S;
 	directory_expire(d, now);

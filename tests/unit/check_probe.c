@@ -52,6 +52,7 @@ START_TEST(test_what_is_no_answer)
 	ck_assert_str_eq(judge(TEXT_HTTP, "HTTP/1.1\r\n"), "answers nonsense");
 	ck_assert_str_eq(judge(TEXT_HTTP, "HTTP/1.1 20 OK\r\n"), "answers nonsense");
 	ck_assert_str_eq(judge(TEXT_HTTP, "HTTP/1.1 099 OK\r\n"), "answers nonsense");
+	ck_assert_str_eq(judge(TEXT_HTTP, "HTTP/1.1 0200 OK\r\n"), "answers nonsense");
 	ck_assert_str_eq(judge(TEXT_HTTP, "HTTP/1.1 600 OK\r\n"), "answers nonsense");
 	ck_assert_str_eq(judge(TEXT_HTTP, "HTTP/1.x 200 OK\r\n"), "answers nonsense");
 }
