@@ -6,10 +6,12 @@ dist_bin_SCRIPTS += lab/nearlab
 nearlabdir = $(pkgdatadir)/lab/nearlab_lib
 dist_nearlab_DATA = \
 	lab/nearlab_lib/__init__.py \
+	lab/nearlab_lib/capacity.py \
 	lab/nearlab_lib/catchment.py \
 	lab/nearlab_lib/cli.py \
 	lab/nearlab_lib/cluster.py \
 	lab/nearlab_lib/compare.py \
+	lab/nearlab_lib/crowd.py \
 	lab/nearlab_lib/daemons.py \
 	lab/nearlab_lib/failover.py \
 	lab/nearlab_lib/faults.py \
@@ -41,6 +43,7 @@ dist_scenarios_DATA = \
 	lab/scenarios/cut-sn.py \
 	lab/scenarios/drain-master.py \
 	lab/scenarios/flap-master.py \
+	lab/scenarios/flash-crowd.py \
 	lab/scenarios/hang-arn.py \
 	lab/scenarios/hang-master.py \
 	lab/scenarios/hang-sn.py \

@@ -6,15 +6,14 @@ where it is carried; `nearctl explain` says why.
     client ---- router ---- arn host (arn) ---- LAN: origin, eight sn-agents
 """
 
-import asyncio
-import random
-import re
-import threading
+import json
+import subprocess
+import sys
 
 import pytest
 
 import near_testlib as near
-from conftest import wait_until
+from conftest import SOURCE, wait_until
 from sn_testlib import Player, Publisher
 from test_arn import ANYCAST, Site, wait_up
 
@@ -71,97 +70,46 @@ def known(arn):
 
 
 class Clients:
-    """Clients in one thread of the client's namespace. Each asks the anycast address, waits a while
-    and attaches (or never does); sessions stay until close()."""
+    """Clients in the client's namespace, as the lab's crowd has them (lab/nearlab_lib/crowd.py);
+    their sessions stay until close()."""
 
     def __init__(self, space):
         self.space = space
-        self.writers = []
-        self.told = {}  # client: node's address, or the status
-        self.attached = {}
-        self.source = None
-        self.loop = near.socket_in(space, asyncio.new_event_loop)
+        self.processes = []
 
-    async def _answer(self, reader):
-        head = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 20)).decode()
-        length = re.search(r"(?i)^content-length: *(\d+)", head, re.M)
-        if length and int(length[1]):
-            await reader.readexactly(int(length[1]))
-        return int(head.split()[1]), head
-
-    async def _client(self, i, at, never):
-        await asyncio.sleep(at)
-        reader, writer = await asyncio.open_connection(ANYCAST, 554, local_addr=self.source)
-        writer.write(f"DESCRIBE rtsp://{ANYCAST}/news RTSP/1.0\r\nCSeq: 1\r\n\r\n".encode())
-        status, head = await self._answer(reader)
-        writer.close()
-        if status != 302:
-            assert "Retry-After: " in head
-            self.told[i] = status
-            return
-        host = re.search(r"Location: rtsp://([^/:]+)", head)[1]
-        self.told[i] = host
-        if never:
-            return
-        await asyncio.sleep(random.uniform(0.05, 0.5))
-        reader, writer = await asyncio.open_connection(host, 554, local_addr=self.source)
-        self.writers.append(writer)
-        writer.write(
-            f"SETUP rtsp://{host}/news/trackID=0 RTSP/1.0\r\nCSeq: 1\r\n"
-            "Transport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n\r\n".encode())
-        self.attached[i], _ = await self._answer(reader)
-
-    def run(self, first, n, seconds, fail=0):
-        """Clients first … first+n-1 come, evenly spread over the seconds; one in `fail` never
-        attaches."""
-
-        async def all_of_them():
-            await asyncio.gather(*(
-                self._client(i, seconds * (i - first) / n, fail and i % fail == 0)
-                for i in range(first, first + n)))
-
-        self._in_thread(lambda: self.loop.run_until_complete(all_of_them()))
-
-    def _in_thread(self, work):
-        failed = []
-
-        def body():
-            try:
-                near.socket_in(self.space, work)
-            except BaseException as e:  # pylint: disable=broad-except
-                failed.append(e)
-
-        thread = threading.Thread(target=body)
-        thread.start()
-        thread.join()
-        if failed:
-            raise failed[0]
+    def run(self, count, seconds, *options):
+        """What each of them was told: [{client, code, host, attached}]."""
+        process = self.space.start(
+            sys.executable, "-B", SOURCE / "lab/nearlab_lib/crowd.py", f"rtsp://{ANYCAST}/news",
+            count, seconds, *options, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.processes.append(process)
+        done = [json.loads(process.stdout.readline()) for _ in range(count + 1)]
+        assert done.pop() == {"done": count}
+        assert not [d for d in done if "error" in d]
+        return sorted(done, key=lambda d: d["client"])
 
     def close(self):
-        async def end():
-            for writer in self.writers:
-                writer.close()
-
-        self._in_thread(lambda: self.loop.run_until_complete(end()))
-        self.loop.close()
+        for process in self.processes:
+            process.stdin.close()
+            process.stdout.close()
+            assert process.wait(10) == 0
 
 
 @pytest.mark.parametrize("policy", ["least-loaded", "two-choices"])
 def test_crowd_takes_no_node_past_its_capacity_and_fills_them_all(crowd, policy):
     arn = crowd.begin(CAPACITY, f'select {{ policy = "{policy}" per-client = 1000 }}\n')
     clients = Clients(crowd.client)
-    clients.run(0, ROOM - 10, 1.0, fail=10)
-    came = [i for i in range(ROOM - 10) if i % 10]
-    assert all(not isinstance(told, int) for told in clients.told.values()), "nobody is refused"
-    assert [clients.attached[i] for i in came] == [200] * len(came)
+    first = clients.run(ROOM - 10, 1.0, "--fail", 10)
+    came = [c for c in first if c["client"] % 10]
+    assert {c["code"] for c in first} == {302}, "nobody is refused"
+    assert {c["attached"] for c in came} == {200}
     # Those who never came are forgotten, and others get their places.
     wait_until(lambda: all(n["reserved"] == 0 for n in known(arn).values()), "reservations expired")
     wait_until(lambda: sum(n["sessions"] for n in known(arn).values()) == len(came),
                "all sessions are announced")
-    clients.run(1000, ROOM, 0.5)
-    refused = [i for i in range(1000, 1000 + ROOM) if clients.told[i] == 503]
-    assert len(refused) == len(came), "one for each who has a place"
-    assert all(clients.attached[i] == 200 for i in range(1000, 1000 + ROOM) if i not in refused)
+    second = clients.run(ROOM, 0.5)
+    assert [c["code"] for c in second].count(503) == len(came), "one for each who has a place"
+    assert {c["attached"] for c in second if c["code"] != 503} == {200}
     for node, capacity in zip(crowd.nodes, CAPACITY):
         assert node.ask("show status")["sessions"] == capacity
         assert node.ask("show counters")["refused_capacity_total"] == 0, "it was never asked too much"
@@ -175,28 +123,28 @@ def test_crowd_takes_no_node_past_its_capacity_and_fills_them_all(crowd, policy)
 def test_redirection_counts_until_the_client_attaches_or_does_not(crowd):
     arn = crowd.begin([10, 10], "select { reservation = 1500 }\n")
     clients = Clients(crowd.client)
-    clients.run(1, 4, 0.1, fail=1)
+    clients.run(4, 0.1, "--fail", 1)
     nodes = {n["node"]: n for n in arn.ask(f"explain rtsp://{ANYCAST}/news 10.9.0.2")["nodes"]}
     assert sum(n["reserved"] for n in nodes.values()) == 4
     assert all(n["load"] == pytest.approx(n["reserved"] / 10) for n in nodes.values())
     wait_until(lambda: all(n["reserved"] == 0 for n in known(arn).values()), "they expired")
-    clients.run(11, 4, 0.1)
+    assert arn.ask("show counters")["nearcast_arn_reservations_expired_total"] == 4
+    clients.run(4, 0.1)
     wait_until(lambda: sum(n["sessions"] for n in known(arn).values()) == 4, "they are announced")
     assert sum(n["reserved"] for n in known(arn).values()) == 0, "and consumed, long before they expire"
+    assert arn.ask("show counters")["nearcast_arn_reservations_expired_total"] == 4
     clients.close()
 
 
 def test_one_who_asks_and_never_attaches_keeps_nobody_out(crowd):
     arn = crowd.begin([10, 10], "select { per-client = 5 reservation = 10000 }\n")
-    crowd.client.run("ip", "addr", "add", "10.9.0.77/24", "dev", "up0")
+    near.address(crowd.client, "up0", "10.9.0.77/24")
     clients = Clients(crowd.client)
-    clients.run(0, 60, 0.5, fail=1)
-    assert all(not isinstance(told, int) for told in clients.told.values())
+    told = clients.run(60, 0.5, "--fail", 1)
+    assert {c["code"] for c in told} == {302}
     # Two windows of time may have begun meanwhile.
     assert sum(n["reserved"] for n in known(arn).values()) in range(5, 11)
-    clients.source = ("10.9.0.77", 0)
-    clients.run(100, 5, 0.1)
-    assert [clients.attached[100 + i] for i in range(5)] == [200] * 5
+    assert {c["attached"] for c in clients.run(5, 0.1, "--source", "10.9.0.77")} == {200}
     clients.close()
 
 
@@ -231,8 +179,6 @@ def test_policy_that_there_is_not_is_named_with_its_line(site_conf, program):
 
 @pytest.fixture
 def site_conf(program, tmp_path):
-    import subprocess
-
     def check(option):
         conf = tmp_path / "arn.conf"
         conf.write_text('name = "a"\ncontrol = "/tmp/a.sock"\nanycast { block = "10.1.18.0/24" }\n'
