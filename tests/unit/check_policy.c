@@ -302,6 +302,22 @@ START_TEST(test_two_choices_draws_the_client_and_its_port)
 }
 END_TEST
 
+START_TEST(test_two_choices_are_two)
+{
+	use("two-choices");
+	add_node();
+	add_node();
+	for (int busy = 0; busy < 2; busy++) {
+		snap->node[busy].said.sessions = 500;
+		snap->node[!busy].said.sessions = 0;
+		for (int i = 0; i < 100; i++) {
+			addr_set_port(&q.client, (uint16_t)(1024 + i));
+			ck_assert_int_eq(chosen(), !busy);
+		}
+	}
+}
+END_TEST
+
 /* The load is known exactly, or only as it was `old` clients ago. Returns the largest excess of a
  * node over the mean, in sessions. */
 static int excess(const char *policy, int old, int clients)
@@ -367,6 +383,40 @@ START_TEST(test_carrier_of_the_channel_takes_the_client_though_others_are_idle)
 }
 END_TEST
 
+START_TEST(test_new_carrier_is_none_that_is_past_the_limit)
+{
+	use("channel-affinity");
+	for (int i = 0; i < 8; i++)
+		add_node()->max_sessions = 100;
+	for (int i = 0; i < 7; i++)
+		snap->node[i].said.sessions = 85; /* the bound is above that */
+	for (int channel = 0; channel < 50; channel++) {
+		set_path(channel);
+		ck_assert_int_eq(chosen(), 7);
+	}
+}
+END_TEST
+
+START_TEST(test_clients_of_ipv6_have_their_orders_too)
+{
+	int count[4] = {0};
+
+	use("weighted");
+	for (int i = 0; i < 4; i++)
+		add_node();
+	q.client = literal("2001:db8::1");
+	for (int i = 0; i < 1000; i++) {
+		q.client.in6.sin6_addr.s6_addr[14] = (uint8_t)(i >> 8);
+		q.client.in6.sin6_addr.s6_addr[15] = (uint8_t)i;
+		count[chosen()]++;
+	}
+	for (int i = 0; i < 4; i++) {
+		ck_assert_int_ge(count[i], 190);
+		ck_assert_int_le(count[i], 310);
+	}
+}
+END_TEST
+
 START_TEST(test_clients_of_a_channel_that_nobody_carries_go_to_one_node)
 {
 	int used[MAX_NODES] = {0}, nodes = 0;
@@ -402,6 +452,9 @@ int main(void)
 	tcase_add_loop_test(t, test_consistent_hashing_keeps_every_node_within_the_bound, 0, 4);
 	tcase_add_test(t, test_object_stays_where_it_is_while_the_load_allows);
 	tcase_add_test(t, test_two_choices_draws_the_client_and_its_port);
+	tcase_add_test(t, test_two_choices_are_two);
+	tcase_add_test(t, test_new_carrier_is_none_that_is_past_the_limit);
+	tcase_add_test(t, test_clients_of_ipv6_have_their_orders_too);
 	tcase_add_loop_test(t, test_two_choices_are_far_more_even_than_one, 0, 5);
 	tcase_add_test(t, test_carrier_of_the_channel_takes_the_client_though_others_are_idle);
 	tcase_add_test(t, test_clients_of_a_channel_that_nobody_carries_go_to_one_node);
