@@ -138,6 +138,23 @@ START_TEST(test_node_that_serves_is_healthy_and_knows_its_delay)
 }
 END_TEST
 
+START_TEST(test_way_of_the_media_is_checked_over_ipv6_alike)
+{
+	struct media *other;
+	struct addr at;
+	int err;
+
+	addr_parse(&at, SLICE("[::1]:0"), 0);
+	other = media_new(loop, &at, &rtsp, &relay, &err);
+	ck_assert_ptr_nonnull(other);
+	media_echo(other, 7);
+	ck_assert(!media_echoed(other));
+	run_for(100 * NS_MS);
+	ck_assert(media_echoed(other));
+	media_free(other);
+}
+END_TEST
+
 START_TEST(test_rtsp_that_never_answers_is_trouble_until_it_does)
 {
 	reply = NULL;
@@ -225,6 +242,7 @@ int main(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, test_node_that_serves_is_healthy_and_knows_its_delay);
+	tcase_add_test(t, test_way_of_the_media_is_checked_over_ipv6_alike);
 	tcase_add_test(t, test_rtsp_that_never_answers_is_trouble_until_it_does);
 	tcase_add_test(t, test_listener_that_is_gone_is_trouble);
 	tcase_add_loop_test(
