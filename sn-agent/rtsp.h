@@ -34,6 +34,9 @@
 #define RTSP_CONN_MAX     8                     /* sessions of one connection */
 #define RTSP_PREFIXES_MAX 16
 
+#define RTSP_NODE_PLACES 16 /* past the capacity, for other nodes */
+#define RTSP_NODE_PART   8  /* and this part of the bit rate */
+
 struct rtsp_conf {
 	char name[64];     /* this node's, as in Nearcast-Via */
 	char software[64]; /* Server: */
@@ -42,7 +45,7 @@ struct rtsp_conf {
 	ns_t session_timeout;
 	struct prefix publishers[RTSP_PREFIXES_MAX]; /* who may ANNOUNCE */
 	int n_publishers;
-	int64_t max_sessions, max_kbps; /* 0: unlimited */
+	int64_t max_sessions, max_kbps; /* 0: unlimited; nodes may go beyond */
 	bool has_upstreams;             /* an unknown channel is worth asking for */
 };
 

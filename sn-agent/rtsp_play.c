@@ -91,15 +91,20 @@ int rtsp_set_transport(struct request *q, struct session *s, int i, struct rtsp_
 	return 0;
 }
 
+/* A node that subscribes here serves many: players who came first do not keep it out. What is kept
+ * for nodes is not much, since anybody can say that he is one. */
 static int admit(const struct request *q)
 {
 	const struct rtsp *r = q->r;
+	bool node = text_header(q->m, "Nearcast-Via").n > 0;
+	int64_t sessions = r->conf.max_sessions + (node ? RTSP_NODE_PLACES : 0);
+	int64_t kbps = r->conf.max_kbps + (node ? r->conf.max_kbps / RTSP_NODE_PART : 0);
 
 	if (r->draining)
 		return 503;
-	if (r->conf.max_sessions && r->sessions.players >= r->conf.max_sessions)
+	if (r->conf.max_sessions && r->sessions.players >= sessions)
 		return 453;
-	if (r->conf.max_kbps && r->kbps >= (uint64_t)r->conf.max_kbps)
+	if (r->conf.max_kbps && r->kbps >= (uint64_t)kbps)
 		return 453;
 	return 0;
 }

@@ -534,6 +534,37 @@ START_TEST(test_capacity_and_drain)
 }
 END_TEST
 
+START_TEST(test_full_node_has_some_room_left_for_other_nodes)
+{
+	static struct rtsp_conn many[RTSP_NODE_PLACES + 2];
+	int got = 0;
+
+	publish(SDP1, "/news");
+	rtsp.conf.max_sessions = 1;
+	ck_assert_int_eq(ask("SETUP", U, UDP("5000-5001")), 200);
+	ck_assert_int_eq(ask("SETUP", U, UDP("5002-5003")), 453);
+	rtsp.conf.max_kbps = 800;
+	rtsp.kbps = 899;
+	ck_assert_int_eq(ask("SETUP", U, UDP("5002-5003") "Nearcast-Via: sn2\r\n"), 200);
+	rtsp.kbps = 900;
+	ck_assert_int_eq(ask("SETUP", U, UDP("5004-5005") "Nearcast-Via: sn2\r\n"), 453);
+	rtsp.conf.max_kbps = 0;
+	for (int i = 0; i < RTSP_NODE_PLACES + 2; i++) {
+		char request[256];
+
+		memset(&many[i], 0, sizeof(many[i]));
+		many[i].peer = conn.peer;
+		snprintf(request, sizeof(request),
+			"SETUP " U
+			" RTSP/1.0\r\nCSeq: 1\r\n" UDP("%d-%d") "Nearcast-Via: sn2\r\n\r\n",
+			6000 + 2 * i, 6001 + 2 * i);
+		got += ask_on(&many[i], request) == 200;
+	}
+	ck_assert_int_eq(got, RTSP_NODE_PLACES - 1);
+	ck_assert_int_eq(rtsp.sessions.players, 1 + RTSP_NODE_PLACES);
+}
+END_TEST
+
 START_TEST(test_sessions_of_a_connection_are_bounded)
 {
 	char headers[128];
@@ -787,6 +818,7 @@ static void add_tests(TCase *t)
 	tcase_add_test(t, test_many_connections_have_less_room_each);
 	tcase_add_test(t, test_keep_alive);
 	tcase_add_test(t, test_capacity_and_drain);
+	tcase_add_test(t, test_full_node_has_some_room_left_for_other_nodes);
 	tcase_add_test(t, test_sessions_of_a_connection_are_bounded);
 	tcase_add_test(t, test_publishing);
 	tcase_add_test(t, test_publications_that_cannot_be);
