@@ -11,6 +11,8 @@
 #include "lib/netlink.h"
 #include "lib/udp.h"
 
+#define LOSSES NS_S /* for so long after datagrams were lost silence proves nothing */
+
 struct discovery {
 	struct loop *loop;
 	struct discovery_conf conf;
@@ -23,6 +25,7 @@ struct discovery {
 	struct loop_fd *watch;
 	struct discovery_counters count;
 	uint32_t drops; /* of the socket, at the last look */
+	ns_t lost_at;   /* when they were seen to grow, 0: never */
 	struct log_limit log, log_lost;
 	struct udp_msg batch[UDP_BATCH];
 };
@@ -96,28 +99,31 @@ static void on_datagram(struct discovery *d, const struct udp_msg *m)
 		d->count.ignored++;
 }
 
-/* Whether datagrams were lost since the last look. */
-static bool has_lost(struct discovery *d)
+static void note_losses(struct discovery *d)
 {
-	uint32_t drops = d->fd < 0 ? 0 : udp_drops(d->fd), more = drops - d->drops;
+	uint32_t drops = udp_drops(d->fd), more = drops - d->drops;
 
+	if (!more)
+		return;
 	d->drops = drops;
+	d->lost_at = loop_now(d->loop);
 	d->count.lost += more;
-	if (more)
-		log_limited(&d->log_lost, NLOG_WARN,
-			"%u datagrams on %s were lost: they come faster than they can be read",
-			more, d->conf.interface);
-	return more != 0;
+	log_limited(&d->log_lost, NLOG_WARN,
+		"%u datagrams on %s were lost: they come faster than they can be read", more,
+		d->conf.interface);
 }
 
 static void on_expiry(void *arg)
 {
 	struct discovery *d = arg;
+	ns_t now = loop_now(d->loop);
 
 	/* A stranger's flood shall not make us take nodes for silent. */
-	if (has_lost(d))
-		directory_doubt(d->directory, loop_now(d->loop));
-	directory_expire(d->directory, loop_now(d->loop));
+	if (d->fd >= 0)
+		note_losses(d);
+	if (d->lost_at && now - d->lost_at < LOSSES)
+		directory_doubt(d->directory, now);
+	directory_expire(d->directory, now);
 	loop_timer_at(d->expiry, directory_when(d->directory));
 }
 
@@ -129,6 +135,7 @@ static void on_readable(void *arg, int events)
 	(void)events;
 	for (int i = 0; i < n; i++)
 		on_datagram(d, &d->batch[i]);
+	note_losses(d);
 	if (n > 0)
 		loop_timer_at(d->expiry, directory_when(d->directory));
 }

@@ -13,7 +13,7 @@ import pytest
 
 import near_testlib as near
 from conftest import wait_until
-from test_arn import BLOCK, Site, cluster, describe, usable, wait_up
+from test_arn import BLOCK, OPTIONS, Site, cluster, describe, usable, wait_up
 
 SKEW = 1.0  # s
 REFUSED = 'nearcast_arn_datagrams_refused_total{{reason="{}"}}'
@@ -225,6 +225,38 @@ def test_flood_costs_little_and_nobody_is_lost_in_it(site):
     assert near.arn_pids(arn)[1] == worker
     assert resident(worker) - before < 8192
     assert refused(arn, "forged") > 0 and refused(arn, "malformed") > 0
+
+
+def test_node_is_not_lost_when_a_flood_drowns_its_announcements(site):
+    """The ARN stands still for longer than the node's timeout, and what it finds then is garbage."""
+    options = OPTIONS.format(
+        name="arn804", keys=site.key, block=BLOCK, connections=100, request_timeout=1000
+    ).replace("hang-bound = 300", "hang-bound = 5000")
+    arn = near.Daemon(site.host, site.program("arn"), site.folder, "arn804", options)
+    site.agent()
+    wait_until(lambda: usable(arn) == 1, "the node is known")
+    worker = near.arn_pids(arn)[1]
+    garbage = [os.urandom(300) for _ in range(200)]
+
+    def flood(seconds):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            for datagram in garbage:
+                site.stranger.send(datagram)
+
+    def heard():
+        return arn.ask("show nodes")["nodes"][0]["announcements"]
+
+    for _ in range(3):
+        # First the buffer is filled, then the node's own are lost.
+        os.kill(worker, signal.SIGSTOP)
+        flood(0.5)
+        os.kill(worker, signal.SIGCONT)
+        before = heard()
+        wait_until(lambda: heard() > before, "the node is heard again")
+    assert arn.ask("show counters")["nearcast_arn_datagrams_lost_total"] > 0
+    assert not arn.events("node-down")
+    assert usable(arn) == 1
 
 
 def resident(pid):
