@@ -8,6 +8,7 @@
 #include "arn/policy.h"
 
 #define NODES_MAX 1024 /* more are not looked at; the directory has no more */
+#define UNHEALTHY 4    /* in a rank */
 
 /* What holds for all nodes of one choice. */
 struct inquiry {
@@ -190,7 +191,7 @@ static void judge(
 	if (v->delay > SELECT_DELAY)
 		v->load += v->delay - SELECT_DELAY;
 	v->rank = (v->service == HEALTH_UNKNOWN || v->service == HEALTH_QUARANTINED) +
-	          2 * v->avoided + 4 * v->unhealthy + 8 * v->other_family;
+	          2 * v->avoided + UNHEALTHY * v->unhealthy + 8 * v->other_family;
 	if (!port_of(said, in->q->service))
 		v->excluded = "does not offer the service";
 	else if (said->draining)
@@ -211,6 +212,32 @@ static void consider(struct policy_field *f, struct policy_candidate *c, int *ra
 	c[f->n++] = (struct policy_candidate){node, v->load, v->carries, index};
 }
 
+/* A healthy node that is only full shows that not all judgements are wrong: then nobody is sent to
+ * one that is not healthy, and waits instead. */
+static bool is_healthy_and_full(const struct select_verdict *v)
+{
+	return v->full && !v->unhealthy && !v->other_family;
+}
+
+/* The candidates. True: a healthy node is only full; those that are not healthy are out then. */
+static bool gather(struct policy_field *f, struct policy_candidate *c, const struct inquiry *in,
+	bool healthy_only, int *full)
+{
+	struct select_verdict v;
+	bool waits = false;
+	int rank = 0;
+
+	f->n = *full = 0;
+	for (int i = 0; i < in->s->nodes && i < NODES_MAX; i++) {
+		judge(in, &in->s->node[i], &v);
+		*full += v.full;
+		waits |= is_healthy_and_full(&v);
+		if (!healthy_only || !v.unhealthy)
+			consider(f, c, &rank, &v, &in->s->node[i], i);
+	}
+	return waits && f->n && rank & UNHEALTHY;
+}
+
 struct select_choice select_node(const struct snapshot *s, const struct select_query *q)
 {
 	struct policy_candidate c[NODES_MAX];
@@ -218,14 +245,10 @@ struct select_choice select_node(const struct snapshot *s, const struct select_q
 	struct select_choice choice = {0};
 	struct select_verdict v;
 	struct inquiry in;
-	int rank = 0;
 
 	inquire(&in, s, q);
-	for (int i = 0; i < s->nodes && i < NODES_MAX; i++) {
-		judge(&in, &s->node[i], &v);
-		choice.full += v.full;
-		consider(&f, c, &rank, &v, &s->node[i], i);
-	}
+	if (gather(&f, c, &in, false, &choice.full))
+		gather(&f, c, &in, true, &choice.full);
 	if (!f.n)
 		return choice;
 	choice.node = c[in.policy->choose(&f, q, &choice.by)].node;
@@ -253,13 +276,18 @@ void select_explain(
 	struct policy_candidate c[NODES_MAX];
 	struct policy_field f = {.c = c, .conf = &s->select};
 	struct inquiry in;
+	bool waits = false;
 
 	inquire(&in, s, q);
 	in.by_channel = true;
 	for (int i = 0; i < n; i++) {
 		judge(&in, &s->node[i], &v[i]);
 		v[i].affinity = policy_affinity(in.policy, &s->node[i], q);
+		waits |= is_healthy_and_full(&v[i]);
 	}
+	for (int i = 0; i < n; i++)
+		if (waits && v[i].unhealthy && !v[i].excluded)
+			v[i].excluded = "not healthy, and others are only full";
 	for (int place = 1;; place++) {
 		const char *by;
 		int at, rank = 0;

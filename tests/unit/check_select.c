@@ -388,6 +388,34 @@ START_TEST(test_anticipated_delay_counts_as_load_and_that_of_a_lan_does_not)
 }
 END_TEST
 
+START_TEST(test_nobody_is_sent_to_an_ill_node_while_a_healthy_one_is_only_full)
+{
+	struct announce *good = add_node("good", "10.0.0.1");
+	struct select_verdict v[MAX_NODES];
+
+	add_node("ill", "10.0.0.2")->healthy = false;
+	good->max_sessions = good->sessions = 10;
+	ck_assert_str_eq(chosen(), "none");
+	ck_assert_int_eq(select_node(snap, &q).full, 1);
+	select_explain(snap, &q, v);
+	ck_assert_str_eq(v[1].excluded, "not healthy, and others are only full");
+	/* One that drains, is ill too, or of another family, proves nothing. */
+	good->draining = true;
+	ck_assert_str_eq(chosen(), "ill");
+	good->draining = false;
+	good->healthy = false;
+	ck_assert_str_eq(chosen(), "ill");
+	good->healthy = true;
+	good->addr = literal("2001:db8::1");
+	ck_assert_str_eq(chosen(), "ill");
+	/* But who is avoided is not ill. */
+	good->addr = literal("10.0.0.1");
+	add_node("avoided", "10.0.0.3");
+	q.avoid[q.avoids++] = SLICE("avoided");
+	ck_assert_str_eq(chosen(), "avoided");
+}
+END_TEST
+
 START_TEST(test_avoid_list_takes_addresses_in_any_spelling)
 {
 	add_node("a", "2001:db8::1");
@@ -553,6 +581,7 @@ int main(void)
 	tcase_add_test(t, test_broken_quarantined_and_unknown_services_stand_behind_and_fail_open);
 	tcase_add_test(t, test_service_is_judged_by_the_protocol_that_is_asked_for);
 	tcase_add_test(t, test_anticipated_delay_counts_as_load_and_that_of_a_lan_does_not);
+	tcase_add_test(t, test_nobody_is_sent_to_an_ill_node_while_a_healthy_one_is_only_full);
 	tcase_add_test(t, test_avoid_list_takes_addresses_in_any_spelling);
 	tcase_add_test(t, test_idle_nodes_share_new_clients_by_weight);
 	tcase_add_test(t, test_nodes_within_the_band_are_equals);
