@@ -51,6 +51,7 @@ dist_scenarios_DATA = \
 	lab/scenarios/kill-master.py \
 	lab/scenarios/kill-sn.py \
 	lab/scenarios/rogue-announcer.py \
+	lab/scenarios/service-blocked.py \
 	lab/scenarios/service-dead.py \
 	lab/scenarios/service-hung.py \
 	lab/scenarios/service-slow.py \

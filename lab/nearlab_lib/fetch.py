@@ -1,21 +1,42 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """
-Gets an object by HTTP through the anycast address again and again, as a client does that does not
-give up: it asks, follows the redirection, and when the node fails it asks once more, naming the
-node. A JSON line for each object. Runs in a node, as a program of its own: fetch.py URL INTERVAL_MS
+Gets an object by HTTP through the anycast address again and again, or what an RTSP server says to
+OPTIONS, as a client does that does not give up: it asks, follows the redirection, and when the node
+fails it asks once more, naming the node. A JSON line for each object. Runs in a node, as a program of its own: fetch.py URL INTERVAL_MS
 [PATIENCE_MS].
 """
 
 import http.client
+import io
 import json
+import socket
 import sys
 import time
 import urllib.parse
 
 
+def describe(url, patience, avoid=()):
+    """The same of RTSP; the body is the method's answer."""
+    parts = urllib.parse.urlsplit(url)
+    with socket.create_connection((parts.hostname, parts.port or 554), patience) as conn:
+        conn.settimeout(patience)
+        more = f"Nearcast-Avoid: {', '.join(avoid)}\r\n" if avoid else ""
+        conn.sendall(f"OPTIONS {url} RTSP/1.0\r\nCSeq: 1\r\n{more}\r\n".encode())
+        data = b""
+        while b"\r\n\r\n" not in data:
+            piece = conn.recv(4096)
+            if not piece:
+                raise ConnectionError("closed without an answer")
+            data += piece
+    head = http.client.parse_headers(io.BytesIO(data.split(b"\r\n", 1)[1]))
+    return int(data.split()[1]), head["Location"], head["Public"]
+
+
 def get(url, patience, avoid=()):
     """One exchange: (status, Location or None, body)."""
     parts = urllib.parse.urlsplit(url)
+    if parts.scheme == "rtsp":
+        return describe(url, patience, avoid)
     conn = http.client.HTTPConnection(parts.hostname, parts.port or 80, timeout=patience)
     try:
         headers = {"Nearcast-Avoid": ", ".join(avoid)} if avoid else {}
@@ -37,7 +58,7 @@ def attempt(url, patience, avoid):
         status, _, body = get(location, patience)
         if status == 200:
             done["got"] = body
-    except (OSError, http.client.HTTPException) as error:
+    except (OSError, ValueError, IndexError, http.client.HTTPException) as error:
         done["error"] = str(error) or type(error).__name__
     return done
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """
 What the scenarios of broken services have in common (row C4): beside each service node's agent runs
-a web server. That of the node that a client is sent to dies, hangs or becomes slow, while the agent
-is alive and announces itself. What has to hold: the client, which names a node that failed it and
+a web server. That of the node that a client is sent to dies, hangs or becomes slow, or the agent's
+own RTSP server cannot be reached any more, while the agent is alive and announces itself. What has to hold: the client, which names a node that failed it and
 asks again, gets every object; the ARNs find out by their own probes and send nobody there; and when
 the service works again, it gets its clients back, after its quarantine.
 """
@@ -19,11 +19,49 @@ PARAMS = {"patience": 300, "slow": 250, "found": 6.0}
 INTERVAL = 50  # ms between two objects
 PORT = 8080
 HOW = {"dead": "was killed (SIGKILL)", "hung": "was stopped (SIGSTOP)",
-       "slow": "took {slow:g} ms for each answer"}
+       "slow": "took {slow:g} ms for each answer",
+       "blocked": "was cut off by a packet filter, which its agent does not notice,"}
+WALL = "add table ip wall; add chain ip wall in {{ type filter hook input priority 0; }}; " \
+       "add rule ip wall in iif != lo tcp dport 554 {verdict}"
+
+
+class Rtsp:
+    """The RTSP server of the agents themselves: a packet filter keeps all other hosts from it."""
+
+    service, what = "rtsp", "RTSP server"
+
+    def __init__(self, lab):
+        self.lab = lab
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for name in Cluster(self.lab).nodes:
+            self._filter(name, "delete table ip wall", False)
+
+    def _filter(self, name, rules, needed=True):
+        out, err, code = self.lab.net[name].pexec([daemons.find("nft"), rules])
+        if code and needed:
+            raise ScenarioError(f"{name}: no packet filter: {out}{err}")
+
+    def fail(self, victim, _how):
+        """It is cut off from now on. The moment, in seconds of the run."""
+        self._filter(victim, WALL.format(verdict="drop"))
+        self.lab.event(f"fault: wall before rtsp@{victim}", victim, fault=True)
+        return self.lab.now()
+
+    def mend(self, victim, _how):
+        """And from now on not."""
+        self._filter(victim, "delete table ip wall")
+        self.lab.event(f"no wall before rtsp@{victim}", victim)
+        return self.lab.now()
 
 
 class Web:
     """A web server on each service node, announced by its agent."""
+
+    service, what = "http", "web server"
 
     def __init__(self, lab):
         self.lab = lab
@@ -42,7 +80,7 @@ class Web:
 
     def __exit__(self, *_):
         for name, text in self.conf.items():
-            self.slow(name, 0)
+            self._slow(name, 0)
             self._configure(name, text)
             self.lab.net[name].daemons.pop("web").stop()
 
@@ -52,9 +90,24 @@ class Web:
         if code:
             raise ScenarioError(f"{name}: not reloaded: {out}{err}")
 
-    def slow(self, name, ms):
-        """Each answer of a node takes so long."""
+    def _slow(self, name, ms):
         self.lab.net[name].write("run/web.delay", str(ms))
+
+    def fail(self, victim, how):
+        """It is dead, hung or slow from now on. The moment, in seconds of the run."""
+        if how != "slow":
+            return self.lab.fault("kill" if how == "dead" else "hang", f"web@{victim}")
+        self._slow(victim, self.lab.params["slow"])
+        self.lab.event(f"fault: slow web@{victim}", victim, fault=True)
+        return self.lab.now()
+
+    def mend(self, victim, how):
+        """And from now on not."""
+        if how != "slow":
+            return self.lab.fault("restart", f"web@{victim}")
+        self._slow(victim, 0)
+        self.lab.event(f"slow no more: web@{victim}", victim)
+        return self.lab.now()
 
 
 class Objects:
@@ -96,21 +149,20 @@ def node_at(cluster, arn, node):
     return found[0] if found else {}
 
 
-def verdict(cluster, arn, node):
-    """What an ARN has found of a node's web server, and how long it takes (ms)."""
-    known = node_at(cluster, arn, node)
-    return known.get("http"), known.get("http_ms", 0)
+def verdict(cluster, arn, node, service):
+    """What an ARN has found of a node's service."""
+    return node_at(cluster, arn, node).get(service)
 
 
-def wait_verdict(cluster, node, accepted, timeout, what):
-    """Until all ARNs have found that of a node's web server."""
-    def all_say():
-        return all(accepted(*verdict(cluster, a, node)) for a in cluster.names)
+def wait_verdict(cluster, node, broken, wanted, timeout):
+    """Until all ARNs have found that of a node's service."""
+    what = f"to all ARNs the {broken.what} of {node} is '{wanted}'"
+    def said():
+        return {a: verdict(cluster, a, node, broken.service) for a in cluster.names}
     try:
-        daemons.wait_until(all_say, timeout, what, 0.05)
+        daemons.wait_until(lambda: set(said().values()) == {wanted}, timeout, what, 0.05)
     except TimeoutError:
-        said = {a: verdict(cluster, a, node) for a in cluster.names}
-        raise ScenarioError(f"not within {timeout:g} s: {what}; the ARNs say {said}") from None
+        raise ScenarioError(f"not within {timeout:g} s: {what}; they say {said()}") from None
 
 
 def check_objects(lab, objects, nodes):
@@ -127,55 +179,39 @@ def check_objects(lab, objects, nodes):
 
 
 def service_fails(lab, how):
-    """The web server of the node that C1 is sent to: `dead`, `hung` or `slow`."""
+    """The service of the node that C1 is sent to: `dead`, `hung`, `slow` or `blocked`."""
     c = Cluster(lab)
     c.wait_master(c.names[0], c.names, 20, "the first one is master")
-    with Web(lab) as web:
-        _service_fails(lab, c, web, how)
+    with (Rtsp if how == "blocked" else Web)(lab) as service:
+        _service_fails(lab, c, service, how)
 
 
-def _fail(lab, web, victim, how):
-    if how == "slow":
-        web.slow(victim, lab.params["slow"])
-        lab.event(f"fault: slow web@{victim}", victim, fault=True)
-        return lab.now()
-    return lab.fault("kill" if how == "dead" else "hang", f"web@{victim}")
-
-
-def _mend(lab, web, victim, how):
-    if how == "slow":
-        web.slow(victim, 0)
-        lab.event(f"slow no more: web@{victim}", victim)
-        return lab.now()
-    return lab.fault("restart", f"web@{victim}")
-
-
-def _service_fails(lab, c, web, how):
+def _service_fails(lab, c, service, how):
     for node in c.nodes:
-        wait_verdict(c, node, lambda v, _: v == "works", 30, f"{node}'s web server works")
-    objects = Objects(lab, c.client, f"http://{lab.topo.service}/object")
+        wait_verdict(c, node, service, "works", 30)
+    objects = Objects(lab, c.client, f"{service.service}://{lab.topo.service}/object")
     objects.first(lambda d: d["attempts"][-1]["got"], 0, 20, "the client has an object")
     lab.pause(lab.random.uniform(0.5, 1.5))
     victim = sent(objects.all()[-1])
     others = c.nodes - {victim}
 
-    at = _fail(lab, web, victim, how)
+    at = service.fail(victim, how)
     if how == "slow":
         found = [objects.first(lambda d: sent(d) in others, at, 15, f"C1 is not sent to {victim}")]
-        lab.check(all(verdict(c, a, victim)[0] == "works" for a in c.names),
-                  f"no ARN takes {victim}'s web server for broken")
+        lab.check(all(verdict(c, a, victim, service.service) == "works" for a in c.names),
+                  f"no ARN takes {victim}'s {service.what} for broken")
         down = found[0]["t"]
     else:
-        wait_verdict(c, victim, lambda v, _: v == "broken", 15, f"{victim}'s web server is broken")
+        wait_verdict(c, victim, service, "broken", 15)
         down = max(e for a in c.names for e in c.happened(a, "service-down", at)[:1])
         lab.check(down - at <= lab.params["found"],
-                  f"each ARN has found {victim}'s web server {how} by its own probes "
+                  f"each ARN has found {victim}'s {service.what} {how} by its own probes "
                   f"({down - at:.2f} s after)")
         ages = [node_at(c, a, victim).get("heard_s_ago", 99) for a in c.names]
         lab.check(max(ages) < 0.6, f"{victim}'s agent is alive, and heard by all ARNs")
-    lab.event(f"found: {victim}'s web server is {how}", "ARNs", t=down + lab.start)
+    lab.event(f"found: {victim}'s {service.what} is {how}", "ARNs", t=down + lab.start)
     lab.pause(1.0)
-    mend_at = _mend(lab, web, victim, how)
+    mend_at = service.mend(victim, how)
     inside = objects.all(down + (lab.params["patience"] + 100) / 1000, mend_at)
     lab.check(inside and all(sent(d) in others for d in inside),
               f"none of the next {len(inside)} requests was sent to {victim}")
@@ -195,7 +231,7 @@ def _service_fails(lab, c, web, how):
              disturbed_ms=round(span, 1), disturbed=len(disturbed), retried=len(retried),
              slowest_ms=max(d["ms"] for d in every), objects=len(every),
              return_s=round(back["t"] - mend_at, 2))
-    lab.tell(f"The web server of {victim}, which C1 was sent to, {HOW[how].format(**lab.params)} "
+    lab.tell(f"The {service.what} of {victim}, which C1 was sent to, {HOW[how].format(**lab.params)} "
              f"from {at:.2f} s on; its agent was alive.")
     lab.tell(f"{'C1 was sent elsewhere' if how == 'slow' else 'The last ARN found out'} "
              f"{m['found_ms']:.0f} ms after that. {len(disturbed)} of C1's {len(every)} objects "

@@ -5,7 +5,7 @@ from nearlab_lib import trust
 
 topologies = ["fig3", "fig5"]
 params = dict(trust.PARAMS)
-order = 14
+order = 15
 
 
 def run(lab):

@@ -14,7 +14,7 @@ def lab():
     nearlab("down", "--name", "health")
 
 
-@pytest.mark.parametrize("how", ["dead", "hung", "slow"])
+@pytest.mark.parametrize("how", ["dead", "hung", "slow", "blocked"])
 def test_client_gets_all_while_a_service_is_broken_and_its_agent_is_not(
         lab, how, tmp_path, record_property):
     code, report = run_scenario(lab, "fig5", f"service-{how}", tmp_path, "--seed", 5)
