@@ -3,9 +3,11 @@
 #include "arn/admit.h"
 
 #include <check.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "arn/directory.h"
 #include "tests/unit/run.h"
 
 static struct snapshot *snap;
@@ -138,6 +140,87 @@ START_TEST(test_node_without_books_is_sent_everybody)
 }
 END_TEST
 
+#define PLACES  5000
+#define THREADS 3
+
+static struct {
+	pthread_mutex_t lock;
+	const struct snapshot *newest;
+} published = {PTHREAD_MUTEX_INITIALIZER, NULL};
+
+/* Sends clients for as long as there is room, by whatever snapshot was the newest a while ago. */
+static void *redirect_all(void *arg)
+{
+	int *sent = arg;
+	struct redirect_response *answer = malloc(sizeof(*answer));
+	struct redirect_request rq = {
+		.bytes = SLICE("DESCRIBE rtsp://a/news RTSP/1.0\r\nCSeq: 1\r\n\r\n"),
+		.port = TEXT_RTSP,
+		.client = literal("192.0.2.1"),
+		.final = true};
+	bool room = true;
+
+	while (room) {
+		const struct snapshot *s;
+
+		pthread_mutex_lock(&published.lock);
+		s = snapshot_ref(published.newest);
+		pthread_mutex_unlock(&published.lock);
+		for (int i = 0; i < 50 && room; i++) {
+			admit(&(struct admission){0}, &rq, s, answer);
+			room = answer->status == 302;
+			*sent += room;
+		}
+		snapshot_unref(s);
+	}
+	free(answer);
+	return NULL;
+}
+
+/* Reservations become announced sessions all the time, while threads still read older snapshots:
+ * each place is given away once. */
+START_TEST(test_threads_that_read_old_snapshots_give_each_place_away_once)
+{
+	struct directory_conf conf = {.misses = 3,
+		.reservation = 3600 * NS_S,
+		.select = {.per_client = UINT16_MAX, .window = 3600}};
+	struct directory *d = directory_new(&conf, NULL, NULL);
+	struct announce node = snap->node[0].said;
+	int sent[THREADS] = {0}, sum = 0;
+	pthread_t t[THREADS];
+	const char *why;
+
+	node.max_sessions = PLACES;
+	node.interval_ms = 200;
+	ck_assert_int_eq(directory_announce(d, &node, 1, &why), 0);
+	published.newest = snapshot_ref(directory_snapshot(d));
+	for (int i = 0; i < THREADS; i++)
+		ck_assert_int_eq(pthread_create(&t[i], NULL, redirect_all, &sent[i]), 0);
+	while (node.sessions < PLACES) {
+		const struct snapshot *old = published.newest;
+		const struct snapshot_node *n = &old->node[0];
+		uint32_t came = reserve_open(n->reserved, n->over).sessions;
+
+		/* Some of those who were sent have come. */
+		node.sessions += came - came / 3;
+		node.attached += came - came / 3;
+		ck_assert_uint_le(node.sessions, PLACES);
+		ck_assert_int_eq(directory_announce(d, &node, 2, &why), 0);
+		pthread_mutex_lock(&published.lock);
+		published.newest = snapshot_ref(directory_snapshot(d));
+		pthread_mutex_unlock(&published.lock);
+		snapshot_unref(old);
+	}
+	for (int i = 0; i < THREADS; i++) {
+		pthread_join(t[i], NULL);
+		sum += sent[i];
+	}
+	ck_assert_int_eq(sum, PLACES);
+	snapshot_unref(published.newest);
+	directory_free(d);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *t = tcase_create("admit");
@@ -148,5 +231,6 @@ int main(void)
 	tcase_add_test(t, test_publishers_web_clients_refusals_and_parts_reserve_nothing);
 	tcase_add_test(t, test_one_client_that_never_attaches_leaves_places_to_others);
 	tcase_add_test(t, test_node_without_books_is_sent_everybody);
+	tcase_add_test(t, test_threads_that_read_old_snapshots_give_each_place_away_once);
 	return run_case("admit", t);
 }
