@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "arn/admit.h"
 
-#include <string.h>
-
 /* Each failure means that others have filled a node meanwhile. Past these the client gets the last
  * answer as it is: the node itself has the last word. */
 #define TRIES 16

@@ -74,20 +74,16 @@ static const struct conf_option discovery_options[] = {
 	{0},
 };
 
-/* "" and then the policies. */
-static const char *const service_policies[] = {
-	"", "least-loaded", "weighted", "two-choices", "consistent-hash", "channel-affinity", NULL};
-
 static const struct conf_option rtsp_options[] = {
 	{"port", CONF_INT, AT(rtsp.port), "554", 0, 65535, .help = "TCP port, 0: off"},
-	{"policy", CONF_ENUM, AT(rtsp.policy), "", .names = service_policies,
+	{"policy", CONF_ENUM, AT(rtsp.policy), "", .names = policy_choices,
 		.help = "how nodes are chosen for RTSP; \"\": select's policy"},
 	{0},
 };
 
 static const struct conf_option http_options[] = {
 	{"port", CONF_INT, AT(http.port), "80", 0, 65535, .help = "TCP port, 0: off"},
-	{"policy", CONF_ENUM, AT(http.policy), "", .names = service_policies,
+	{"policy", CONF_ENUM, AT(http.policy), "", .names = policy_choices,
 		.help = "how nodes are chosen for HTTP; \"\": select's policy"},
 	{0},
 };

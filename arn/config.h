@@ -37,7 +37,7 @@ struct arn_conf {
 	} discovery;
 	struct {
 		int64_t port; /* 0: off */
-		int policy;   /* index into conf_service_policies; 0: that of select */
+		int policy;   /* index into policy_choices; 0: that of select */
 	} rtsp, http;
 	struct {
 		ns_t interval, timeout; /* interval 0: off */
@@ -46,7 +46,7 @@ struct arn_conf {
 		char path[PROBE_MAX_PATH];
 	} probe;
 	struct {
-		int policy;                    /* index into policies */
+		int policy;                    /* index into policy_names */
 		int64_t bound, affinity_limit; /* per cent */
 		ns_t reservation;
 		int64_t session_kbps, per_client;

@@ -200,8 +200,8 @@ const struct select_policy policies[] = {
 	{0},
 };
 
-const char *const policy_names[] = {
-	"least-loaded", "weighted", "two-choices", "consistent-hash", "channel-affinity", NULL};
+const char *const policy_choices[] = {
+	"", "least-loaded", "weighted", "two-choices", "consistent-hash", "channel-affinity", NULL};
 
 const struct select_policy *policy_find(struct slice name)
 {

@@ -57,9 +57,11 @@ struct select_policy {
 	int (*choose)(const struct policy_field *f, const struct select_query *q, const char **by);
 };
 
-/* In the order of policy_names, which ends with NULL. */
+/* Ends with one without a name. */
 extern const struct select_policy policies[];
-extern const char *const policy_names[];
+/* "", for none, and then their names in the same order; ends with NULL. */
+extern const char *const policy_choices[];
+#define policy_names (policy_choices + 1)
 /* NULL: there is none of this name. */
 const struct select_policy *policy_find(struct slice name);
 

@@ -2,8 +2,6 @@
 #include "arn/select.h"
 
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "arn/policy.h"
 
@@ -162,7 +160,8 @@ static uint16_t port_of(const struct announce *n, unsigned service)
 	return service == SERVICE_RTSP ? n->rtsp_port : n->http_port;
 }
 
-/* What a client has to expect, in s: what the ARN has measured, or the node itself if that is more. */
+/* What a client has to expect, in s: what the ARN has measured, or the node itself, if that is
+ * more. */
 static double anticipated(const struct snapshot_node *node, int service)
 {
 	uint32_t measured = node->health.of[service].delay_us, said = node->said.delay_us;

@@ -11,8 +11,9 @@
  *	+8  its address is of another family than the client's
  *
  * No rank excludes anybody: if all nodes call themselves broken at once, the judgement is more
- * likely to be wrong than all of them, and a client is better sent somewhere than nowhere. But while
- * a healthy node is there that is only full, nobody is sent to one that is not healthy: he waits.
+ * likely to be wrong than all of them, and a client is better sent somewhere than nowhere. But
+ * while a healthy node is there that is only full, nobody is sent to one that is not healthy: he
+ * waits.
  * Within the rank a policy decides (arn/policy.h).
  *
  * Room and load are of what the node has announced and of what was reserved since (arn/reserve.h).
