@@ -44,7 +44,7 @@ typedef const struct snapshot *arn_snapshot_fn(void *arg);
  * had, a newer snapshot says so and arn_listener_published() is to be called. */
 typedef void arn_want_fn(void *arg, const struct want *w, bool waits);
 
-/* A client says that this node failed it. */
+/* A client says that this node failed it. Called in the thread of the listener. */
 typedef void arn_accuse_fn(
 	void *arg, const char *node, enum text_proto service, const struct addr *client);
 
