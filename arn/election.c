@@ -152,6 +152,20 @@ bool election_goodbye(struct election *e, const char *id)
 	return p != NULL;
 }
 
+bool election_doubt(struct election *e, const char *id, ns_t now)
+{
+	struct election_peer *p = find(e, id);
+
+	if (!p || now < p->sure_until)
+		return false;
+	p->sure_until = now + e->conf.hold;
+	if (p->heed_at < now + e->conf.interval / 8)
+		p->heed_at = now + e->conf.interval / 8;
+	if (!strcmp(id, e->ruler))
+		e->loss = "connection of the master closed";
+	return true;
+}
+
 /* The best of the others that counts now; NULL: nobody is eligible. */
 static const struct election_peer *best_peer(const struct election *e)
 {

@@ -29,6 +29,12 @@
  *  4. A backup takes over without any hold: it has served it already. Who hears that the master is
  *     OUT, or its goodbye, does so at once.
  *  5. A new ARN listens for one timeout before it elects itself.
+ *  6. The end of a connection (peers.h) is a hint: who is doubted does not count until it is heard
+ *     again, an eighth of an interval later at the earliest, since its last word may still be under
+ *     way. If it is dead, the next one waits for nothing. If it lives, and something between the
+ *     two closed the connection, it keeps the block; the other one has it too, for an interval and
+ *     that eighth at most if nothing is lost. Nobody is doubted again for a hold, so this cannot be
+ *     had at will.
  */
 #ifndef ARN_ELECTION_H
 #define ARN_ELECTION_H
@@ -52,7 +58,8 @@ struct election_conf {
 struct election_peer {
 	struct announce said; /* its last announcement */
 	ns_t heard_at, expires;
-	ns_t heed_at; /* counts only if it was heard at or after that: see 3. above */
+	ns_t heed_at;    /* counts only if it was heard at or after that: see 3. and 6. above */
+	ns_t sure_until; /* no further doubt till then */
 	uint64_t announcements;
 };
 
@@ -87,6 +94,10 @@ void election_set_able(struct election *e, bool able);
 int election_hear(struct election *e, const struct announce *a, ns_t now);
 /* An authenticated goodbye of the ARN with this id. False when it is not known. */
 bool election_goodbye(struct election *e, const char *id);
+
+/* The connection to this ARN has ended as connections of the dead do. Whether that changes
+ * anything: not if it is unknown, or was doubted a moment ago. */
+bool election_doubt(struct election *e, const char *id, ns_t now);
 
 /* To be called after any of the above and at election_when(): brings the outcome up to date. True:
  * what is announced has changed, or somebody new has to hear it: announce at once. */

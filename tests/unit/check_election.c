@@ -176,6 +176,30 @@ START_TEST(test_goodbye_or_leaving_of_the_master_hands_over_at_once)
 }
 END_TEST
 
+START_TEST(test_master_whose_connection_ends_is_replaced_unless_it_is_heard_again)
+{
+	election_set_able(&e, true);
+	now += TIMEOUT;
+	hear("first", "10.2.0.4", STANDING_READY, true);
+	expect(false, "higher address", "first");
+	ck_assert(!election_doubt(&e, "nobody", now));
+	ck_assert(election_doubt(&e, "first", now));
+	expect(true, "connection of the master closed", "self");
+	now += 24 * NS_MS; /* its last word, sent before */
+	hear("first", "10.2.0.4", STANDING_READY, true);
+	expect(true, "connection of the master closed", "self");
+	now += 2 * NS_MS; /* it lives */
+	hear("first", "10.2.0.4", STANDING_READY, true);
+	expect(false, "higher address", "first");
+	ck_assert(!election_doubt(&e, "first", now)); /* once bitten */
+	expect(false, "higher address", "first");
+	for (ns_t end = now + HOLD; now < end; now += INTERVAL)
+		hear("first", "10.2.0.4", STANDING_READY, true);
+	ck_assert(election_doubt(&e, "first", now));
+	expect(true, "connection of the master closed", "self");
+}
+END_TEST
+
 START_TEST(test_two_masters_that_meet_lower_one_steps_back_for_the_hold)
 {
 	be_able_alone();
@@ -326,6 +350,7 @@ int main(void)
 	tcase_add_test(t, test_one_without_an_address_is_behind_all_others);
 	tcase_add_test(t, test_silent_master_is_replaced_after_its_own_misses);
 	tcase_add_test(t, test_goodbye_or_leaving_of_the_master_hands_over_at_once);
+	tcase_add_test(t, test_master_whose_connection_ends_is_replaced_unless_it_is_heard_again);
 	tcase_add_test(t, test_two_masters_that_meet_lower_one_steps_back_for_the_hold);
 	tcase_add_test(t, test_two_masters_that_meet_higher_one_lets_the_lower_step_back);
 	tcase_add_test(

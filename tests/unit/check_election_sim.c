@@ -20,7 +20,9 @@
 #define DELAY    20 /* ms, at most */
 /* What a promise of "one timeout" may take: the LAN's delay, there and back, and ticks. */
 #define BOUND (TIMEOUT + (2 * DELAY + 4) * TICK)
-#define MAX   7
+/* And for how long there are two when one was doubted in vain. */
+#define VAIN (INTERVAL + INTERVAL / 8 + (DELAY + 2) * TICK)
+#define MAX  7
 
 struct node {
 	struct election e;
@@ -143,6 +145,24 @@ static void deliver(const struct flight *f)
 	else
 		election_hear(&n->e, &f->a, now);
 	step(f->to);
+}
+
+/* A connection ends: i takes k for dead, rightly or not. */
+static void doubt(int i, int k)
+{
+	if (i == k || !node[i].alive)
+		return;
+	if (election_doubt(&node[i].e, node[k].e.id, now) && node[k].alive)
+		disturb(i, k);
+	step(i);
+}
+
+/* Its kernel closes all its connections. */
+static void crash_with_connections(int k)
+{
+	crash(k);
+	for (int i = 0; i < nodes; i++)
+		doubt(i, k);
 }
 
 /* Since when the two have heard each other with nothing to change their minds. */
@@ -415,13 +435,70 @@ START_TEST(test_one_way_loss_makes_two_masters_and_its_end_one)
 }
 END_TEST
 
+START_TEST(test_crashed_master_whose_connections_end_is_replaced_at_once)
+{
+	boot_all(4);
+	crash_with_connections(0);
+	expect_alone(1);
+	crash_with_connections(1);
+	expect_alone(2);
+	run(10 * HOLD);
+	expect_alone(2);
+	ck_assert_int_eq(node[2].took + node[3].took, 1);
+}
+END_TEST
+
+START_TEST(test_master_doubted_in_vain_keeps_the_block_and_is_heard_within_an_interval)
+{
+	boot_all(3);
+	for (int i = 0; i < 20; i++) {
+		int vain = node[1].took;
+
+		run(HOLD + random() % 1000 * TICK);
+		doubt(1, 0);
+		ck_assert_int_eq(node[1].took, vain + 1); /* or this tests nothing */
+		run(VAIN);
+		expect_alone(0);
+	}
+	ck_assert_int_eq(node[0].took + node[2].took, 0);
+}
+END_TEST
+
+START_TEST(test_nobody_is_doubted_twice_within_a_hold)
+{
+	ns_t both = 0, end;
+
+	boot_all(2);
+	for (end = now + 10 * HOLD; now < end; tick()) {
+		doubt(1, 0);
+		both += node[1].e.master ? TICK : 0;
+		ck_assert(node[0].e.master);
+	}
+	ck_assert_int_le(node[1].took, 11);
+	ck_assert_int_le(both, 11 * VAIN);
+}
+END_TEST
+
+START_TEST(test_doubts_of_others_change_nothing_while_a_better_backup_is_there)
+{
+	boot_all(4);
+	doubt(3, 0);
+	doubt(3, 1);
+	doubt(2, 0);
+	doubt(0, 1);
+	run(VAIN);
+	expect_alone(0);
+	ck_assert_int_eq(node[1].took + node[2].took + node[3].took, 0);
+}
+END_TEST
+
 static void misfortune(void)
 {
 	int i = (int)(random() % nodes), k = (int)(random() % nodes);
 
-	switch (random() % 12) {
-	case 0:
-	case 1: crash(i); break;
+	switch (random() % 14) {
+	case 0: crash(i); break;
+	case 1: crash_with_connections(i); break;
 	case 2: leave(i); break;
 	case 3:
 	case 4:
@@ -433,6 +510,8 @@ static void misfortune(void)
 	case 7: cut[i][k] = true; break;
 	case 8: loss = (int)(random() % 150); break;
 	case 9: loss = 0; break;
+	case 10:
+	case 11: doubt(i, k); break;
 	default: join_all(); break;
 	}
 	if (node[i].alive)
@@ -477,6 +556,11 @@ int main(void)
 	tcase_add_test(t, test_end_of_a_partition_leaves_one_master_at_once);
 	tcase_add_test(t, test_one_who_stood_in_may_die_before_the_hold_is_over);
 	tcase_add_test(t, test_one_way_loss_makes_two_masters_and_its_end_one);
+	tcase_add_test(t, test_crashed_master_whose_connections_end_is_replaced_at_once);
+	tcase_add_test(
+		t, test_master_doubted_in_vain_keeps_the_block_and_is_heard_within_an_interval);
+	tcase_add_test(t, test_nobody_is_doubted_twice_within_a_hold);
+	tcase_add_test(t, test_doubts_of_others_change_nothing_while_a_better_backup_is_there);
 	tcase_add_loop_test(t, test_no_night_of_failures_breaks_a_promise, 0, 60);
 	return run_case("election simulation", t);
 }
