@@ -337,6 +337,8 @@ static struct cluster_conf cluster_conf_of(const struct arn *a)
 			.interval = c->announce.interval,
 			.misses = (int)c->discovery.misses,
 			.hold = c->anycast.hold},
+		.port = (uint16_t)c->peers.port,
+		.skew = c->discovery.skew,
 		.keys = &a->keys,
 	};
 }

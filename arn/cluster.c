@@ -16,6 +16,7 @@ struct cluster {
 	void *arg;
 	struct discovery *discovery; /* NULL: not started, or said goodbye */
 	struct election election;
+	struct peers *peers;
 	struct wire_sender sender;
 	struct loop_timer *announce, *step;
 	struct cluster_counters count;
@@ -31,6 +32,7 @@ static void say(struct cluster *c, enum wire_type type)
 	if (!c->discovery)
 		return;
 	election_announce(&c->election, &a);
+	a.peer_port = peers_port(c->peers);
 	n = announce_encode(&a, payload, sizeof(payload));
 	if (n > 0)
 		n = wire_seal(&c->sender, type, payload, (size_t)n, clock_wall(), sealed);
@@ -130,6 +132,7 @@ void cluster_look(void *cluster)
 	char text[ADDR_STRLEN];
 
 	election_set_addr(&c->election, &now);
+	peers_listen(c->peers, &c->election.addr);
 	if (addr_cmp(&was, &c->election.addr) == 0)
 		return;
 	if (now.sa.sa_family == AF_UNSPEC)
@@ -150,24 +153,44 @@ int cluster_hear(void *cluster, const struct announce *a, enum wire_type type)
 		err = election_goodbye(&c->election, a->id) ? 0 : -ENOENT;
 	else
 		err = election_hear(&c->election, a, loop_now(c->loop));
+	if (!err && type == WIRE_ANNOUNCE)
+		peers_heard(c->peers, a);
 	step(c);
 	return err;
+}
+
+static void on_lost(void *arg, const char *id)
+{
+	struct cluster *c = arg;
+
+	if (election_doubt(&c->election, id, loop_now(c->loop)))
+		step(c);
 }
 
 struct cluster *cluster_new(
 	struct loop *l, const struct cluster_conf *conf, void (*cb)(void *arg), void *arg)
 {
 	struct cluster *c = calloc(1, sizeof(*c));
+	struct peers_conf pc;
 
 	if (!c)
 		return NULL;
 	*c = (struct cluster){
 		.loop = l, .conf = *conf, .cb = cb, .arg = arg, .trouble = LOG_LIMIT_INIT};
+	pc = (struct peers_conf){.name = conf->name,
+		.interface = conf->interface,
+		.port = conf->port,
+		.skew = conf->skew,
+		.keys = conf->keys,
+		.election = &c->election,
+		.lost = on_lost,
+		.arg = c};
+	c->peers = peers_new(l, &pc);
 	election_init(&c->election, &conf->election, conf->name, loop_now(l));
 	wire_sender_init(&c->sender, conf->keys, conf->name, clock_wall());
 	c->announce = loop_timer_new(l, on_announce, c);
 	c->step = loop_timer_new(l, on_step, c);
-	if (!c->announce || !c->step) {
+	if (!c->peers || !c->announce || !c->step) {
 		cluster_free(c);
 		return NULL;
 	}
@@ -180,6 +203,7 @@ void cluster_free(struct cluster *c)
 		return;
 	loop_timer_free(c->announce);
 	loop_timer_free(c->step);
+	peers_free(c->peers);
 	free(c);
 }
 
@@ -214,6 +238,11 @@ void cluster_goodbye(struct cluster *c)
 const struct election *cluster_election(const struct cluster *c)
 {
 	return &c->election;
+}
+
+const struct peers *cluster_peers(const struct cluster *c)
+{
+	return c->peers;
 }
 
 const struct cluster_counters *cluster_counters(const struct cluster *c)

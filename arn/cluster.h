@@ -1,18 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * This ARN among the others of its LAN: announces it, hands their announcements to the election
- * (election.h), and tells the worker when it became master or backup.
+ * This ARN among the others of its LAN: announces it, hands their announcements and the ends of
+ * their connections (peers.h) to the election (election.h), and tells the worker when it became
+ * master or backup.
  */
 #ifndef ARN_CLUSTER_H
 #define ARN_CLUSTER_H
 
 #include "arn/discovery.h"
 #include "arn/election.h"
+#include "arn/peers.h"
 
 struct cluster_conf {
 	const char *name, *interface; /* borrowed */
 	struct addr addr;             /* AF_UNSPEC: the interface's first of the block's family */
 	struct election_conf election;
+	uint16_t port;                /* of connections to and from other ARNs, 0: none */
+	ns_t skew;                    /* of clocks, for their greetings */
 	const struct wire_keys *keys; /* borrowed; may be changed in place */
 };
 
@@ -37,6 +41,7 @@ int cluster_hear(void *cluster, const struct announce *a, enum wire_type type);
 void cluster_look(void *cluster);
 
 const struct election *cluster_election(const struct cluster *c);
+const struct peers *cluster_peers(const struct cluster *c);
 const struct cluster_counters *cluster_counters(const struct cluster *c);
 
 #endif

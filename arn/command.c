@@ -188,6 +188,7 @@ static enum ctl_code show_peers(void *ctx, struct slice args, struct js *body)
 		js_put_str(o, "address", addr_host(&p->said.addr, text));
 		js_put_str(o, "state", p->said.master ? "master" : "backup");
 		js_put_str(o, "standing", election_standing_str(p->said.standing));
+		js_put_bool(o, "connected", peers_up(cluster_peers(a->cluster), p->said.id));
 		js_put_int(o, "announcements", (int64_t)p->announcements);
 		js_put_real(o, "heard_s_ago", (double)(loop_now(a->loop) - p->heard_at) / NS_S);
 		js_push(list, o);

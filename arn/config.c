@@ -125,6 +125,12 @@ static const struct conf_option probe_options[] = {
 	{0},
 };
 
+static const struct conf_option peers_options[] = {
+	{"port", CONF_INT, AT(peers.port), "7702", 0, 65535,
+		.help = "TCP port of the connections between ARNs, 0: none"},
+	{0},
+};
+
 static const struct conf_option limits_options[] = {
 	{"connections", CONF_INT, AT(limits.connections), "4096", 1, 1000000,
 		.help = "connections at once; past it the oldest are closed"},
@@ -163,6 +169,7 @@ static const struct conf_option options[] = {
 	{"discovery", CONF_SECTION, .sub = discovery_options},
 	{"rtsp", CONF_SECTION, .sub = rtsp_options},
 	{"http", CONF_SECTION, .sub = http_options},
+	{"peers", CONF_SECTION, .sub = peers_options},
 	{"probe", CONF_SECTION, .sub = probe_options},
 	{"select", CONF_SECTION, .sub = select_options},
 	{"limits", CONF_SECTION, .sub = limits_options},
@@ -212,6 +219,9 @@ static void check_all(const void *conf, struct conf_errors *e)
 		conf_error(e, "address is inside the anycast block, expected this node's own");
 	if (!c->rtsp.port && !c->http.port)
 		conf_error(e, "both rtsp and http are off, expected a port for one of them");
+	if (c->peers.port && (c->peers.port == c->rtsp.port || c->peers.port == c->http.port))
+		conf_error(
+			e, "peers has port %lld, which rtsp or http has", (long long)c->peers.port);
 	if (c->rtsp.port && c->rtsp.port == c->http.port)
 		conf_error(e, "rtsp and http have the same port %lld", (long long)c->rtsp.port);
 }
@@ -288,5 +298,7 @@ const char *arn_conf_fixed_change(const struct arn_conf *was, const struct arn_c
 		return "rtsp.port";
 	if (was->http.port != now->http.port)
 		return "http.port";
+	if (was->peers.port != now->peers.port)
+		return "peers.port";
 	return NULL;
 }

@@ -40,6 +40,9 @@ struct arn_conf {
 		int policy;   /* index into policy_choices; 0: that of select */
 	} rtsp, http;
 	struct {
+		int64_t port; /* 0: no connections */
+	} peers;
+	struct {
 		ns_t interval, timeout; /* interval 0: off */
 		int64_t rise, fall, concurrent;
 		ns_t quarantine, quarantine_max;

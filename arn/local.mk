@@ -31,6 +31,10 @@ arn_libarn_a_SOURCES = \
 	arn/listener.c \
 	arn/listener.h \
 	arn/meter.c \
+	arn/peer.c \
+	arn/peer.h \
+	arn/peers.c \
+	arn/peers.h \
 	arn/policy.c \
 	arn/policy.h \
 	arn/primed.c \

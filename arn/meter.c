@@ -46,6 +46,11 @@ static uint64_t peers(void *arg)
 	return (uint64_t)cluster_election(((const struct arn *)arg)->cluster)->n;
 }
 
+static uint64_t peers_connected(void *arg)
+{
+	return (uint64_t)peers_count(cluster_peers(((const struct arn *)arg)->cluster));
+}
+
 static uint64_t is_draining(void *arg)
 {
 	return ((const struct arn *)arg)->draining;
@@ -148,8 +153,17 @@ static struct metric *add_discovery(struct metric *m, const struct discovery_cou
 static struct metric *add_cluster(struct metric *m, struct arn *a)
 {
 	const struct cluster_counters *c = cluster_counters(a->cluster);
+	const struct peers_counters *p = peers_counters(cluster_peers(a->cluster));
+	static const char ends[] = "Connections to them that ended: with their process, or not.";
+	static const char unwanted[] =
+		"Connections of others closed: of unknown hosts or for room, of bad greetings.";
 
 	*m++ = GAUGE("peers", "Other ARNs of the block that announce themselves.", peers, a);
+	*m++ = GAUGE("peers_connected", "Connections to them that are up.", peers_connected, a);
+	*m++ = COUNTER("peer_ends_total", ends, "found=\"dead\"", &p->lost);
+	*m++ = COUNTER("peer_ends_total", ends, "found=\"alive\"", &p->resets);
+	*m++ = COUNTER("peer_refused_total", unwanted, "reason=\"stranger\"", &p->strangers);
+	*m++ = COUNTER("peer_refused_total", unwanted, "reason=\"greeting\"", &p->refused);
 	*m++ = COUNTER("announced_total", "Announcements sent to them.", NULL, &c->sent);
 	*m++ = COUNTER("elected_total", "Times that this one became master.", NULL, &c->elected);
 	return m;

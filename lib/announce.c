@@ -44,6 +44,7 @@ static const struct field fields[] = {
 	{14, BLOCK, false, "block", MEMBER(block), 0, 0},
 	{15, UINT, false, "standing", MEMBER(standing), STANDING_OUT, STANDING_READY},
 	{16, BOOL, false, "master", MEMBER(master), 0, 1},
+	{17, UINT, false, "peer port", MEMBER(peer_port), 0, UINT16_MAX},
 	{23, CHANNELS, false, "channels", MEMBER(channels), 0, 0},
 	{24, UINT, false, "attached", MEMBER(attached), 0, UINT32_MAX},
 	{26, UINT, false, "delay", MEMBER(delay_us), 0, UINT32_MAX},

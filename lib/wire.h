@@ -25,6 +25,7 @@
 #ifndef NEARCAST_WIRE_H
 #define NEARCAST_WIRE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stddef.h>
 
@@ -38,7 +39,9 @@
 enum wire_type {
 	WIRE_ANNOUNCE = 1,
 	WIRE_GOODBYE = 2,
-	WIRE_PRIME = 9, /* lib/prime.h */
+	WIRE_HELLO = 3,   /* of an ARN to another, over TCP: arn/peer.h */
+	WIRE_WELCOME = 4, /* its answer */
+	WIRE_PRIME = 9,   /* lib/prime.h */
 	WIRE_PRIMED = 10,
 };
 
@@ -130,6 +133,7 @@ enum wire_error wire_open(
  *    14  block         bytes                5 or 17: bits, address      none
  *    15  standing      unsigned             0..2 (enum announce_standing)   0
  *    16  master        bool                                             false
+ *    17  peer port     unsigned             0..65535, 0: none           0
  *    23  channels      bytes                6 each, 768 at most         none
  *    24  attached      unsigned             0..2^32-1                   0
  *    26  delay         unsigned, us         0..2^32-1                   0
@@ -138,7 +142,7 @@ enum wire_error wire_open(
  *    30  generation    unsigned             0..2^64-1                   0
  *    31  primes        unsigned             bits: 1 rtsp, 2 http        0
  *
- * 14 to 16 are an ARN's. From 14 on, what has the value that it has when it is missing is left out.
+ * 14 to 17 are an ARN's. From 14 on, what has the value that it has when it is missing is left out.
  * Priming (lib/prime.h) is done at the UDP control port, for the services of `primes`; a port that
  * was primed in another generation is void. A block is its length in bits and its address, whose
  * host bits are zero. A channel is its name's hash, of 32 bits, and its bit rate in kbit/s, of 16
@@ -175,6 +179,7 @@ struct announce {
 	struct prefix block;             /* of an ARN: what it serves; AF_UNSPEC: none */
 	enum announce_standing standing; /* of an ARN */
 	bool master;                     /* of an ARN: it takes itself for the master */
+	uint16_t peer_port;              /* of an ARN: TCP, where other ARNs connect to */
 	uint32_t attached;               /* sessions of clients that have begun, ever */
 	uint32_t delay_us;               /* until it answers, by its own check */
 	enum announce_trouble trouble;   /* why it is not healthy */
@@ -185,7 +190,6 @@ struct announce {
 	uint32_t channel[ANNOUNCE_CHANNELS];      /* announce_channel() of each, ascending */
 	uint16_t channel_kbps[ANNOUNCE_CHANNELS]; /* 0: not known */
 };
-bool announce_id_ok(struct slice id);
 /* What stands for a channel's path. */
 uint32_t announce_channel(struct slice path);
 /* Its index among the channels that the node carries, or -1. */
@@ -194,5 +198,8 @@ int announce_find_channel(const struct announce *a, uint32_t channel);
 int announce_encode(const struct announce *a, uint8_t *out, size_t cap);
 /* 0, or -EINVAL; *why then names the field (or says what is wrong), a constant string. */
 int announce_decode(struct announce *a, const uint8_t *p, size_t n, const char **why);
+
+/* Whether it can be a node's name: 1..47 of [A-Za-z0-9._-]. */
+bool announce_id_ok(struct slice id);
 
 #endif

@@ -36,7 +36,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	MUST(a.sessions == b.sessions && a.max_sessions == b.max_sessions);
 	MUST(a.max_kbps == b.max_kbps && a.interval_ms == b.interval_ms);
 	MUST(addr_cmp(&a.block.addr, &b.block.addr) == 0 && a.block.len == b.block.len);
-	MUST(a.standing == b.standing && a.master == b.master);
+	MUST(a.standing == b.standing && a.master == b.master && a.peer_port == b.peer_port);
 	MUST(a.attached == b.attached && a.channels == b.channels);
 	MUST(!memcmp(a.channel, b.channel, sizeof(a.channel)));
 	MUST(!memcmp(a.channel_kbps, b.channel_kbps, sizeof(a.channel_kbps)));

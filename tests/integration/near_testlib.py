@@ -240,6 +240,7 @@ class Announcer:
             self.fields[14] = bytes([block.prefixlen]) + block.network_address.packed
             self.fields[15] = fields.get("standing", 2)
             self.fields[16] = fields.get("master", False)
+            self.fields[17] = fields.get("peer_port", 0)
         self.sender = hashlib.blake2b(node.encode(), digest_size=16).digest()[:8]
         self.epoch = time.time_ns()
         self.counter = 0
