@@ -19,6 +19,10 @@ lib_libnearcast_a_SOURCES = \
 	lib/cursor.h \
 	lib/daemon.c \
 	lib/daemon.h \
+	lib/dns.c \
+	lib/dns.h \
+	lib/dnsmsg.c \
+	lib/dnsmsg.h \
 	lib/event.c \
 	lib/event.h \
 	lib/gap.c \
@@ -55,6 +59,8 @@ lib_libnearcast_a_SOURCES = \
 	lib/secret.h \
 	lib/slice.c \
 	lib/slice.h \
+	lib/soft.c \
+	lib/soft.h \
 	lib/stream.c \
 	lib/stream.h \
 	lib/text.c \
