@@ -183,9 +183,20 @@ static void on_accusation(
 
 static void on_want(void *arg, const struct want *w, bool waits)
 {
-	(void)arg;
-	(void)w;
+	struct arn *a = arg;
+
 	(void)waits;
+	if (w->what == WANT_ORIGIN)
+		naming_want(a->naming, w);
+}
+
+static void on_origins(void *arg, const struct origins *o)
+{
+	struct arn *a = arg;
+
+	directory_set_origins(a->directory, o);
+	if (a->listener)
+		arn_listener_published(a->listener);
 }
 
 static struct directory_conf directory_conf_of(const struct arn_conf *c)
@@ -243,7 +254,7 @@ static struct arn_listener_conf listener_conf_of(const struct arn_conf *c)
 /* Moves what can change while we run from `next`; the rest stays as it is. */
 static void adopt(struct arn_conf *conf, struct arn_conf *next)
 {
-	struct conf_list nodes = conf->nodes;
+	struct conf_list nodes = conf->nodes, services = conf->services;
 
 	conf->log_level = next->log_level;
 	conf->limits = next->limits;
@@ -256,6 +267,22 @@ static void adopt(struct arn_conf *conf, struct arn_conf *next)
 	memcpy(conf->key_file, next->key_file, sizeof(conf->key_file));
 	conf->nodes = next->nodes;
 	next->nodes = nodes; /* freed with it */
+	conf->naming = next->naming;
+	conf->services = next->services;
+	next->services = services;
+}
+
+static void set_naming(struct arn *a)
+{
+	struct naming_conf nc;
+	int err = arn_conf_naming(&a->conf, &nc);
+
+	if (!err) {
+		err = naming_set_conf(a->naming, &nc);
+		free((void *)nc.rule);
+	}
+	if (err)
+		log_msg(NLOG_ERROR, "naming stays as it was: %s", strerror(ENOMEM));
 }
 
 static void apply(struct arn *a)
@@ -271,6 +298,7 @@ static void apply(struct arn *a)
 		cluster_set_misses(a->cluster, (int)a->conf.discovery.misses);
 	configure_nodes(a);
 	arn_listener_set_limits(a->listener, &lc);
+	set_naming(a);
 }
 
 int arn_reload(struct arn *a, struct conf_errors *why, const char **fixed)
@@ -386,6 +414,20 @@ static int open_listener(struct arn *a)
 	return err;
 }
 
+static int open_naming(struct arn *a)
+{
+	struct naming_conf nc;
+	int err;
+
+	if (arn_conf_naming(&a->conf, &nc) < 0)
+		return -ENOMEM;
+	a->naming = naming_new(a->loop, &nc, on_origins, a, &err);
+	free((void *)nc.rule);
+	if (!a->naming)
+		log_msg(NLOG_ERROR, "naming: %s", strerror(-err));
+	return err;
+}
+
 static struct prober *open_prober(struct arn *a)
 {
 	struct prober_conf pc = prober_conf_of(&a->conf);
@@ -433,6 +475,7 @@ static void close_all(struct arn *a)
 	arn_listener_free(a->listener);
 	discovery_free(a->discovery);
 	cluster_free(a->cluster);
+	naming_free(a->naming);
 	prober_free(a->prober);
 	directory_free(a->directory);
 	loop_timer_free(a->beat);
@@ -471,6 +514,8 @@ int arn_work(
 		configure_nodes(&a);
 		err = open_discovery(&a);
 	}
+	if (!err)
+		err = open_naming(&a);
 	if (!err)
 		err = open_listener(&a);
 	if (!err)

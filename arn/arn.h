@@ -13,6 +13,7 @@
 #include "arn/discovery.h"
 #include "arn/guardian.h"
 #include "arn/listener.h"
+#include "arn/naming.h"
 #include "arn/prober.h"
 #include "lib/ctl.h"
 #include "lib/loop.h"
@@ -30,6 +31,7 @@ struct arn {
 	struct prober *prober;       /* of the services of the directory's nodes */
 	struct discovery *discovery; /* NULL: configured nodes only */
 	struct cluster *cluster;     /* NULL likewise: there is no LAN to have other ARNs on */
+	struct naming *naming;
 	struct arn_listener *listener;
 	struct ctl *ctl;
 	struct metrics *metrics;

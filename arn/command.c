@@ -256,11 +256,40 @@ static enum ctl_code reload(void *ctx, struct slice args, struct js *body)
 	return CTL_OK;
 }
 
+static enum ctl_code show_names(void *ctx, struct slice args, struct js *body)
+{
+	const struct arn *a = ctx;
+
+	(void)args;
+	naming_describe(a->naming, body);
+	return CTL_OK;
+}
+
+static enum ctl_code flush_names(void *ctx, struct slice args, struct js *body)
+{
+	struct arn *a = ctx;
+	char name[DNS_NAME];
+	int n;
+
+	if (slice_copy(args, name, sizeof(name)) < 0) {
+		js_put_str(body, "error", "expected the name of a DNS record, or nothing");
+		return CTL_BAD;
+	}
+	n = naming_flush(a->naming, *name ? name : NULL);
+	js_put_int(body, "flushed", n);
+	if (n || !*name)
+		return CTL_OK;
+	js_put_str(body, "error", "no record of that name is known; try show names");
+	return CTL_NOT_FOUND;
+}
+
 const struct ctl_command arn_commands[] = {
 	{"show status", NULL, "the block, the two processes, how many nodes", show_status},
 	{"show nodes", NULL, "the service nodes that are known", show_nodes},
 	{"show peers", NULL, "the other ARNs of the block on this LAN", show_peers},
 	{"show counters", NULL, "all counters, by the names of the metrics", show_counters},
+	{"show names", NULL, "origins, and the DNS records that lead to them", show_names},
+	{"flush names", "[NAME]", "ask for DNS records again, all or those of a name", flush_names},
 	{"explain", "URL [CLIENT]", "which node a client is sent to, and why", arn_explain},
 	{"drain", NULL, "withdraw the block; answer what still comes", drain},
 	{"undrain", NULL, "take a drain back", undrain},

@@ -175,6 +175,10 @@ static const struct conf_option options[] = {
 	{"limits", CONF_SECTION, .sub = limits_options},
 	{"retry-after", CONF_INT, AT(retry_after), "1", 0, 86400,
 		.help = "seconds that a client is told to wait when there is no node"},
+	{"naming", CONF_SECTION, .sub = arn_naming_options},
+	{"service", CONF_SECTION_LIST, offsetof(struct arn_conf, services),
+		sizeof(struct arn_conf_service), .sub = arn_service_options,
+		.help = "an address of the block whose content has an origin"},
 	{"node", CONF_SECTION_LIST, offsetof(struct arn_conf, nodes), sizeof(struct arn_conf_node),
 		.sub = node_options, .help = "a service node, announced or not"},
 	{0},
@@ -205,6 +209,7 @@ static void check_all(const void *conf, struct conf_errors *e)
 	const struct arn_conf *c = conf;
 
 	check_nodes(c, e);
+	arn_conf_check_naming(c, e);
 	if (*c->interface && !*c->key_file)
 		conf_error(e,
 			"interface \"%s\" is given but no key-file: announcements there "

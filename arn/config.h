@@ -5,6 +5,7 @@
 
 #include <net/if.h>
 
+#include "arn/naming.h"
 #include "arn/snapshot.h"
 #include "lib/addr.h"
 #include "lib/clock.h"
@@ -58,8 +59,16 @@ struct arn_conf {
 		int64_t connections;
 		ns_t request_timeout, idle_timeout;
 	} limits;
-	int64_t retry_after;    /* s */
-	struct conf_list nodes; /* struct arn_conf_node */
+	int64_t retry_after; /* s */
+	struct {
+		char zone[DNS_NAME]; /* "": none */
+		int form;            /* enum origin_form */
+		struct conf_addr_list servers;
+		ns_t timeout, ttl_min, ttl_max, negative_max, stale, retry, retry_max;
+		int64_t tries, entries;
+	} naming;
+	struct conf_list services; /* struct arn_conf_service */
+	struct conf_list nodes;    /* struct arn_conf_node */
 };
 
 struct arn_conf_node {
@@ -69,7 +78,21 @@ struct arn_conf_node {
 	int64_t weight;
 };
 
+struct arn_conf_service {
+	char name[CONF_TITLE];
+	struct addr address;
+	int method; /* enum origin_method */
+	char allow[ORIGIN_ALLOW];
+	char fallback[DNS_NAME + 8]; /* HOST[:PORT], "": none */
+};
+
 extern const struct daemon arn_daemon;
+
+/* config_naming.c */
+extern const struct conf_option arn_naming_options[], arn_service_options[];
+void arn_conf_check_naming(const struct arn_conf *c, struct conf_errors *e);
+/* out->rule is the caller's to free. 0, or -1 without memory. */
+int arn_conf_naming(const struct arn_conf *c, struct naming_conf *out);
 
 /* How nodes are chosen; its `arns` and `turn` are 0. */
 struct select_conf arn_conf_select(const struct arn_conf *c);

@@ -37,6 +37,7 @@ struct directory {
 	uint64_t version;
 	struct snapshot *snapshot;
 	const struct primed *primed;
+	const struct origins *origins;
 };
 
 struct directory *directory_new(const struct directory_conf *c, directory_cb *cb, void *arg)
@@ -67,6 +68,7 @@ void directory_free(struct directory *d)
 	free(d->entry);
 	snapshot_unref(d->snapshot);
 	primed_unref(d->primed);
+	origins_unref(d->origins);
 	reserve_sources_unref(d->sources);
 	free(d);
 }
@@ -383,6 +385,7 @@ const struct snapshot *directory_snapshot(struct directory *d)
 	s->retry_after = d->conf.retry_after;
 	s->prime = d->conf.prime;
 	s->primed = primed_ref(d->primed);
+	s->origins = origins_ref(d->origins);
 	s->select = d->conf.select;
 	s->sources = reserve_sources_ref(d->sources);
 	s->select.arns = d->arns;
@@ -404,6 +407,14 @@ void directory_set_primed(struct directory *d, const struct primed *p)
 	primed_ref(p);
 	primed_unref(d->primed);
 	d->primed = p;
+	d->stale = true;
+}
+
+void directory_set_origins(struct directory *d, const struct origins *o)
+{
+	origins_ref(o);
+	origins_unref(d->origins);
+	d->origins = o;
 	d->stale = true;
 }
 

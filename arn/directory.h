@@ -95,6 +95,8 @@ const struct snapshot *directory_snapshot(struct directory *d);
 
 /* The ports that nodes have given, for the snapshots from now on; a reference is taken. */
 void directory_set_primed(struct directory *d, const struct primed *p);
+/* The same with where content comes from. */
+void directory_set_origins(struct directory *d, const struct origins *o);
 
 /* For an operator: node i of the snapshot's order, or false behind the last. */
 struct directory_view {

@@ -13,6 +13,7 @@ arn_libarn_a_SOURCES = \
 	arn/command.c \
 	arn/config.c \
 	arn/config.h \
+	arn/config_naming.c \
 	arn/deadman.c \
 	arn/deadman.h \
 	arn/directory.c \
@@ -35,6 +36,10 @@ arn_libarn_a_SOURCES = \
 	arn/peer.h \
 	arn/peers.c \
 	arn/peers.h \
+	arn/naming.c \
+	arn/naming.h \
+	arn/origin.c \
+	arn/origin.h \
 	arn/policy.c \
 	arn/policy.h \
 	arn/primed.c \
@@ -45,6 +50,8 @@ arn_libarn_a_SOURCES = \
 	arn/redirect.h \
 	arn/reserve.c \
 	arn/reserve.h \
+	arn/resolve.c \
+	arn/resolve.h \
 	arn/select.c \
 	arn/select.h \
 	arn/snapshot.c \

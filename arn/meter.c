@@ -187,6 +187,25 @@ static struct metric *add_health(struct metric *m, const struct health_counters 
 
 #define METRICS_MAX 128
 
+static uint64_t origins(void *arg)
+{
+	return (uint64_t)naming_origins(((const struct arn *)arg)->naming);
+}
+
+static struct metric *add_naming(struct metric *m, struct arn *a)
+{
+	const struct naming_counters *c = naming_counters(a->naming);
+
+	*m++ = GAUGE("origins", "Origins of content that requests asked for.", origins, a);
+	*m++ = COUNTER("dns_queries_total", "Questions to name servers.", NULL, &c->queries);
+	*m++ = COUNTER("dns_answers_total", "Answers of name servers.", NULL, &c->answers);
+	*m++ = COUNTER("dns_denials_total", "Of these: there is no such name or record.", NULL,
+		&c->denials);
+	*m++ = COUNTER("dns_failures_total", "Questions that no name server answered.", NULL,
+		&c->failures);
+	return m;
+}
+
 int arn_meter(struct arn *a)
 {
 	struct metric *m;
@@ -213,6 +232,7 @@ int arn_meter(struct arn *a)
 	m++->kind = METRIC_COUNTER;
 	m = add_listener(m, arn_listener_counters(a->listener));
 	m = add_health(m, health_counters(prober_health(a->prober)));
+	m = add_naming(m, a);
 	if (a->discovery)
 		m = add_discovery(m, discovery_counters(a->discovery));
 	if (a->cluster)

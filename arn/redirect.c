@@ -45,6 +45,7 @@ struct transaction {
 	const struct snapshot *snapshot;
 	const struct redirect_request *rq;
 	struct redirect_response *rs;
+	struct prime_state state; /* Q of this request: what the node is to know of it */
 	bool has_cseq;
 	unsigned long long cseq;
 };
@@ -57,13 +58,17 @@ static const char *reason_of(enum text_proto proto, int status)
 	case 302: return proto == TEXT_HTTP ? "Found" : "Moved Temporarily";
 	case 307: return "Temporary Redirect";
 	case 400: return "Bad Request";
+	case 403: return "Forbidden";
+	case 404: return "Not Found";
 	case 405: return "Method Not Allowed";
 	case 411: return "Length Required";
 	case 413: return proto == TEXT_HTTP ? "Content Too Large" : "Request Entity Too Large";
 	case 414: return proto == TEXT_HTTP ? "URI Too Long" : "Request-URI Too Long";
 	case 431: return "Request Header Fields Too Large";
 	case 454: return "Session Not Found";
+	case 502: return "Bad Gateway";
 	case 503: return "Service Unavailable";
+	case 504: return proto == TEXT_HTTP ? "Gateway Timeout" : "Gateway Time-out";
 	case 505:
 		return proto == TEXT_HTTP ? "HTTP Version Not Supported"
 		                          : "RTSP Version Not Supported";
@@ -104,15 +109,32 @@ static void refuse(struct transaction *t, int status, const char *why)
 
 /* ---- priming (row B6): the node is told beforehand what the client cannot say ---- */
 
-/* State Q of this request. False: whoever comes to the usual port can be served. Publishers are
- * never sent to a primed port: what they bring is not at any origin. */
-static bool needs_priming(const struct transaction *t, unsigned service, struct prime_state *q)
+/* State Q of this request: the provider, and where its content is. False: it is refused, or wants
+ * something first. Publishers bring their own. */
+static bool find_origin(struct transaction *t, unsigned service, const struct url *u)
 {
-	if (!(t->snapshot->prime & service) || text_method_is(&t->m, "ANNOUNCE"))
-		return false;
-	*q = (struct prime_state){.service = service, .anycast = t->rq->local};
-	addr_set_port(&q->anycast, 0);
-	return true;
+	int status;
+	const char *why;
+
+	t->state = (struct prime_state){.service = service, .anycast = t->rq->local};
+	addr_set_port(&t->state.anycast, 0);
+	if (!t->snapshot->origins || text_method_is(&t->m, "ANNOUNCE"))
+		return true;
+	switch (origin_of(
+		t->snapshot->origins, u, t->rq->final, &t->state, &t->rs->want, &status, &why)) {
+	case ORIGIN_GO: return true;
+	case ORIGIN_WAIT: return false;
+	case ORIGIN_REFUSE: refuse(t, status, why); return false;
+	}
+	return false;
+}
+
+/* False: whoever comes to the usual port can be served. Publishers are never sent to a primed port:
+ * what they bring is not at any origin. */
+static bool needs_priming(const struct transaction *t)
+{
+	return ((t->snapshot->prime & t->state.service) || t->state.origins) &&
+	       !text_method_is(&t->m, "ANNOUNCE");
 }
 
 static void want_prime(struct transaction *t, const struct snapshot_node *node,
@@ -130,18 +152,16 @@ static void want_prime(struct transaction *t, const struct snapshot_node *node,
 static bool find_port(struct transaction *t, const struct snapshot_node *node, const struct url *u,
 	uint16_t *port)
 {
-	unsigned service = t->m.proto == TEXT_HTTP ? SERVICE_HTTP : SERVICE_RTSP;
+	const struct prime_state *q = &t->state;
 	const struct primed_port *p;
-	struct prime_state q;
 
-	if (!(node->said.primes & service) || !node->said.control_port ||
-		!needs_priming(t, service, &q))
+	if (!(node->said.primes & q->service) || !node->said.control_port || !needs_priming(t))
 		return true;
-	p = primed_find(t->snapshot->primed, &node->said, &q);
+	p = primed_find(t->snapshot->primed, &node->said, q);
 	if (!p && t->rq->final)
 		return true;
-	if (!p || prime_state_moved(&p->state, &q))
-		want_prime(t, node, &q, u);
+	if (!p || prime_state_moved(&p->state, q))
+		want_prime(t, node, q, u);
 	if (p && p->port) {
 		t->rs->primed = p;
 		*port = p->port;
@@ -217,6 +237,8 @@ static void redirect(struct transaction *t)
 	if (u.path.n + u.query.n >= REDIRECT_MAX_TARGET)
 		return refuse(t, 414, "URL too long");
 	redirect_query(&q, t->m.proto, &t->rq->client, &u);
+	if (!find_origin(t, q.service, &u))
+		return;
 	redirect_parse_avoid(text_header(&t->m, REDIRECT_AVOID), &q);
 	t->rs->accusations = select_avoided(t->snapshot, &q, t->rs->accused, REDIRECT_MAX_ACCUSED);
 	choice = select_node(t->snapshot, &q);

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "arn/health.h"
+#include "arn/origin.h"
 #include "arn/primed.h"
 #include "arn/reserve.h"
 #include "lib/wire.h"
@@ -43,7 +44,8 @@ struct snapshot {
 	uint64_t version;     /* grows by one with each that this ARN makes */
 	uint32_t retry_after; /* seconds, what a client is told when there is no node for it */
 	unsigned prime;       /* SERVICE_… whose clients are sent to primed ports only */
-	const struct primed *primed; /* the ports that nodes have given, or NULL; its reference */
+	const struct origins *origins; /* where content comes from, or NULL; its reference */
+	const struct primed *primed;   /* the ports that nodes have given, or NULL; its reference */
 	struct select_conf select;
 	struct reserve_sources *sources; /* the snapshot's reference; NULL: nobody is limited */
 	int nodes;

@@ -10,7 +10,8 @@
 
 enum want_kind {
 	WANT_NOTHING,
-	WANT_PRIME, /* `node` is to have a port for `state` */
+	WANT_PRIME,  /* `node` is to have a port for `state` */
+	WANT_ORIGIN, /* where `state` (its service and address, or its host) is: arn/origin.h */
 };
 
 struct want {

@@ -224,10 +224,10 @@ struct dns *dns_new(struct loop *l, const struct dns_conf *c, int *err)
 	d->loop = l;
 	d->timer = loop_timer_new(l, on_timer, d);
 	o.sock_state_cb_data = d;
-	if (!d->timer || ares_init_options(&d->channel, &o,
-				 ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES |
-					 ARES_OPT_SOCK_STATE_CB | ARES_OPT_EDNSPSZ) !=
-				 ARES_SUCCESS) {
+	if (!d->timer ||
+		ares_init_options(&d->channel, &o,
+			ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES |
+				ARES_OPT_SOCK_STATE_CB | ARES_OPT_EDNSPSZ) != ARES_SUCCESS) {
 		loop_timer_free(d->timer);
 		free(d);
 		return NULL;

@@ -51,12 +51,13 @@ struct soft_entry {
 	char *key;
 	void *value; /* NULL: none, or it was denied */
 	bool denied;
-	bool flying;            /* a fetch is under way */
-	ns_t got, until, stale; /* of the value or denial: when it came, holds until, is used until */
-	ns_t retry;             /* not to be fetched before */
-	unsigned failures;      /* since the last answer */
-	ns_t used;              /* last time that somebody asked for it */
-	uint64_t fetched;       /* answers and failures */
+	bool flying; /* a fetch is under way */
+	ns_t got, until,
+		stale;     /* of the value or denial: when it came, holds until, is used until */
+	ns_t retry;        /* not to be fetched before */
+	unsigned failures; /* since the last answer */
+	ns_t used;         /* last time that somebody asked for it */
+	uint64_t fetched;  /* answers and failures */
 	char reason[SOFT_REASON]; /* of the denial, or of the last failure */
 };
 

@@ -24,6 +24,7 @@ fuzz_targets +=
 
 # arn
 fuzz_targets += tests/fuzz/fuzz_peer tests/fuzz/fuzz_redirect
+fuzz_targets += tests/fuzz/fuzz_origin
 
 # sn-agent
 fuzz_targets += tests/fuzz/fuzz_sn_rtcp tests/fuzz/fuzz_sn_rtsp
