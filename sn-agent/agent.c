@@ -14,9 +14,11 @@
 #include "lib/log.h"
 #include "lib/udp.h"
 #include "sn-agent/load.h"
+#include "sn-agent/rtsp_door.h"
 
 #define RING_BYTES (64 * 1024 * 1024) /* of one medium: 10 s of 50 Mbit/s */
 #define SOCKETS    1024               /* besides those of clients: upstreams', one for each port */
+#define PRIME_SKEW (10 * NS_S)        /* between an ARN's clock and ours */
 #define SELFCHECK  NS_S               /* how often */
 #define DAD        (5 * NS_S)         /* one or two seconds with the system's defaults */
 
@@ -53,6 +55,16 @@ static struct server_conf server_conf_of(const struct sn_conf *c)
 		.connections = daemon_connections(c->limits.connections, SOCKETS),
 		.request_timeout = c->limits.request_timeout,
 		.idle_timeout = c->limits.idle_timeout};
+}
+
+static struct ports_conf ports_conf_of(const struct sn_conf *c)
+{
+	struct ports_conf p = {.max = (int)c->prime.max,
+		.lifetime = c->prime.lifetime,
+		.family = c->address.sa.sa_family};
+
+	sn_conf_ports(c->prime.ports, &p.first, &p.last);
+	return p;
 }
 
 static int set_upstreams(struct agent *a)
@@ -118,6 +130,9 @@ int agent_reload(struct agent *a, struct conf_errors *err)
 	a->channels.linger = a->conf.linger;
 	if (set_upstreams(a))
 		log_msg(NLOG_ERROR, "upstreams: out of memory");
+	struct ports_conf pc = ports_conf_of(&a->conf);
+	if (a->primes)
+		primes_set_conf(a->primes, &pc);
 	announcer_now(a->announcer);
 	event_emit("reload", loop_now(a->loop), NULL);
 	log_msg(NLOG_INFO, "configuration reloaded");
@@ -131,6 +146,8 @@ void agent_drain(struct agent *a, bool drain)
 	if (a->rtsp.draining == drain)
 		return;
 	a->rtsp.draining = drain;
+	if (a->primes)
+		primes_set_draining(a->primes, drain);
 	log_msg(NLOG_INFO, drain ? "draining: no new sessions" : "taking sessions again");
 	event_emit(drain ? "drain" : "undrain", loop_now(a->loop), NULL);
 	announcer_now(a->announcer);
@@ -188,6 +205,11 @@ static void fill_announcement(void *arg, struct announce *n)
 	n->kbps = load_committed(&a->rtsp.sessions, a->kbps, loop_now(a->loop));
 	n->max_kbps = (uint64_t)c->capacity.kbps;
 	n->weight = (uint16_t)c->announce.weight;
+	if (a->primes) {
+		n->control_port = (uint16_t)c->prime.port;
+		n->generation = primes_generation(a->primes);
+		n->primes = primes_services(a->primes);
+	}
 	n->interval_ms = (uint32_t)(c->announce.interval / NS_MS);
 	n->attached = a->rtsp.attached;
 	load_channels(&a->channels, n);
@@ -267,6 +289,29 @@ static int open_service(struct agent *a)
 	return a->selfcheck ? 0 : complain("self check", -ENOMEM);
 }
 
+/* Who has keys can be primed by ARNs that have them too. */
+static int open_primes(struct agent *a)
+{
+	struct primes_conf pc = {.name = a->conf.name,
+		.control = a->conf.address,
+		.skew = PRIME_SKEW,
+		.keys = &a->keys,
+		.ports = ports_conf_of(&a->conf),
+		.service = &rtsp_door_service,
+		.arg = a};
+	char what[128], text[ADDR_STRLEN];
+	int err;
+
+	if (!a->conf.interface[0] || !a->conf.prime.port)
+		return 0;
+	addr_set_port(&pc.control, (uint16_t)a->conf.prime.port);
+	a->primes = primes_new(a->loop, &pc, &err);
+	if (a->primes)
+		return 0;
+	snprintf(what, sizeof(what), "primes on UDP %s", addr_str(&pc.control, text));
+	return complain(what, err);
+}
+
 static int open_management(struct agent *a)
 {
 	const struct sn_conf *c = &a->conf;
@@ -291,6 +336,9 @@ static int open_management(struct agent *a)
 		log_msg(NLOG_ERROR, "%s", why);
 		return EX_UNAVAILABLE;
 	}
+	err = open_primes(a);
+	if (err)
+		return err;
 	if (c->interface[0]) {
 		a->announcer = announcer_new(a->loop, c->name, &c->announce.group, c->interface,
 			&a->keys, fill_announcement, a, why);
@@ -332,6 +380,7 @@ static void close_all(struct agent *a)
 	ctl_free(a->ctl);
 	metrics_free(a->metrics);
 	selfcheck_free(a->selfcheck);
+	primes_free(a->primes);
 	server_free(a->server);
 	feeds_free(a->feeds);
 	channels_free(&a->channels);

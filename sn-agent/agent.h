@@ -19,6 +19,7 @@
 #include "sn-agent/config.h"
 #include "sn-agent/feed.h"
 #include "sn-agent/media.h"
+#include "sn-agent/primes.h"
 #include "sn-agent/relay.h"
 #include "sn-agent/rtsp.h"
 #include "sn-agent/selfcheck.h"
@@ -26,7 +27,7 @@
 
 #define AGENT_SAMPLES 10 /* of bytes sent, one a house-keeping: kbps is over them */
 #define AGENT_HOUSE   (100 * NS_MS)
-#define AGENT_METRICS 48
+#define AGENT_METRICS 56
 
 struct agent {
 	struct sn_conf conf;
@@ -46,6 +47,7 @@ struct agent {
 	struct feeds *feeds;
 	struct wire_keys keys; /* of all that is sealed; empty without an interface */
 	struct announcer *announcer;
+	struct primes *primes; /* NULL: it cannot be primed */
 	struct selfcheck *selfcheck;
 	struct ctl *ctl;
 	struct metrics *metrics;

@@ -27,12 +27,17 @@ void channels_set_span(struct channels *c, ns_t ring_span)
 			ring_set_span(ch->medium[i].ring, ring_span);
 }
 
-struct channel *channels_find(const struct channels *c, struct slice path)
+struct channel *channels_find_at(const struct channels *c, const char *origin, struct slice path)
 {
 	for (struct channel *ch = c->first; ch; ch = ch->next)
-		if (ch->listed && slice_eq(slice_of(ch->path), path))
+		if (ch->listed && slice_eq(slice_of(ch->path), path) && !strcmp(ch->origin, origin))
 			return ch;
 	return NULL;
+}
+
+struct channel *channels_find(const struct channels *c, struct slice path)
+{
+	return channels_find_at(c, "", path);
 }
 
 /* The refusal that has been remembered for longest and that nobody waits for; NULL. */
@@ -69,7 +74,7 @@ struct channel *channel_new(
 
 void channel_list(struct channels *c, struct channel *ch)
 {
-	struct channel *old = channels_find(c, slice_of(ch->path));
+	struct channel *old = channels_find_at(c, ch->origin, slice_of(ch->path));
 
 	if (old)
 		old->listed = false;
@@ -158,7 +163,8 @@ static enum channel_due due(const struct channels *c, const struct channel *ch, 
 		return !ch->listed || now - ch->state_since >= c->ring_span ? CHANNEL_FORGOTTEN
 		                                                            : CHANNEL_NOTHING;
 	case CHANNEL_LIVE:
-		if (ch->local || ch->idle_since == NS_NEVER || now - ch->idle_since < c->linger)
+		if (ch->local || ch->idle_since == NS_NEVER || now < ch->expected ||
+			now - ch->idle_since < c->linger)
 			return CHANNEL_NOTHING;
 		return CHANNEL_PRUNE;
 	}

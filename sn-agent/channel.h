@@ -26,13 +26,14 @@
 #include "sn-agent/fetch.h"
 #include "sn-agent/ring.h"
 
-#define CHANNEL_PATH  256  /* bytes of a path, the NUL included */
-#define CHANNEL_MAX   1024 /* channels at one time */
-#define CHANNEL_VIA   512
-#define CHANNEL_RTCP  512 /* longest sender report compound that is kept */
-#define MEDIUM_BATCH  64  /* packets that wait for one flush */
-#define CHANNEL_GRACE (2 * NS_S)
-#define CHANNEL_SULK  (500 * NS_MS) /* a refusal is remembered that long */
+#define CHANNEL_PATH   256  /* bytes of a path, the NUL included */
+#define CHANNEL_MAX    1024 /* channels at one time */
+#define CHANNEL_VIA    512
+#define CHANNEL_ORIGIN 272 /* "cam.acme.com:554" */
+#define CHANNEL_RTCP   512 /* longest sender report compound that is kept */
+#define MEDIUM_BATCH   64  /* packets that wait for one flush */
+#define CHANNEL_GRACE  (2 * NS_S)
+#define CHANNEL_SULK   (500 * NS_MS) /* a refusal is remembered that long */
 
 struct channel;
 struct receiver;
@@ -76,6 +77,7 @@ enum channel_state {
 
 struct channel {
 	char path[CHANNEL_PATH];
+	char origin[CHANNEL_ORIGIN]; /* a path of that origin's; "": of this overlay's */
 	enum channel_state state;
 	int refusal; /* RTSP status, when REFUSED */
 	char *sdp;   /* what clients are told */
@@ -96,7 +98,8 @@ struct channel {
 	ns_t grace;                /* a vanished publisher's channel ends then; NS_NEVER */
 	ns_t idle_since;           /* nobody plays since; NS_NEVER: somebody does */
 	ns_t state_since;
-	bool listed; /* found by its path */
+	ns_t expected; /* somebody is said to come: it is not pruned before; 0: nobody */
+	bool listed;   /* found by its path */
 	struct channel *next;
 };
 
@@ -114,6 +117,8 @@ void channels_set_span(struct channels *c, ns_t ring_span);
 
 /* The one of that path that is neither ANNOUNCED nor superseded; NULL. */
 struct channel *channels_find(const struct channels *c, struct slice path);
+/* The same of an origin of its own, "": none. Two origins may have the same path. */
+struct channel *channels_find_at(const struct channels *c, const char *origin, struct slice path);
 /* A new one, not yet listed; when there are too many, the oldest refusal that nobody uses is freed
  * for it. NULL: too many, path too long, no memory. */
 struct channel *channel_new(

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "lib/log.h"
+#include "sn-agent/ports.h"
 #include "sn-agent/rtsp.h"
 #include "sn-agent/upstream.h"
 
@@ -67,6 +68,39 @@ static const struct conf_option http_options[] = {
 	{0},
 };
 
+bool sn_conf_ports(const char *text, uint16_t *first, uint16_t *last)
+{
+	struct slice high = slice_of(text), low = slice_cut(&high, '-');
+	unsigned long long a, b;
+
+	if (slice_u64(slice_trim(low), 65535, &a) || slice_u64(slice_trim(high), 65535, &b) ||
+		a < 1024 || b < a || b - a >= PORTS_MAX)
+		return false;
+	*first = (uint16_t)a;
+	*last = (uint16_t)b;
+	return true;
+}
+
+static const char *check_ports(const void *value)
+{
+	uint16_t first, last;
+
+	return sn_conf_ports(value, &first, &last)
+	               ? NULL
+	               : "a range of TCP ports, from 1024 on and 4096 at most, as \"20000-20999\"";
+}
+
+static const struct conf_option prime_options[] = {
+	{"port", CONF_INT, AT(prime.port), "7702", 0, 65535,
+		.help = "UDP port at which ARNs ask for ports (row B6); 0: none is given"},
+	{"ports", CONF_STR, AT(prime.ports), "20000-20999", .check = check_ports,
+		.help = "TCP ports that are given"},
+	{"max", CONF_INT, AT(prime.max), "256", 1, 4096, .help = "ports given at one time"},
+	{"lifetime", CONF_MS, AT(prime.lifetime), "60000", 1000, 86400000,
+		.help = "how long a port is given for, unless it is asked for again or in use"},
+	{0},
+};
+
 static const struct conf_option limits_options[] = {
 	{"connections", CONF_INT, AT(limits.connections), "8192", 1, 1000000,
 		.help = "RTSP connections at one time"},
@@ -108,6 +142,7 @@ static const struct conf_option options[] = {
 	{"rtsp", CONF_SECTION, .sub = rtsp_options},
 	{"rtp", CONF_SECTION, .sub = rtp_options},
 	{"http", CONF_SECTION, .sub = http_options},
+	{"prime", CONF_SECTION, .sub = prime_options},
 	{"limits", CONF_SECTION, .sub = limits_options},
 	{"capacity", CONF_SECTION, .sub = capacity_options},
 	{"ring", CONF_MS, AT(ring), "10000", 100, 600000,
@@ -148,6 +183,20 @@ static void check_upstreams(const struct sn_conf *c, struct conf_errors *e)
 	}
 }
 
+static void check_prime(const struct sn_conf *c, struct conf_errors *e)
+{
+	uint16_t first, last;
+
+	if (!sn_conf_ports(c->prime.ports, &first, &last))
+		return;
+	if (c->prime.max > last - first + 1)
+		conf_error(e, "prime.max is %lld, but prime.ports \"%s\" has %d ports only",
+			(long long)c->prime.max, c->prime.ports, last - first + 1);
+	if (c->rtsp.port >= first && c->rtsp.port <= last)
+		conf_error(e, "prime.ports \"%s\" has rtsp.port %lld in it, expected other ports",
+			c->prime.ports, (long long)c->rtsp.port);
+}
+
 static void check_all(const void *conf, struct conf_errors *e)
 {
 	const struct sn_conf *c = conf;
@@ -160,6 +209,7 @@ static void check_all(const void *conf, struct conf_errors *e)
 	if (addr_port(&c->address))
 		conf_error(e, "address has a port, expected none: rtsp.port is the server's");
 	check_upstreams(c, e);
+	check_prime(c, e);
 }
 
 const struct daemon sn_daemon = {
@@ -190,5 +240,9 @@ const char *sn_conf_fixed_change(const struct sn_conf *was, const struct sn_conf
 		return "rtsp.port";
 	if (was->rtp.port != now->rtp.port)
 		return "rtp.port";
+	if (was->prime.port != now->prime.port)
+		return "prime.port";
+	if (strcmp(was->prime.ports, now->prime.ports))
+		return "prime.ports";
 	return NULL;
 }

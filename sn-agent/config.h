@@ -37,6 +37,12 @@ struct sn_conf {
 		int64_t port; /* 0: none */
 	} http;
 	struct {
+		int64_t port; /* UDP; 0: it cannot be primed */
+		char ports[16];
+		int64_t max;
+		ns_t lifetime;
+	} prime;
+	struct {
 		int64_t connections;
 		ns_t request_timeout, idle_timeout;
 	} limits;
@@ -53,6 +59,9 @@ struct sn_conf_upstream {
 };
 
 extern const struct daemon sn_daemon;
+
+/* The ports of prime.ports: "20000-20999". False: it is no such range. */
+bool sn_conf_ports(const char *text, uint16_t *first, uint16_t *last);
 
 /* Names the first option that differs between two configurations and cannot change while the
  * daemon runs; NULL: all differences can be taken over. */

@@ -27,8 +27,18 @@ struct node {
 	char name[64];
 	struct addr addr;
 	struct warm *warm;
-	struct feeds *fs;
+	struct source *source;
 	int index;
+};
+
+/* Where channels are subscribed at: the configured upstream nodes, or the places of one origin. */
+struct source {
+	struct feeds *fs;
+	char key[CHANNEL_ORIGIN]; /* "": the configured ones */
+	int refs;                 /* of an origin: ports bound to it, and feeds */
+	struct node node[UPSTREAM_NODES];
+	struct upstream_nodes nodes;
+	struct source *next;
 };
 
 struct feeds {
@@ -39,8 +49,8 @@ struct feeds {
 	struct relay *relay;
 	const struct feed_ops *ops;
 	void *arg;
-	struct node node[UPSTREAM_NODES];
-	struct upstream_nodes nodes;
+	struct source own;
+	struct source *origins;
 	struct feed *first;
 	struct feed_counters count;
 	struct log_limit failures;
@@ -48,6 +58,7 @@ struct feeds {
 
 struct feed {
 	struct feeds *fs;
+	struct source *source;
 	struct channel *ch;
 	struct upstream core;
 	struct attachment *at[2];
@@ -74,12 +85,65 @@ static void node_up(void *arg, bool up)
 {
 	struct node *n = arg;
 
-	n->fs->nodes.up[n->index] = up;
+	n->source->nodes.up[n->index] = up;
 	log_msg(up ? NLOG_INFO : NLOG_REMOTE, "upstream %s %s", n->name,
 		up ? "answers" : "does not answer");
 	struct js *e = js_object();
 	js_put_str(e, "upstream", n->name);
-	event_emit(up ? "upstream_up" : "upstream_down", loop_now(n->fs->loop), e);
+	event_emit(up ? "upstream_up" : "upstream_down", loop_now(n->source->fs->loop), e);
+}
+
+static int set_nodes(struct source *so, const struct feed_node *node, int n)
+{
+	struct feeds *fs = so->fs;
+
+	for (int i = 0; i < UPSTREAM_NODES; i++) {
+		struct node *x = &so->node[i];
+
+		if (i < n && x->warm && addr_cmp(&x->addr, &node[i].addr) == 0 &&
+			strcmp(x->name, node[i].name) == 0)
+			continue;
+		warm_free(x->warm);
+		*x = (struct node){.source = so, .index = i};
+		so->nodes.up[i] = false;
+		if (i >= n)
+			continue;
+		snprintf(x->name, sizeof(x->name), "%s", node[i].name);
+		x->addr = node[i].addr;
+		x->warm = warm_new(fs->loop, &x->addr, &fs->addr, fs->software, node_up, x);
+		if (!x->warm)
+			return -ENOMEM;
+	}
+	so->nodes.n = n;
+	return 0;
+}
+
+static void source_free(struct source *so)
+{
+	struct source **p;
+
+	for (p = &so->fs->origins; *p != so; p = &(*p)->next)
+		;
+	*p = so->next;
+	set_nodes(so, NULL, 0);
+	free(so);
+}
+
+static void source_unref(struct source *so)
+{
+	if (*so->key && --so->refs == 0)
+		source_free(so);
+}
+
+static struct source *find_source(struct feeds *fs, const char *key)
+{
+	struct source *so = fs->origins;
+
+	if (!*key)
+		return &fs->own;
+	while (so && strcmp(so->key, key))
+		so = so->next;
+	return so;
 }
 
 struct feeds *feeds_new(struct loop *l, const char *name, const char *software,
@@ -100,6 +164,7 @@ struct feeds *feeds_new(struct loop *l, const char *name, const char *software,
 		.arg = arg,
 		.failures = LOG_LIMIT_INIT};
 	addr_set_port(&fs->addr, 0);
+	fs->own.fs = fs;
 	return fs;
 }
 
@@ -109,32 +174,50 @@ void feeds_free(struct feeds *fs)
 		return;
 	while (fs->first)
 		feed_free(fs->first);
-	for (int i = 0; i < UPSTREAM_NODES; i++)
-		warm_free(fs->node[i].warm);
+	while (fs->origins)
+		source_free(fs->origins);
+	set_nodes(&fs->own, NULL, 0);
 	free(fs);
 }
 
 int feeds_set_nodes(struct feeds *fs, const struct feed_node *node, int n)
 {
-	for (int i = 0; i < UPSTREAM_NODES; i++) {
-		struct node *x = &fs->node[i];
+	return set_nodes(&fs->own, node, n);
+}
 
-		if (i < n && x->warm && addr_cmp(&x->addr, &node[i].addr) == 0 &&
-			strcmp(x->name, node[i].name) == 0)
-			continue;
-		warm_free(x->warm);
-		*x = (struct node){.fs = fs, .index = i};
-		fs->nodes.up[i] = false;
-		if (i >= n)
-			continue;
-		snprintf(x->name, sizeof(x->name), "%s", node[i].name);
-		x->addr = node[i].addr;
-		x->warm = warm_new(fs->loop, &x->addr, &fs->addr, fs->software, node_up, x);
-		if (!x->warm)
+int feeds_set_origin(struct feeds *fs, const char *key, const struct addr *at, int n, bool hold)
+{
+	struct feed_node node[UPSTREAM_NODES];
+	struct source *so = find_source(fs, key);
+	char text[ADDR_STRLEN];
+	int nodes = 0;
+
+	if (!so) {
+		so = calloc(1, sizeof(*so));
+		if (!so)
 			return -ENOMEM;
+		so->fs = fs;
+		snprintf(so->key, sizeof(so->key), "%s", key);
+		so->next = fs->origins;
+		fs->origins = so;
 	}
-	fs->nodes.n = n;
-	return 0;
+	for (int i = 0; i < n && nodes < UPSTREAM_NODES; i++) {
+		if (at[i].sa.sa_family != fs->addr.sa.sa_family)
+			continue;
+		snprintf(node[nodes].name, sizeof(node[nodes].name), "%.63s",
+			addr_str(&at[i], text));
+		node[nodes++].addr = at[i];
+	}
+	so->refs += hold;
+	return set_nodes(so, node, nodes);
+}
+
+void feeds_drop_origin(struct feeds *fs, const char *key)
+{
+	struct source *so = find_source(fs, key);
+
+	if (so)
+		source_unref(so);
 }
 
 /* ---- what comes by an attachment ---- */
@@ -145,6 +228,12 @@ static struct feed *feed_of(void *arg, int *slot, struct attachment *a)
 
 	*slot = f->at[1] == a;
 	return f;
+}
+
+/* Somebody plays it, or is about to. */
+static bool is_wanted(const struct feed *f)
+{
+	return f->ch->playing > 0 || now_of(f) < f->ch->expected;
 }
 
 static void on_described(void *arg, struct attachment *a, struct slice sdp)
@@ -165,8 +254,8 @@ static void on_described(void *arg, struct attachment *a, struct slice sdp)
 		run(f);
 		return;
 	}
-	upstream_attached(&f->core, slot, ch->playing > 0, now_of(f));
-	if (ch->playing > 0)
+	upstream_attached(&f->core, slot, is_wanted(f), now_of(f));
+	if (is_wanted(f))
 		attachment_play(a);
 	run(f);
 }
@@ -192,7 +281,7 @@ static void on_playing(void *arg, struct attachment *a)
 	upstream_attached(&f->core, slot, true, now);
 	struct js *e = js_object();
 	js_put_str(e, "channel", f->ch->path);
-	js_put_str(e, "upstream", f->fs->node[f->core.node[slot]].name);
+	js_put_str(e, "upstream", f->source->node[f->core.node[slot]].name);
 	js_put_real(e, "ms", (double)rtt / NS_MS);
 	event_emit("subscribed", now, e);
 	run(f);
@@ -266,7 +355,7 @@ static void on_failed(void *arg, struct attachment *a, int status, const char *w
 {
 	int slot;
 	struct feed *f = feed_of(arg, &slot, a);
-	const char *name = f->fs->node[f->core.node[slot]].name;
+	const char *name = f->source->node[f->core.node[slot]].name;
 	ns_t now = now_of(f);
 
 	if (!f->ended) {
@@ -405,7 +494,7 @@ static void arm(struct feed *f)
 
 static void attach(struct feed *f, int slot, int node)
 {
-	struct node *n = &f->fs->node[node];
+	struct node *n = &f->source->node[node];
 	struct slice sdp = {f->ch->sdp, f->ch->sdp_len};
 	char via[CHANNEL_VIA + 80];
 	const struct attachment_conf conf = {.loop = f->fs->loop,
@@ -443,7 +532,7 @@ static void promoted(struct feed *f, int slot, int node)
 	struct channel *ch = f->ch;
 	ns_t now = now_of(f);
 
-	snprintf(ch->from_node, sizeof(ch->from_node), "%s", f->fs->node[node].name);
+	snprintf(ch->from_node, sizeof(ch->from_node), "%s", f->source->node[node].name);
 	if (f->at[slot] && attachment_plays(f->at[slot]))
 		for (int i = 0; i < ch->media; i++) {
 			gap_rearm(ch->medium[i].gap, now);
@@ -512,11 +601,12 @@ static void run(struct feed *f)
 
 int feed_seek(struct feeds *fs, struct channel *ch)
 {
+	struct source *so = find_source(fs, ch->origin);
 	struct feed *f = calloc(1, sizeof(*f));
 
 	if (f)
 		f->timer = loop_timer_new(fs->loop, on_timer, f);
-	if (!f || !f->timer || fs->nodes.n == 0) {
+	if (!f || !f->timer || !so || so->nodes.n == 0) {
 		if (f)
 			loop_timer_free(f->timer);
 		free(f);
@@ -525,6 +615,8 @@ int feed_seek(struct feeds *fs, struct channel *ch)
 		return -ENOMEM;
 	}
 	f->fs = fs;
+	f->source = so;
+	so->refs++;
 	f->ch = ch;
 	f->retry = RETRY_DEF;
 	f->sought = loop_now(fs->loop);
@@ -533,7 +625,7 @@ int feed_seek(struct feeds *fs, struct channel *ch)
 	f->next = fs->first;
 	fs->first = f;
 	ch->feed = f;
-	upstream_init(&f->core, &fs->nodes, f->sought);
+	upstream_init(&f->core, &so->nodes, f->sought);
 	/* The first action is taken from the loop, so that ops.settled never comes from within. */
 	loop_timer_at(f->timer, f->sought);
 	return 0;
@@ -549,6 +641,18 @@ static void want_old(struct medium *m, const struct session_medium *sm, ns_t now
 	first = ring_oldest(m->ring);
 	for (int64_t s = first - 1; s >= sm->rx.start && s > first - OLD_MAX; s--)
 		fetch_want(m->old, s, now);
+}
+
+void feed_expect(struct feed *f)
+{
+	struct attachment *a = f->core.active >= 0 ? f->at[f->core.active] : NULL;
+
+	upstream_want(&f->core, now_of(f));
+	if (a && !attachment_plays(a)) {
+		upstream_attached(&f->core, f->core.active, true, now_of(f));
+		attachment_play(a);
+	}
+	run(f);
 }
 
 void feed_play(struct session *s)
@@ -600,6 +704,7 @@ void feed_free(struct feed *f)
 	f->fs->count.false_alarms += f->core.false_alarms;
 	drop(f, 0);
 	drop(f, 1);
+	source_unref(f->source);
 	loop_timer_free(f->timer);
 	free(f);
 }
@@ -609,25 +714,36 @@ const struct feed_counters *feeds_counters(struct feeds *fs)
 	return &fs->count;
 }
 
-struct js *feeds_show(struct feeds *fs)
+static void show_source(const struct source *so, struct js *list)
 {
-	struct js *a = js_array();
 	char text[ADDR_STRLEN];
 
-	for (int i = 0; i < fs->nodes.n; i++) {
-		const struct node *n = &fs->node[i];
+	for (int i = 0; i < so->nodes.n; i++) {
+		const struct node *n = &so->node[i];
 		struct js *o = js_object();
 		int channels = 0;
 
-		for (const struct feed *f = fs->first; f; f = f->next)
-			channels += f->core.active >= 0 && f->core.node[f->core.active] == i;
+		for (const struct feed *f = so->fs->first; f; f = f->next)
+			channels += f->source == so && f->core.active >= 0 &&
+			            f->core.node[f->core.active] == i;
 		js_put_str(o, "name", n->name);
 		js_put_str(o, "address", addr_str(&n->addr, text));
-		js_put_bool(o, "up", fs->nodes.up[i]);
+		if (*so->key)
+			js_put_str(o, "origin", so->key);
+		js_put_bool(o, "up", so->nodes.up[i]);
 		js_put_real(o, "rtt_ms", n->warm ? (double)warm_rtt(n->warm) / NS_MS : 0);
 		js_put_int(o, "channels", channels);
-		js_push(a, o);
+		js_push(list, o);
 	}
+}
+
+struct js *feeds_show(struct feeds *fs)
+{
+	struct js *a = js_array();
+
+	show_source(&fs->own, a);
+	for (const struct source *so = fs->origins; so; so = so->next)
+		show_source(so, a);
 	return a;
 }
 

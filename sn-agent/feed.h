@@ -49,12 +49,19 @@ void feeds_free(struct feeds *fs); /* with all feeds */
 /* The upstream nodes, in order; at a reload too (feeds go on with what they have). 0 or -ENOMEM. */
 int feeds_set_nodes(struct feeds *fs, const struct feed_node *node, int n);
 
-/* The channel is SEEKING: ask for it. ops.settled follows, never from within. 0 or -ENOMEM: its
+/* An origin, by its name, and where it is (those of our family): made, or changed. With `hold` it
+ * stays until feeds_drop_origin(). 0 or -ENOMEM. */
+int feeds_set_origin(struct feeds *fs, const char *key, const struct addr *at, int n, bool hold);
+void feeds_drop_origin(struct feeds *fs, const char *key);
+
+/* The channel is SEEKING: ask for it, at its origin if it has one. ops.settled follows, never from within. 0 or -ENOMEM: its
  * state is then REFUSED. */
 int feed_seek(struct feeds *fs, struct channel *ch);
 /* The session plays its channel now: subscribe if that is not done, and see to its wish for packets
  * from before. */
 void feed_play(struct session *s);
+/* Somebody is about to play the channel, which is LIVE: subscribe now. */
+void feed_expect(struct feed *f);
 /* A receiver lacks this packet and so does the ring. */
 void feed_missing(struct medium *m, int64_t seq);
 /* Unsubscribes; the channel has no feed any more. */

@@ -20,12 +20,18 @@ sn_agent_libsnagent_a_SOURCES = \
 	sn-agent/load.h \
 	sn-agent/media.c \
 	sn-agent/media.h \
+	sn-agent/ports.c \
+	sn-agent/ports.h \
+	sn-agent/primes.c \
+	sn-agent/primes.h \
 	sn-agent/relay.c \
 	sn-agent/relay.h \
 	sn-agent/ring.c \
 	sn-agent/ring.h \
 	sn-agent/rtsp.c \
 	sn-agent/rtsp.h \
+	sn-agent/rtsp_door.c \
+	sn-agent/rtsp_door.h \
 	sn-agent/rtsp_play.c \
 	sn-agent/rtsp_record.c \
 	sn-agent/rtsp_request.h \

@@ -2,6 +2,7 @@
 #include "sn-agent/rtsp.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "sn-agent/rtsp_request.h"
@@ -119,6 +120,9 @@ static bool parse_uri(struct request *q)
 		url_take_track(&q->url.query, &q->track);
 	while (q->path.n > 0 && q->path.p[q->path.n - 1] == '/')
 		q->path.n--;
+	q->name = q->path;
+	if (q->c->scope && *q->c->scope->channel)
+		q->name = slice_of(q->c->scope->channel);
 	return true;
 }
 
@@ -191,15 +195,16 @@ static struct channel *seek(struct request *q)
 {
 	struct channel *ch;
 
-	if (!q->r->conf.has_upstreams) {
+	if (!q->r->conf.has_upstreams && !*rtsp_origin(q)) {
 		rtsp_answer(q, 404);
 		return NULL;
 	}
-	ch = channel_new(q->r->channels, q->path, CHANNEL_SEEKING, q->now);
+	ch = channel_new(q->r->channels, q->name, CHANNEL_SEEKING, q->now);
 	if (!ch) {
 		rtsp_answer(q, 503);
 		return NULL;
 	}
+	snprintf(ch->origin, sizeof(ch->origin), "%s", rtsp_origin(q));
 	slice_copy(text_header(q->m, "Nearcast-Via"), ch->via, sizeof(ch->via));
 	channel_list(q->r->channels, ch);
 	q->out->channel = ch;
@@ -211,11 +216,11 @@ struct channel *rtsp_channel(struct request *q)
 {
 	struct channel *ch;
 
-	if (q->path.n < 2 || q->path.n >= CHANNEL_PATH) {
-		rtsp_answer(q, q->path.n < 2 ? 404 : 414);
+	if (q->name.n < 2 || q->name.n >= CHANNEL_PATH) {
+		rtsp_answer(q, q->name.n < 2 ? 404 : 414);
 		return NULL;
 	}
-	ch = channels_find(q->r->channels, q->path);
+	ch = channels_find_at(q->r->channels, rtsp_origin(q), q->name);
 	if (loops(q, ch)) {
 		rtsp_answer(q, 482);
 		return NULL;

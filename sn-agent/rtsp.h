@@ -61,13 +61,21 @@ struct rtsp {
 	uint64_t requests, refused_capacity, refused_loop, errors_4xx, errors_5xx;
 };
 
+/* What the port that a connection came to is bound to (row B6): paths are this origin's, and all
+ * of them mean `channel` if there is one. */
+struct rtsp_scope {
+	char origin[CHANNEL_ORIGIN];
+	char channel[CHANNEL_PATH]; /* "": the client's own path */
+};
+
 /* A client's connection. Zeroed, then peer and shell are set. */
 struct rtsp_conn {
 	struct addr peer;
-	void *shell;             /* the shell's object: receivers' conn over TCP */
-	struct session *first;   /* its sessions, by of_conn */
-	struct session *publish; /* announced over it */
-	uint32_t cseq;           /* of our own requests (PLAY_NOTIFY) */
+	void *shell;                    /* the shell's object: receivers' conn over TCP */
+	const struct rtsp_scope *scope; /* NULL: it came to the usual port */
+	struct session *first;          /* its sessions, by of_conn */
+	struct session *publish;        /* announced over it */
+	uint32_t cseq;                  /* of our own requests (PLAY_NOTIFY) */
 };
 
 enum rtsp_action {

@@ -195,7 +195,7 @@ void rtsp_setup_play(struct request *q, struct session *s)
 
 	if (!ch)
 		return;
-	if (s && !slice_eq(slice_of(ch->path), q->path)) {
+	if (s && !slice_eq(slice_of(ch->path), q->name)) {
 		rtsp_answer(q, 455);
 		return;
 	}

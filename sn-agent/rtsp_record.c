@@ -34,6 +34,8 @@ static int check_announce(const struct request *q)
 		return 415;
 	if (q->path.n < 2 || q->path.n >= CHANNEL_PATH)
 		return q->path.n < 2 ? 400 : 414;
+	if (*rtsp_origin(q))
+		return 403; /* what is there is that origin's, and nobody else's */
 	if (q->r->draining)
 		return 503;
 	if (q->c->publish || q->track >= 0)

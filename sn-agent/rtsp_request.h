@@ -13,6 +13,7 @@ struct request {
 	struct rtsp_reply *out;
 	struct url url;
 	struct slice path; /* of the presentation, without trackID and trailing slashes */
+	struct slice name; /* of the channel: the path, unless the port says another */
 	int track;         /* trackID, or -1 */
 	bool nearcast;     /* the peer says that it takes part in failover */
 };
@@ -29,6 +30,12 @@ void rtsp_put_session(struct request *q, const struct session *s);
 struct session *rtsp_session(struct request *q, bool *bad);
 /* Likewise for methods that need one: NULL when 454 has been answered. */
 struct session *rtsp_need_session(struct request *q);
+
+/* The origin whose channels the connection's port is for; "": none of its own. */
+static inline const char *rtsp_origin(const struct request *q)
+{
+	return q->c && q->c->scope ? q->c->scope->origin : "";
+}
 
 /* The channel of the path, for DESCRIBE and SETUP. NULL: answered, or to wait for. */
 struct channel *rtsp_channel(struct request *q);

@@ -21,8 +21,20 @@
 #define END_LINGER (1 * NS_S) /* between a source's BYE and the end of a player's connection */
 #define FRAMES_MAX (64 * (4 + RING_MTU))
 
+/* A port that was primed. */
+struct server_door {
+	struct server *sv;
+	struct listener *listener;
+	struct rtsp_scope scope;
+	void (*count)(void *arg, bool begins);
+	void *arg;
+	TAILQ_ENTRY(server_door) entry;
+};
+TAILQ_HEAD(door_list, server_door);
+
 struct conn {
 	struct server *sv;
+	struct server_door *door; /* NULL: the usual port */
 	struct stream *stream;
 	struct rtsp_conn rtsp;
 	size_t seen;           /* bytes at the front that text_parse has had */
@@ -47,6 +59,7 @@ struct server {
 	struct relay *relay;
 	const struct server_ops *ops;
 	void *arg;
+	struct door_list doors;
 	struct conn_list list; /* by their last request, the oldest first */
 	int conns;
 	struct server_counters count;
@@ -79,6 +92,10 @@ static void conn_free(struct conn *c, const char *reason)
 	c->stream = NULL;
 	TAILQ_REMOVE(&sv->list, c, entry);
 	sv->conns--;
+	if (c->door)
+		c->door->count(c->door->arg, false);
+	c->door = NULL;
+	c->rtsp.scope = NULL;
 	if (c->busy == 0)
 		destroy(c);
 }
@@ -334,9 +351,8 @@ static bool make_room(struct server *sv)
 	return false;
 }
 
-static void on_accept(void *arg, int fd, const struct addr *peer)
+static void take_in(struct server *sv, struct server_door *door, int fd, const struct addr *peer)
 {
-	struct server *sv = arg;
 	struct conn *c;
 
 	if (!make_room(sv) || !(c = calloc(1, sizeof(*c)))) {
@@ -358,6 +374,23 @@ static void on_accept(void *arg, int fd, const struct addr *peer)
 	sv->count.accepted++;
 	sv->conns++;
 	TAILQ_INSERT_TAIL(&sv->list, c, entry);
+	if (!door)
+		return;
+	c->door = door;
+	c->rtsp.scope = &door->scope;
+	door->count(door->arg, true);
+}
+
+static void on_accept(void *arg, int fd, const struct addr *peer)
+{
+	take_in(arg, NULL, fd, peer);
+}
+
+static void on_accept_at_door(void *arg, int fd, const struct addr *peer)
+{
+	struct server_door *d = arg;
+
+	take_in(d->sv, d, fd, peer);
 }
 
 /* ---- the server ---- */
@@ -379,6 +412,7 @@ struct server *server_new(struct loop *l, const struct addr *at, const struct se
 	sv->arg = arg;
 	sv->bad = sv->full = (struct log_limit)LOG_LIMIT_INIT;
 	TAILQ_INIT(&sv->list);
+	TAILQ_INIT(&sv->doors);
 	sv->listener = listener_new(l, at, 1024, on_accept, sv, err);
 	if (!sv->listener) {
 		free(sv);
@@ -394,6 +428,8 @@ void server_free(struct server *sv)
 	server_stop_listening(sv);
 	while (TAILQ_FIRST(&sv->list))
 		conn_free(TAILQ_FIRST(&sv->list), "shutdown");
+	while (TAILQ_FIRST(&sv->doors))
+		server_door_free(TAILQ_FIRST(&sv->doors));
 	free(sv);
 }
 
@@ -404,8 +440,57 @@ void server_set_conf(struct server *sv, const struct server_conf *conf)
 
 void server_stop_listening(struct server *sv)
 {
+	struct server_door *d;
+
 	listener_free(sv->listener);
 	sv->listener = NULL;
+	TAILQ_FOREACH(d, &sv->doors, entry)
+	{
+		listener_free(d->listener);
+		d->listener = NULL;
+	}
+}
+
+struct server_door *server_door_new(struct server *sv, const struct addr *at,
+	const struct rtsp_scope *scope, void (*count)(void *arg, bool begins), void *arg, int *err)
+{
+	struct server_door *d = calloc(1, sizeof(*d));
+
+	*err = -ENOMEM;
+	if (!d)
+		return NULL;
+	*d = (struct server_door){.sv = sv, .scope = *scope, .count = count, .arg = arg};
+	d->listener = listener_new(sv->loop, at, 1024, on_accept_at_door, d, err);
+	if (!d->listener) {
+		free(d);
+		return NULL;
+	}
+	TAILQ_INSERT_TAIL(&sv->doors, d, entry);
+	return d;
+}
+
+const struct rtsp_scope *server_door_scope(const struct server_door *d)
+{
+	return &d->scope;
+}
+
+void server_door_free(struct server_door *d)
+{
+	struct conn *c;
+
+	if (!d)
+		return;
+	TAILQ_FOREACH(c, &d->sv->list, entry)
+	{
+		if (c->door != d)
+			continue;
+		c->door = NULL;
+		c->rtsp.scope = NULL;
+		c->close_at = 0; /* nobody knows any more what it is for */
+	}
+	listener_free(d->listener);
+	TAILQ_REMOVE(&d->sv->doors, d, entry);
+	free(d);
 }
 
 const struct addr *server_addr(const struct server *sv)

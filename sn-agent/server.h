@@ -15,6 +15,7 @@
 #include "sn-agent/rtsp.h"
 
 struct server;
+struct server_door;
 
 struct server_conf {
 	int64_t connections;  /* at one time; a new one gets the place of one without a session */
@@ -44,6 +45,14 @@ void server_set_conf(struct server *sv, const struct server_conf *conf);
 void server_stop_listening(struct server *sv);
 const struct addr *server_addr(const struct server *sv); /* NULL: it does not listen */
 int server_connections(const struct server *sv);
+
+/* Another port, whose clients are served by its scope (copied). `count` is told of each connection
+ * that begins and ends there. *err says why it returned NULL. */
+struct server_door *server_door_new(struct server *sv, const struct addr *at,
+	const struct rtsp_scope *scope, void (*count)(void *arg, bool begins), void *arg, int *err);
+const struct rtsp_scope *server_door_scope(const struct server_door *d);
+/* Connections that are left there end soon, uncounted. server_free() frees the doors that are left. */
+void server_door_free(struct server_door *d);
 
 /* The channel has been found or refused: what waited for it is answered. */
 void server_settled(struct server *sv, struct channel *ch);

@@ -134,6 +134,15 @@ static enum ctl_code show_upstreams(void *ctx, struct slice args, struct js *out
 	return CTL_OK;
 }
 
+static enum ctl_code show_primes(void *ctx, struct slice args, struct js *out)
+{
+	const struct agent *a = ctx;
+
+	(void)args;
+	js_put(out, "primes", primes_show(a->primes));
+	return CTL_OK;
+}
+
 static enum ctl_code show_counters(void *ctx, struct slice args, struct js *out)
 {
 	struct agent *a = ctx;
@@ -199,6 +208,7 @@ const struct ctl_command agent_commands[] = {
 	{"show channels", NULL, "channels, where they come from, their rings", show_channels},
 	{"show sessions", NULL, "players and publishers", show_sessions},
 	{"show upstreams", NULL, "nodes that channels are subscribed at", show_upstreams},
+	{"show primes", NULL, "ports that are given to ARNs, and for what", show_primes},
 	{"show counters", NULL, "all counters", show_counters},
 	{"drain", NULL, "take no new sessions", drain},
 	{"undrain", NULL, "take sessions again", undrain},
@@ -243,6 +253,28 @@ static uint64_t read_announcements(void *arg)
 	return announcer_sent(((struct agent *)arg)->announcer);
 }
 
+static uint64_t read_primed(void *arg)
+{
+	return (uint64_t)primes_bound(((struct agent *)arg)->primes);
+}
+
+static uint64_t read_primes(void *arg)
+{
+	return primes_counters(((struct agent *)arg)->primes)->granted;
+}
+
+static uint64_t read_primes_refused(void *arg)
+{
+	const struct primes_counters *c = primes_counters(((struct agent *)arg)->primes);
+
+	return c->refused + c->unopened + c->bad_payload;
+}
+
+static uint64_t read_primes_gone(void *arg)
+{
+	return primes_counters(((struct agent *)arg)->primes)->gone;
+}
+
 static uint64_t read_lag(void *arg)
 {
 	return selfcheck_lag_us(((struct agent *)arg)->selfcheck);
@@ -279,6 +311,13 @@ int agent_fill_metrics(struct agent *a)
 		GAUGE("answer_us", "time of the last self check", read_answer),
 		{"nearcast_sn_announcements_total", "announcements sent", METRIC_COUNTER, NULL,
 			NULL, read_announcements, a},
+		GAUGE("primed_ports", "ports given to ARNs now", read_primed),
+		{"nearcast_sn_primes_total", "requests for a port granted", METRIC_COUNTER, NULL,
+			NULL, read_primes, a},
+		{"nearcast_sn_primes_refused_total", "refused, or not to be believed",
+			METRIC_COUNTER, NULL, NULL, read_primes_refused, a},
+		{"nearcast_sn_primes_gone_total", "ports taken back for want of room",
+			METRIC_COUNTER, NULL, NULL, read_primes_gone, a},
 		COUNTER("sessions_total", "players ever", &a->sessions_total),
 		COUNTER("publishers_total", "publishers ever", &a->publishers_total),
 		COUNTER("session_timeouts_total", "sessions without a sign of life", &a->timeouts),

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The shell around ports.h (row B6): the node's UDP control port, where ARNs ask for ports, the
+ * seal, and what is to be done for each service when a port is given or taken back.
+ *
+ * A service serves over primed ports by its `struct primes_service`. RTSP is one (rtsp_door.c); a
+ * web server beside the agent would be another, which writes its configuration for the port.
+ */
+#ifndef NEARCAST_SN_PRIMES_H
+#define NEARCAST_SN_PRIMES_H
+
+#include "lib/json.h"
+#include "lib/loop.h"
+#include "lib/wire.h"
+#include "sn-agent/ports.h"
+
+struct primes_service {
+	unsigned service; /* SERVICE_… */
+	/* Serves at this port what its state says; p->door is the service's. 0 or negative errno. */
+	int (*open)(void *arg, struct port *p);
+	/* Its state is the same, but the origin has moved. */
+	void (*moved)(void *arg, struct port *p);
+	void (*close)(void *arg, struct port *p);
+	/* A client is about to ask for the path there. */
+	void (*expect)(void *arg, struct port *p, const char *path);
+};
+
+struct primes_conf {
+	const char *name;    /* of this node, borrowed */
+	struct addr control; /* where ARNs ask */
+	ns_t skew;
+	const struct wire_keys *keys; /* borrowed; may be changed in place */
+	struct ports_conf ports;      /* services: set from `service` */
+	const struct primes_service *service;
+	void *arg; /* of the service */
+};
+
+struct primes_counters {
+	uint64_t received, granted, refused, gone, failed;
+	uint64_t unopened;    /* datagrams that the seal does not let through */
+	uint64_t bad_payload; /* sealed rightly, but no request, or for another node */
+};
+
+struct primes;
+/* *err says why it returned NULL. */
+struct primes *primes_new(struct loop *l, const struct primes_conf *c, int *err);
+void primes_free(struct primes *p); /* closes all ports: before what serves at them is gone */
+void primes_set_conf(struct primes *p, const struct ports_conf *c);
+void primes_set_draining(struct primes *p, bool draining);
+uint64_t primes_generation(const struct primes *p);
+unsigned primes_services(const struct primes *p);
+int primes_bound(const struct primes *p); /* p may be NULL */
+const struct primes_counters *primes_counters(const struct primes *p);
+struct js *primes_show(const struct primes *p); /* an array; p may be NULL */
+
+#endif
