@@ -14,7 +14,6 @@
 #include "lib/log.h"
 
 #define DESCRIPTORS 64 /* besides those of connections */
-#define PREPARE     (150 * NS_MS)
 
 /* ---- the guardian's line ---- */
 
@@ -172,7 +171,6 @@ static const struct snapshot *current_snapshot(void *arg)
 	return directory_snapshot(a->directory);
 }
 
-/* What an answer lacks. */
 static void on_accusation(
 	void *arg, const char *node, enum text_proto service, const struct addr *client)
 {
@@ -181,6 +179,7 @@ static void on_accusation(
 	prober_accuse(a->prober, node, service, client);
 }
 
+/* What an answer lacks. Without keys there is nobody who could be primed. */
 static void on_want(void *arg, const struct want *w, bool waits)
 {
 	struct arn *a = arg;
@@ -188,6 +187,8 @@ static void on_want(void *arg, const struct want *w, bool waits)
 	(void)waits;
 	if (w->what == WANT_ORIGIN)
 		naming_want(a->naming, w);
+	if (w->what == WANT_PRIME && a->primer)
+		primer_want(a->primer, w);
 }
 
 static void on_origins(void *arg, const struct origins *o)
@@ -199,11 +200,20 @@ static void on_origins(void *arg, const struct origins *o)
 		arn_listener_published(a->listener);
 }
 
+static void on_primed(void *arg)
+{
+	const struct arn *a = arg;
+
+	if (a->listener)
+		arn_listener_published(a->listener);
+}
+
 static struct directory_conf directory_conf_of(const struct arn_conf *c)
 {
 	return (struct directory_conf){.misses = (int)c->discovery.misses,
 		.retry_after = (uint32_t)c->retry_after,
 		.block = c->anycast.block,
+		.prime = (c->prime.rtsp ? SERVICE_RTSP : 0) | (c->prime.http ? SERVICE_HTTP : 0),
 		.reservation = c->select.reservation,
 		.select = arn_conf_select(c)};
 }
@@ -247,7 +257,7 @@ static struct arn_listener_conf listener_conf_of(const struct arn_conf *c)
 			c->limits.connections, DESCRIPTORS + (int)c->probe.concurrent),
 		.request_timeout = c->limits.request_timeout,
 		.idle_timeout = c->limits.idle_timeout,
-		.prepare = PREPARE,
+		.prepare = c->prime.wait,
 	};
 }
 
@@ -260,6 +270,7 @@ static void adopt(struct arn_conf *conf, struct arn_conf *next)
 	conf->limits = next->limits;
 	conf->probe = next->probe;
 	conf->retry_after = next->retry_after;
+	conf->prime = next->prime;
 	conf->select = next->select;
 	conf->rtsp.policy = next->rtsp.policy;
 	conf->http.policy = next->http.policy;
@@ -371,6 +382,18 @@ static struct cluster_conf cluster_conf_of(const struct arn *a)
 	};
 }
 
+static int open_primer(struct arn *a)
+{
+	struct primer_conf pc = {.name = a->conf.name,
+		.skew = a->conf.discovery.skew,
+		.keys = &a->keys,
+		.published = on_primed,
+		.arg = a};
+
+	a->primer = primer_new(a->loop, &pc, a->directory);
+	return a->primer ? 0 : -ENOMEM;
+}
+
 static int open_discovery(struct arn *a)
 {
 	struct discovery_conf dc = {.group = a->conf.discovery.group,
@@ -395,9 +418,11 @@ static int open_discovery(struct arn *a)
 		return -ENOMEM;
 	dc.arg = a->cluster;
 	a->discovery = discovery_new(a->loop, &dc, a->directory, &err);
-	if (!a->discovery)
+	if (!a->discovery) {
 		log_msg(NLOG_ERROR, "discovery: %s", strerror(-err));
-	return err;
+		return err;
+	}
+	return open_primer(a);
 }
 
 static int open_listener(struct arn *a)
@@ -477,6 +502,7 @@ static void close_all(struct arn *a)
 	cluster_free(a->cluster);
 	naming_free(a->naming);
 	prober_free(a->prober);
+	primer_free(a->primer);
 	directory_free(a->directory);
 	loop_timer_free(a->beat);
 	loop_timer_free(a->look);

@@ -14,6 +14,7 @@
 #include "arn/guardian.h"
 #include "arn/listener.h"
 #include "arn/naming.h"
+#include "arn/primer.h"
 #include "arn/prober.h"
 #include "lib/ctl.h"
 #include "lib/loop.h"
@@ -32,6 +33,7 @@ struct arn {
 	struct discovery *discovery; /* NULL: configured nodes only */
 	struct cluster *cluster;     /* NULL likewise: there is no LAN to have other ARNs on */
 	struct naming *naming;
+	struct primer *primer; /* NULL likewise */
 	struct arn_listener *listener;
 	struct ctl *ctl;
 	struct metrics *metrics;

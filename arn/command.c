@@ -197,6 +197,34 @@ static enum ctl_code show_peers(void *ctx, struct slice args, struct js *body)
 	return CTL_OK;
 }
 
+static enum ctl_code show_primes(void *ctx, struct slice args, struct js *body)
+{
+	const struct arn *a = ctx;
+	const struct prime *core = a->primer ? primer_core(a->primer) : NULL;
+	struct js *list = js_array();
+	char text[PRIME_STATE_STRLEN];
+	ns_t now = loop_now(a->loop);
+	struct prime_view v;
+
+	(void)args;
+	for (int i = 0; core && prime_view(core, i, &v); i++) {
+		struct js *o = js_object();
+
+		js_put_str(o, "node", v.node);
+		js_put_str(o, "state", prime_state_str(v.state, text));
+		js_put_str(o, "status", v.status);
+		if (v.port) {
+			js_put_int(o, "port", v.port);
+			js_put_real(o, "left_s", (double)(v.until - now) / NS_S);
+		}
+		if (v.used_at)
+			js_put_real(o, "used_s_ago", (double)(now - v.used_at) / NS_S);
+		js_push(list, o);
+	}
+	js_put(body, "primes", list);
+	return CTL_OK;
+}
+
 /* The metrics table is the one list of counters there is. */
 static enum ctl_code show_counters(void *ctx, struct slice args, struct js *body)
 {
@@ -287,6 +315,7 @@ const struct ctl_command arn_commands[] = {
 	{"show status", NULL, "the block, the two processes, how many nodes", show_status},
 	{"show nodes", NULL, "the service nodes that are known", show_nodes},
 	{"show peers", NULL, "the other ARNs of the block on this LAN", show_peers},
+	{"show primes", NULL, "ports that nodes have been asked for, and have given", show_primes},
 	{"show counters", NULL, "all counters, by the names of the metrics", show_counters},
 	{"show names", NULL, "origins, and the DNS records that lead to them", show_names},
 	{"flush names", "[NAME]", "ask for DNS records again, all or those of a name", flush_names},

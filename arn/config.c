@@ -151,6 +151,15 @@ static const struct conf_option node_options[] = {
 	{0},
 };
 
+static const struct conf_option prime_options[] = {
+	{"rtsp", CONF_BOOL, AT(prime.rtsp), "no",
+		.help = "RTSP clients are sent to ports that nodes open for their anycast address"},
+	{"http", CONF_BOOL, AT(prime.http), "no", .help = "HTTP clients likewise"},
+	{"wait", CONF_MS, AT(prime.wait), "150", 0, 10000,
+		.help = "how long a request may wait for what its answer needs first"},
+	{0},
+};
+
 static const struct conf_option options[] = {
 	{"name", CONF_STR, AT(name), .check = conf_check_name, .help = "this node's name"},
 	{"interface", CONF_STR, AT(interface), "",
@@ -173,6 +182,7 @@ static const struct conf_option options[] = {
 	{"probe", CONF_SECTION, .sub = probe_options},
 	{"select", CONF_SECTION, .sub = select_options},
 	{"limits", CONF_SECTION, .sub = limits_options},
+	{"prime", CONF_SECTION, .sub = prime_options},
 	{"retry-after", CONF_INT, AT(retry_after), "1", 0, 86400,
 		.help = "seconds that a client is told to wait when there is no node"},
 	{"naming", CONF_SECTION, .sub = arn_naming_options},

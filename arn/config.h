@@ -68,7 +68,11 @@ struct arn_conf {
 		int64_t tries, entries;
 	} naming;
 	struct conf_list services; /* struct arn_conf_service */
-	struct conf_list nodes;    /* struct arn_conf_node */
+	struct {
+		bool rtsp, http;
+		ns_t wait;
+	} prime;
+	struct conf_list nodes; /* struct arn_conf_node */
 };
 
 struct arn_conf_node {

@@ -42,8 +42,12 @@ arn_libarn_a_SOURCES = \
 	arn/origin.h \
 	arn/policy.c \
 	arn/policy.h \
+	arn/prime.c \
+	arn/prime.h \
 	arn/primed.c \
 	arn/primed.h \
+	arn/primer.c \
+	arn/primer.h \
 	arn/prober.c \
 	arn/prober.h \
 	arn/redirect.c \

@@ -113,6 +113,9 @@ static struct metric *add_listener(struct metric *m, const struct arn_listener_c
 		"waiting_for=\"request\"", &c->request_timeouts);
 	*m++ = COUNTER("timeouts_total", "Connections closed for their silence.",
 		"waiting_for=\"next\"", &c->idle_timeouts);
+	*m++ = COUNTER("prepared_total", "Requests that waited for what their answer needs.", NULL,
+		&c->prepared);
+	*m++ = COUNTER("unprepared_total", "Of these answered without it.", NULL, &c->unprepared);
 	*m++ = COUNTER("broken_total", "Connections that ended with an error.", NULL, &c->broken);
 	return m;
 }
@@ -206,6 +209,16 @@ static struct metric *add_naming(struct metric *m, struct arn *a)
 	return m;
 }
 
+static struct metric *add_primes(struct metric *m, const struct prime_counters *c)
+{
+	*m++ = COUNTER("primes_asked_total", "Requests for ports sent to nodes.", NULL, &c->asked);
+	*m++ = COUNTER("primes_total", "Answers of nodes.", "answer=\"granted\"", &c->granted);
+	*m++ = COUNTER("primes_total", "Answers of nodes.", "answer=\"refused\"", &c->refused);
+	*m++ = COUNTER("primes_total", "Answers of nodes.", "answer=\"none\"", &c->silent);
+	*m++ = COUNTER("primes_gone_total", "Ports that nodes took back, or lost.", NULL, &c->gone);
+	return m;
+}
+
 int arn_meter(struct arn *a)
 {
 	struct metric *m;
@@ -237,6 +250,8 @@ int arn_meter(struct arn *a)
 		m = add_discovery(m, discovery_counters(a->discovery));
 	if (a->cluster)
 		m = add_cluster(m, a);
+	if (a->primer)
+		m = add_primes(m, prime_counters(primer_core(a->primer)));
 	assert(m - a->metric < METRICS_MAX);
 	metrics_add(a->metrics, a->metric, (int)(m - a->metric));
 	return 0;

@@ -147,6 +147,17 @@ static void want_prime(struct transaction *t, const struct snapshot_node *node,
 	slice_copy(u->path, w->expect, sizeof(w->expect)); /* "" when it is too long */
 }
 
+static bool carries(const struct announce *node, const struct url *u)
+{
+	struct slice path = u->path;
+	int track;
+
+	url_take_track(&path, &track);
+	while (path.n > 0 && path.p[path.n - 1] == '/')
+		path.n--;
+	return announce_find_channel(node, announce_channel(path)) >= 0;
+}
+
 /* Looks for the port that the node has for this request: *port is the usual one until then. False:
  * it has to be primed first, and the request can wait for that. */
 static bool find_port(struct transaction *t, const struct snapshot_node *node, const struct url *u,
@@ -165,6 +176,9 @@ static bool find_port(struct transaction *t, const struct snapshot_node *node, c
 	if (p && p->port) {
 		t->rs->primed = p;
 		*port = p->port;
+		/* The node can fetch meanwhile what this client is about to ask for. */
+		if (q->service == SERVICE_RTSP && !carries(&node->said, u))
+			want_prime(t, node, q, u);
 	}
 	return p;
 }

@@ -11,6 +11,7 @@ fuzz_targets += tests/fuzz/fuzz_conf
 fuzz_targets += tests/fuzz/fuzz_ctl
 fuzz_targets += tests/fuzz/fuzz_probe
 fuzz_targets += tests/fuzz/fuzz_dnsmsg
+fuzz_targets += tests/fuzz/fuzz_prime
 fuzz_targets += tests/fuzz/fuzz_rtp
 fuzz_targets += tests/fuzz/fuzz_gap
 fuzz_targets += tests/fuzz/fuzz_announce

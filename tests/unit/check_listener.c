@@ -89,7 +89,8 @@ static void on_want(void *arg, const struct want *w, bool waits)
 {
 	(void)arg;
 	ck_assert_int_eq(w->what, WANT_PRIME);
-	ck_assert(waits);
+	if (!waits) /* a wish, of one that is answered */
+		return;
 	wants++;
 	if (publish_at_once) {
 		make_snapshot(20001);

@@ -567,6 +567,21 @@ START_TEST(test_client_is_sent_to_the_port_that_was_primed)
 	ck_assert_int_eq(ask(TEXT_RTSP, NEWS), 302);
 	ck_assert_str_eq(told("Location"), "rtsp://10.2.0.6:20007/news?hd");
 	ck_assert_ptr_eq(rs.primed, &snap->primed->port[0]);
+}
+END_TEST
+
+START_TEST(test_node_is_told_what_a_client_is_about_to_ask_it_for)
+{
+	struct announce *n = add_primed_node("sn806", "10.2.0.6");
+
+	prime("sn806", 5, 20007);
+	ck_assert_int_eq(ask(TEXT_RTSP, NEWS), 302);
+	ck_assert_int_eq(rs.want.what, WANT_PRIME);
+	ck_assert_str_eq(rs.want.expect, "/news");
+	/* It has the channel already. */
+	n->channel[0] = announce_channel(SLICE("/news"));
+	n->channels = 1;
+	ck_assert_int_eq(ask(TEXT_RTSP, NEWS), 302);
 	ck_assert_int_eq(rs.want.what, WANT_NOTHING);
 }
 END_TEST
@@ -673,6 +688,7 @@ static Suite *redirect_suite(void)
 	t = with(s, "priming");
 	tcase_add_test(t, test_node_has_to_be_primed_before_a_client_is_sent_there);
 	tcase_add_test(t, test_client_is_sent_to_the_port_that_was_primed);
+	tcase_add_test(t, test_node_is_told_what_a_client_is_about_to_ask_it_for);
 	tcase_add_test(t, test_request_that_waited_in_vain_is_sent_to_the_usual_port);
 	tcase_add_test(t, test_node_that_refuses_to_be_primed_is_not_waited_for);
 	tcase_add_test(t, test_port_of_a_nodes_earlier_life_is_void);

@@ -37,13 +37,13 @@ unit_tests +=
 
 # arn
 unit_tests += tests/unit/check_admit tests/unit/check_directory tests/unit/check_election tests/unit/check_health \
-	tests/unit/check_election_sim tests/unit/check_fate tests/unit/check_listener \
+	tests/unit/check_election_sim tests/unit/check_fate tests/unit/check_listener tests/unit/check_prime \
 	tests/unit/check_peer tests/unit/check_policy tests/unit/check_redirect tests/unit/check_reserve \
 	tests/unit/check_origin tests/unit/check_resolve \
 	tests/unit/check_select tests/unit/check_select_sim
 
 # sn-agent
-unit_tests += tests/unit/check_channel tests/unit/check_fetch tests/unit/check_load tests/unit/check_relay \
+unit_tests += tests/unit/check_ports tests/unit/check_channel tests/unit/check_fetch tests/unit/check_load tests/unit/check_relay \
 	tests/unit/check_ring tests/unit/check_selfcheck tests/unit/check_rtsp tests/unit/check_upstream
 
 # client-failover
