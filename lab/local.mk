@@ -21,7 +21,9 @@ dist_nearlab_DATA = \
 	lab/nearlab_lib/keeper.py \
 	lab/nearlab_lib/library.py \
 	lab/nearlab_lib/links.py \
+	lab/nearlab_lib/lost_names.py \
 	lab/nearlab_lib/media.py \
+	lab/nearlab_lib/naming.py \
 	lab/nearlab_lib/nodes.py \
 	lab/nearlab_lib/pcap.py \
 	lab/nearlab_lib/probe.py \
@@ -41,6 +43,7 @@ dist_nearlab_DATA = \
 scenariosdir = $(pkgdatadir)/lab/scenarios
 dist_scenarios_DATA = \
 	lab/scenarios/cut-sn.py \
+	lab/scenarios/dns-dies.py \
 	lab/scenarios/drain-master.py \
 	lab/scenarios/flap-master.py \
 	lab/scenarios/flash-crowd.py \

@@ -10,7 +10,8 @@ Figure 3: anycast inside one autonomous system.
          |    /    \\     |            N1 and N2 are the service nodes beside S1 and S2; P publishes
          R3 --      ---- R4           at N1, from which N2 gets the channel.
          |               |
-    LAN 304: S1 N1 P   LAN 302: S2 N2
+    LAN 304: S1 N1 P    LAN 302: S2 N2
+    and the name server, dns
 """
 
 from nearlab_lib.topology import Internet
@@ -32,6 +33,7 @@ class Fig3(Internet):
         self.addArn("S1", "lan304", 4)
         self.addServiceNode("N1", "lan304", 6)
         self.addPublisher("P", "lan304", 3)
+        self.addNameServer("dns", "lan304", 53, origin="N1")
 
         self.addLan("lan302", "10.3.2.0/24", router="R4")
         self.addArn("S2", "lan302", 4)

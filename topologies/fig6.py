@@ -6,7 +6,7 @@ Figure 6: active session failover.
                                                    |
     c802 ~5 ms~ acc ---- core -------~15 ms, eBGP~~|~~ edge ---- cbb ---+--- sn808
                           |                        |                    +--- src803
-                        colo ---+--- arn804        |
+                        colo ---+--- arn804, dns   |
                                 +--- sn806         |
                                 +--- sn810         |
 
@@ -34,6 +34,7 @@ class Fig6(Internet):
 
         self.addLan("lan804", "10.2.0.0/24", router="colo")
         self.addArn("arn804", "lan804", 4)
+        self.addNameServer("dns", "lan804", 53, origin="sn808")
         self.addServiceNode("sn806", "lan804", 6, upstream="sn808", http=http)
         self.addServiceNode("sn810", "lan804", 10, upstream="sn808", http=http)
 

@@ -51,7 +51,7 @@ def find(program):
     return path
 
 
-PACKAGES = {"bird": "bird2", "birdc": "bird2", "wirefilter": "vde2", "vde_plug": "vde2",
+PACKAGES = {"bird": "bird2", "knotd": "knot", "birdc": "bird2", "wirefilter": "vde2", "vde_plug": "vde2",
             "mnexec": "mininet", "nft": "nftables", "ip": "iproute2", "ss": "iproute2"}
 
 

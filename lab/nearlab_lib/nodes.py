@@ -13,7 +13,7 @@ import signal
 
 from mininet.node import Node
 
-from . import daemons, routing
+from . import daemons, naming, routing
 
 
 class LabNode(Node):
@@ -57,7 +57,7 @@ class LabNode(Node):
         self.cmd("; ".join(commands))
         if self.topo:
             self.write("run/hosts", self.topo.hosts_file())
-            self.write("run/resolv.conf", "# no name server in this topology: see /etc/hosts\n")
+            self.write("run/resolv.conf", self.topo.resolv_conf())
             self.cmd("mount --bind /run/hosts /etc/hosts; "
                      "test -e /etc/resolv.conf && mount --bind /run/resolv.conf /etc/resolv.conf")
         if self.boots_itself:
@@ -180,6 +180,17 @@ class Publisher(LabNode):
     """A host that streams come from."""
 
     kind = "publisher"
+
+
+class NameServer(LabNode):
+    """Knot DNS; the resolv.conf of every node names it."""
+
+    kind = "name server"
+
+    def boot(self):
+        self.write("run/knot/root.zone", naming.zone(self.topo, self.name))
+        self.write("run/knot/knot.conf", naming.CONF.format(address=self.params["address"]))
+        self.daemon("knotd", [daemons.find("knotd"), "-c", "/run/knot/knot.conf"])
 
 
 @functools.lru_cache

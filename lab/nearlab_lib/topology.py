@@ -26,7 +26,7 @@ import ipaddress
 from mininet.topo import Topo
 
 from .links import Lan, Wire
-from .nodes import Arn, Client, Publisher, Router, ServiceNode
+from .nodes import Arn, Client, NameServer, Publisher, Router, ServiceNode
 
 
 class AutonomousSystem:
@@ -111,6 +111,13 @@ class Internet(Topo):
         """A host on a LAN that streams come from."""
         return self._addLanHost(name, Publisher, lan, number, opts)
 
+    def addNameServer(self, name, lan, number, origin=None):
+        """
+        A name server on a LAN, for all nodes: it has the friendly names, those of anycast
+        addresses, and of each node. origin: the node that SRV records lead to.
+        """
+        return self._addLanHost(name, NameServer, lan, number, {"origin": origin})
+
     def addClient(self, name, router, prefix, **link):
         """A client with an access link of its own; link: delay (ms), loss (%), bw (Mbit/s)."""
         net = ipaddress.ip_network(prefix)
@@ -174,5 +181,13 @@ class Internet(Topo):
         """/etc/hosts of every node."""
         lines = ["127.0.0.1 localhost", "::1 localhost ip6-localhost"]
         lines += [f"{self.address(n)} {n}" for n in self.nodes() if self.address(n)]
-        lines += [f"{address} {name}" for name, address in sorted(self.names.items())]
+        if not self.of_class(NameServer):
+            lines += [f"{address} {name}" for name, address in sorted(self.names.items())]
         return "\n".join(lines) + "\n"
+
+    def resolv_conf(self):
+        """/etc/resolv.conf of every node."""
+        servers = [f"nameserver {self.address(n)}" for n in self.of_class(NameServer)]
+        if not servers:
+            return "# no name server in this topology: see /etc/hosts\n"
+        return "\n".join([*servers, "options timeout:1 attempts:2"]) + "\n"

@@ -67,8 +67,8 @@ def test_exec_gives_a_node_its_own_run_and_resolver(lab):
     in_node(lab, "c802", "sh", "-c", "echo here > /run/mine")
     assert in_node(lab, "src803", "test", "-e", "/run/mine", check=False).returncode == 1
     assert in_node(lab, "c802", "cat", "/run/mine").stdout == "here\n"
-    assert "10.1.18.27 acme.com" in in_node(lab, "c802", "cat", "/etc/hosts").stdout
-    assert in_node(lab, "c802", "cat", "/etc/resolv.conf").returncode == 0
+    assert "10.8.0.8 sn808" in in_node(lab, "c802", "cat", "/etc/hosts").stdout
+    assert "nameserver 10.2.0.53" in in_node(lab, "c802", "cat", "/etc/resolv.conf").stdout
 
 
 def test_exec_has_standard_input_and_the_working_folder(lab, tmp_path):
