@@ -28,6 +28,9 @@ KINDS = ("kill", "hang", "slow", "cont", "restart", "cut", "join")
 MENDS = ("cont", "restart", "join")  # those that break nothing
 SHORTHANDS = tuple(f"{k}-{n}" for n in ("sn", "arn") for k in ("kill", "hang", "cut", "slow"))
 
+# Where nodes speak RTSP: the usual port, and those that ARNs have them open.
+RTSP = "( dport = :554 or ( dport >= :20000 and dport <= :20999 ) )"
+
 
 class FaultError(Exception):
     """No such fault or target; the text says what there is."""
@@ -52,7 +55,7 @@ class Faults:
         for node in self.nodes(Client):
             if client and node.name != client:
                 continue
-            out, _, _ = node.pexec(["ss", "-Htn", "state", "established", "dport", "=", ":554"])
+            out, _, _ = node.pexec(["ss", "-Htn", "state", "established", RTSP])
             for line in out.splitlines():
                 peer = line.split()[-1].rsplit(":", 1)[0].strip("[]")
                 if peer in names and names[peer] not in found:

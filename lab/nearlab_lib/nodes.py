@@ -148,7 +148,8 @@ class Arn(KeyedNode):
 
     def configuration(self):
         return self.common("arn") + (
-            f'anycast {{ block = "{self.topo.anycast}" interface = "anycast0" }}\n')
+            f'anycast {{ block = "{self.topo.anycast}" interface = "anycast0" }}\n'
+            + ("prime { rtsp = yes }\n" if self.params.get("prime") else ""))
 
 
 class ServiceNode(KeyedNode):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Programs that know nothing of nearcast follow the redirection of the anycast address."""
+"""Programs that know nothing of nearcast follow the redirection of the anycast address, to a port
+that the node was primed with (row B6)."""
 
 import json
 import subprocess
@@ -15,7 +16,8 @@ URL = "rtsp://10.1.18.27/news"
 def lab(tmp_path_factory):
     """Figure 6 with a stream on the air, and a web server on each node of the client's ISP."""
     folder = tmp_path_factory.mktemp("players")
-    nearlab("up", "fig6", "--detach", "--name", "players", "--param", "http=8080")
+    nearlab("up", "fig6", "--detach", "--name", "players", "--param", "http=8080",
+            "--param", "prime=1")
     processes = []
 
     def start(node, *argv):
@@ -95,8 +97,9 @@ def test_gstreamer_plays_through_the_redirection(lab, tmp_path):
     done = in_node(lab, "c802", "gst-launch-1.0", "-q", "rtspsrc", f"location={URL}", "latency=200",
                    "!", "rtph264depay", "!", "h264parse", "!", "avdec_h264", "!", "videoconvert",
                    "!", "identity", "eos-after=60", "!", "y4menc", "!", "filesink",
-                   f"location={out}", timeout=90)
-    assert done.returncode == 0, done.stderr
+                   f"location={out}", timeout=90, check=False)
+    # At the end rtspsrc's own CLOSE may interrupt its PAUSE, which it then reports as an error.
+    assert done.returncode == 0 or "gst_rtspsrc_pause" in done.stderr, done.stderr
     assert out.read_bytes().count(b"FRAME\n") >= 50
 
 
