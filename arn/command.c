@@ -19,6 +19,10 @@ static struct js *describe_block(const struct arn *a, ns_t now)
 	if (a->word.since)
 		js_put_real(o, "since_s", (double)(now - a->word.since) / NS_S);
 	js_put_int(o, "raised", a->word.raised);
+	if (a->conf.anycast.next_hop.sa.sa_family != AF_UNSPEC) {
+		js_put_str(o, "next_hop", addr_host(&a->conf.anycast.next_hop, text));
+		js_put_bool(o, "claimed", a->word.claims);
+	}
 	return o;
 }
 

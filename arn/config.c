@@ -55,6 +55,8 @@ static const struct conf_option anycast_options[] = {
 		.help = "silence of a process after which the block is withdrawn"},
 	{"hold", CONF_MS, AT(anycast.hold), "3000", 0, 3600000,
 		.help = "time of continuous health before the block comes (back) up"},
+	{"next-hop", CONF_ADDR, AT(anycast.next_hop), "", .check = check_own_address,
+		.help = "address of the LAN that routes to the block lead to; \"\": this node's"},
 	{0},
 };
 
@@ -214,12 +216,35 @@ static void check_nodes(const struct arn_conf *c, struct conf_errors *e)
 	}
 }
 
+static void check_next_hop(const struct arn_conf *c, struct conf_errors *e)
+{
+	const struct addr *v = &c->anycast.next_hop;
+	int family = v->sa.sa_family;
+
+	if (family == AF_UNSPEC)
+		return;
+	if (!*c->interface)
+		conf_error(e, "anycast: next-hop is given but no interface, on whose LAN it is");
+	if (family != c->anycast.block.addr.sa.sa_family)
+		conf_error(e, "anycast: next-hop and block are not of one family");
+	if (prefix_has(&c->anycast.block, v))
+		conf_error(e, "anycast: next-hop is inside the block, expected an address of the "
+			      "LAN");
+	if (family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&v->in6.sin6_addr))
+		conf_error(e, "anycast: next-hop is link-local, expected one that OSPF can "
+			      "carry as a forwarding address");
+	if (addr_same_host(v, &c->address))
+		conf_error(e, "anycast: next-hop is this node's address, expected one that no "
+			      "host has");
+}
+
 static void check_all(const void *conf, struct conf_errors *e)
 {
 	const struct arn_conf *c = conf;
 
 	check_nodes(c, e);
 	arn_conf_check_naming(c, e);
+	check_next_hop(c, e);
 	if (*c->interface && !*c->key_file)
 		conf_error(e,
 			"interface \"%s\" is given but no key-file: announcements there "
@@ -303,6 +328,8 @@ const char *arn_conf_fixed_change(const struct arn_conf *was, const struct arn_c
 		return "anycast.hang-bound";
 	if (was->anycast.hold != now->anycast.hold)
 		return "anycast.hold";
+	if (addr_cmp(&was->anycast.next_hop, &now->anycast.next_hop))
+		return "anycast.next-hop";
 	if (was->announce.interval != now->announce.interval)
 		return "announce.interval";
 	if (addr_cmp(&was->discovery.group, &now->discovery.group))

@@ -27,6 +27,7 @@ struct arn_conf {
 		struct prefix block;
 		char interface[IFNAMSIZ];
 		ns_t hang_bound, hold;
+		struct addr next_hop; /* AF_UNSPEC: none */
 	} anycast;
 	struct {
 		ns_t interval;

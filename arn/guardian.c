@@ -39,6 +39,7 @@
 #include <unistd.h>
 
 #include "arn/block.h"
+#include "arn/claim.h"
 #include "arn/deadman.h"
 #include "lib/event.h"
 #include "lib/log.h"
@@ -52,6 +53,7 @@ struct guardian {
 	guardian_worker_fn *run_worker;
 	struct fate fate;
 	struct block *block;
+	struct claim *claim; /* NULL: no floating next hop */
 	struct deadman deadman;
 	struct guardian_word word; /* what the worker was told last, or is to be told */
 	bool told;
@@ -99,6 +101,8 @@ static void tell(struct guardian *g, enum guardian_order order)
 	g->word.order = order;
 	g->word.block = g->fate.block;
 	g->word.ready = g->fate.ready;
+	g->word.claims = g->claim && claim_held(g->claim);
+	g->word.contested = g->claim ? claim_counters(g->claim)->contested : 0;
 	g->word.spawned = g->fate.spawned;
 	snprintf(g->word.reason, sizeof(g->word.reason), "%s", g->fate.reason);
 	g->told = g->line >= 0 && send(g->line, &g->word, sizeof(g->word),
@@ -135,6 +139,7 @@ static int become_worker(struct guardian *g, int line, pid_t guardian)
 	close_line(g);
 	close(g->signals);
 	block_free(g->block);
+	claim_free(g->claim);
 	return g->run_worker(g->conf, g->conf_path, &charge);
 }
 
@@ -219,10 +224,31 @@ static void hear(struct guardian *g, ns_t now)
 
 /* ---- the block ---- */
 
+/* A block that is up while nobody answers for its next hop would be out of reach. */
+static int open_claim(const struct guardian *g)
+{
+	char text[ADDR_STRLEN];
+	int err = g->claim ? claim_open(g->claim) : 0;
+
+	if (err)
+		log_msg(NLOG_ERROR, "next hop %s on %s: %s",
+			addr_host(&g->conf->anycast.next_hop, text), g->conf->interface,
+			err == -EADDRINUSE ? "it is an address of this host, expected one that no "
+					     "host has"
+			: err == -ENOTSUP  ? "the interface is no Ethernet"
+					   : strerror(-err));
+	return err;
+}
+
 static void raise_block(struct guardian *g, ns_t now)
 {
-	int err = block_raise(g->block);
+	int err;
 
+	if (open_claim(g) < 0) {
+		fate_raise_failed(&g->fate, now);
+		return;
+	}
+	err = block_raise(g->block);
 	if (err) {
 		fate_raise_failed(&g->fate, now);
 		log_msg(NLOG_ERROR, "interface %s cannot be made: %s", g->conf->anycast.interface,
@@ -250,6 +276,8 @@ static void withdraw_block(struct guardian *g, ns_t now)
 static void drop_block(struct guardian *g, ns_t now, bool was_up)
 {
 	block_drop(g->block);
+	if (g->claim)
+		claim_close(g->claim);
 	g->word.since = now;
 	if (was_up) {
 		log_msg(NLOG_ERROR, "block down: %s", g->fate.reason);
@@ -257,6 +285,28 @@ static void drop_block(struct guardian *g, ns_t now, bool was_up)
 	} else {
 		log_msg(NLOG_INFO, "interface %s gone", g->conf->anycast.interface);
 	}
+}
+
+/* Whether this one answers for the next hop follows from all that has happened before in a turn. */
+static void turn_claim(struct guardian *g, ns_t now)
+{
+	char text[ADDR_STRLEN];
+	bool claimed;
+	struct js *o;
+
+	if (!g->claim)
+		return;
+	claimed = fate_claims(&g->fate);
+	if (!claim_set(g->claim, claimed, now))
+		return claim_turn(g->claim, now);
+	claim_turn(g->claim, now);
+	addr_host(&g->conf->anycast.next_hop, text);
+	log_msg(NLOG_INFO, "next hop %s %s", text, claimed ? "claimed" : "yielded");
+	if (!event_wanted())
+		return;
+	o = js_object();
+	js_put_str(o, "next_hop", text);
+	event_emit(claimed ? "next-hop-claimed" : "next-hop-yielded", now, o);
 }
 
 /* ---- the loop ---- */
@@ -298,10 +348,19 @@ static void take_signals(struct guardian *g, ns_t now)
 	}
 }
 
+/* Since the worker was told. */
+static bool claim_changed(const struct guardian *g)
+{
+	return g->claim && (g->word.claims != claim_held(g->claim) ||
+				   g->word.contested != claim_counters(g->claim)->contested);
+}
+
 static int timeout_ms(const struct guardian *g, ns_t now)
 {
 	ns_t wait = fate_when(&g->fate), most = guardian_beat_interval(g->conf);
 
+	if (g->claim && claim_when(g->claim) < wait)
+		wait = claim_when(g->claim);
 	wait = wait == NS_NEVER ? most : wait - now;
 	if (wait > most)
 		wait = most;
@@ -311,12 +370,13 @@ static int timeout_ms(const struct guardian *g, ns_t now)
 static void guard(struct guardian *g)
 {
 	for (;;) {
-		struct pollfd p[3] = {{.fd = g->signals, .events = POLLIN},
-			{.fd = g->line, .events = POLLIN}, {.fd = block_fd(g->block)}};
+		ns_t now = clock_now();
+		struct pollfd p[4] = {{.fd = g->signals, .events = POLLIN},
+			{.fd = g->line, .events = POLLIN}, {.fd = block_fd(g->block)},
+			{.fd = g->claim ? claim_fd(g->claim, now) : -1, .events = POLLIN}};
 		enum fate_action a;
-		ns_t now;
 
-		poll(p, 3, timeout_ms(g, clock_now()));
+		poll(p, 4, timeout_ms(g, now));
 		deadman_feed(&g->deadman);
 		now = clock_now();
 		if (p[2].revents & (POLLERR | POLLHUP)) {
@@ -334,7 +394,8 @@ static void guard(struct guardian *g)
 				return;
 			deadman_feed(&g->deadman);
 		}
-		if (!g->told || g->word.ready != g->fate.ready)
+		turn_claim(g, now);
+		if (!g->told || claim_changed(g) || g->word.ready != g->fate.ready)
 			tell(g, GUARDIAN_STATE);
 	}
 }
@@ -378,6 +439,7 @@ int guardian_run(const struct arn_conf *conf, const char *conf_path, guardian_wo
 		.drain_time = 1500 * NS_MS + conf->limits.request_timeout,
 		.backoff_min = 100 * NS_MS,
 		.backoff_max = 10 * NS_S,
+		.shared = conf->anycast.next_hop.sa.sa_family != AF_UNSPEC,
 	};
 	int err;
 
@@ -388,16 +450,25 @@ int guardian_run(const struct arn_conf *conf, const char *conf_path, guardian_wo
 		log_msg(NLOG_ERROR, "no netlink socket: %s", strerror(-err));
 		return EX_OSERR;
 	}
+	if (fc.shared) {
+		g.claim = claim_new(&conf->anycast.next_hop, conf->interface);
+		if (!g.claim) {
+			block_free(g.block);
+			return EX_OSERR;
+		}
+	}
 	g.signals = open_signals();
 	err = deadman_init(&g.deadman, conf->anycast.hang_bound);
 	if (g.signals < 0 || err) {
 		log_msg(NLOG_ERROR, "no signals or timer: %s", strerror(err ? -err : errno));
+		claim_free(g.claim);
 		block_free(g.block);
 		return EX_OSERR;
 	}
 	be_punctual();
 	fate_init(&g.fate, &fc, clock_now());
 	guard(&g);
+	claim_free(g.claim);
 	block_free(g.block);
 	close(g.signals);
 	log_msg(NLOG_INFO, "stopped");

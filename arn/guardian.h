@@ -19,11 +19,13 @@ enum guardian_order { GUARDIAN_STATE, GUARDIAN_RELOAD, GUARDIAN_FINISH };
 struct guardian_word {
 	enum guardian_order order; /* all carry the state as well */
 	enum fate_block block;
-	char reason[40];  /* why it is not up */
-	bool ready;       /* nothing but mastership is wanting for it to be up */
-	ns_t since;       /* of `block` */
-	uint32_t spawned; /* workers so far, this one included */
-	uint32_t raised;  /* times that the block came up */
+	char reason[40];    /* why it is not up */
+	bool claims;        /* it answers for the next hop */
+	uint64_t contested; /* times that another host did, too */
+	bool ready;         /* nothing but mastership is wanting for it to be up */
+	ns_t since;         /* of `block` */
+	uint32_t spawned;   /* workers so far, this one included */
+	uint32_t raised;    /* times that the block came up */
 	pid_t guardian;
 };
 

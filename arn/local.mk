@@ -8,6 +8,8 @@ arn_libarn_a_SOURCES = \
 	arn/arn.h \
 	arn/block.c \
 	arn/block.h \
+	arn/claim.c \
+	arn/claim.h \
 	arn/cluster.c \
 	arn/cluster.h \
 	arn/command.c \
@@ -32,6 +34,8 @@ arn_libarn_a_SOURCES = \
 	arn/listener.c \
 	arn/listener.h \
 	arn/meter.c \
+	arn/nexthop.c \
+	arn/nexthop.h \
 	arn/peer.c \
 	arn/peer.h \
 	arn/peers.c \

@@ -31,6 +31,16 @@ static uint64_t blocks_raised(void *arg)
 	return ((const struct arn *)arg)->word.raised;
 }
 
+static uint64_t next_hop_is_claimed(void *arg)
+{
+	return ((const struct arn *)arg)->word.claims;
+}
+
+static uint64_t next_hop_contests(void *arg)
+{
+	return ((const struct arn *)arg)->word.contested;
+}
+
 static uint64_t workers_started(void *arg)
 {
 	return ((const struct arn *)arg)->word.spawned;
@@ -242,6 +252,11 @@ int arn_meter(struct arn *a)
 	*m = GAUGE("block_raised_total", "Times that the block came up.", blocks_raised, a);
 	m++->kind = METRIC_COUNTER;
 	*m = GAUGE("workers_started_total", "Workers started by the guardian.", workers_started, a);
+	m++->kind = METRIC_COUNTER;
+	*m++ = GAUGE("next_hop_claimed", "1 while this one answers for the next hop.",
+		next_hop_is_claimed, a);
+	*m = GAUGE("next_hop_contested_total",
+		"Frames in which another host claimed it at the same time.", next_hop_contests, a);
 	m++->kind = METRIC_COUNTER;
 	m = add_listener(m, arn_listener_counters(a->listener));
 	m = add_health(m, health_counters(prober_health(a->prober)));

@@ -426,7 +426,7 @@ def test_manual_of_the_client_has_every_event_and_no_other():
 
 def test_bird_accepts_the_snippets(tmp_path):
     snippets = [b for b in fences(DOCS / "operations.md") if "filter anycast_block" in b]
-    assert len(snippets) == 2
+    assert len(snippets) == 3
     for text in snippets:
         head = "" if "protocol device" in text else \
             "protocol device {}\nprotocol bfd {}\nprotocol direct { ipv4; }\n"
