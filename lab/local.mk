@@ -42,6 +42,7 @@ dist_nearlab_DATA = \
 
 scenariosdir = $(pkgdatadir)/lab/scenarios
 dist_scenarios_DATA = \
+	lab/scenarios/boot-all.py \
 	lab/scenarios/cut-sn.py \
 	lab/scenarios/dns-dies.py \
 	lab/scenarios/drain-master.py \
@@ -53,6 +54,8 @@ dist_scenarios_DATA = \
 	lab/scenarios/kill-arn.py \
 	lab/scenarios/kill-master.py \
 	lab/scenarios/kill-sn.py \
+	lab/scenarios/one-way-loss.py \
+	lab/scenarios/part-lan.py \
 	lab/scenarios/rogue-announcer.py \
 	lab/scenarios/service-blocked.py \
 	lab/scenarios/service-dead.py \

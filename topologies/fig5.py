@@ -6,9 +6,12 @@ Figure 5: a cluster of ARNs and service nodes at a colocation.
                           |       +--- N1 N2      service nodes
     C1 ~5 ms~ isp ------ colo     +--- P          publishes at N1, from which N2 gets the channel
 
-The ARNs elect one of them, the one with the lowest address, which alone brings the block up. The
-others know what it knows, from the same announcements, and take over when it fails. It returns
-after its hold.
+The ARNs elect one of them, the one with the lowest address. The others know what it knows, from the
+same announcements, and take over when it fails. It returns after its hold.
+
+The routes of all of them lead to 10.5.0.2, which is no host's: the master answers for it on the
+LAN. With next_hop=0 there is no such address, and the master alone brings the block up; a takeover
+then waits for OSPF.
 """
 
 from nearlab_lib.topology import Internet
@@ -17,14 +20,18 @@ from nearlab_lib.topology import Internet
 class Fig5(Internet):
     """One AS; `delay` on the client's access link."""
 
-    def build(self, arns=3, delay=5):
-        """arns: how many, up to 8; delay (ms, one way): of the client's access link."""
+    def build(self, arns=3, delay=5, next_hop=2):
+        """
+        arns: how many, up to 8; delay (ms, one way): of the client's access link; next_hop: number
+        in the LAN of the floating next hop, 0: none.
+        """
         self.addAS(64505, "10.5.0.0/16", "network 500")
         self.addRouter("isp", 64505)
         self.addRouter("colo", 64505)
         self.addLink("isp", "colo")
 
-        self.addLan("lan500", "10.5.0.0/24", router="colo")
+        self.addLan("lan500", "10.5.0.0/24", router="colo",
+                    next_hop=f"10.5.0.{next_hop}" if next_hop else None)
         for number in range(1, min(int(arns), 8) + 1):
             self.addArn(f"A{number}", "lan500", 3 + number)
         self.addServiceNode("N1", "lan500", 16)

@@ -9,7 +9,10 @@ What can be broken, and healed again.
     restart DAEMON@NODE  killed if it runs, and started
     cut NODE             all of the node's links go down
     cut NODE-NODE        the link between two nodes goes down
-    join NODE, NODE-NODE and up again
+    part NODE,NODE…      the LAN falls in two parts: these nodes, and the others
+    deaf NODE            no announcement reaches it
+    mute NODE            none leaves it
+    join TARGET          the end of a cut, part, deaf or mute
 
 A target NODE without a daemon means the node's own one (arn, sn-agent, bird of a router). The
 shorthands kill-sn, hang-sn, cut-sn, slow-sn and kill-arn, hang-arn, cut-arn take a node; without
@@ -22,9 +25,11 @@ import signal
 import threading
 import time
 
+from . import daemons
+from .links import Lan
 from .nodes import Arn, Client, KeyedNode, LabNode, ServiceNode
 
-KINDS = ("kill", "hang", "slow", "cont", "restart", "cut", "join")
+KINDS = ("kill", "hang", "slow", "cont", "restart", "cut", "part", "deaf", "mute", "join")
 MENDS = ("cont", "restart", "join")  # those that break nothing
 SHORTHANDS = tuple(f"{k}-{n}" for n in ("sn", "arn") for k in ("kill", "hang", "cut", "slow"))
 
@@ -74,7 +79,18 @@ class Faults:
             seen.add(node.name)
             out, _, _ = node.pexec(["ip", "-o", "route", "get", address])
             via = re.search(r" via (\S+)", out)
-            node = self._owner(via.group(1)) if via else None
+            node = via and (self._owner(via.group(1)) or self._claimant(node, via.group(1)))
+        return None
+
+    def _claimant(self, router, address):
+        """The ARN that answers a router for the floating next hop."""
+        for _ in range(2):
+            seen, _, _ = router.pexec(["ip", "-o", "neigh", "show", address])
+            mac = re.search(r" lladdr (\S+)", seen)
+            if mac:
+                return next((n for n in self.nodes(Arn)
+                             if any(i.mac == mac.group(1) for i in n.intfList())), None)
+            router.pexec(["ping", "-c1", "-W1", address])  # unanswered, but the router asks for it
         return None
 
     def _owner(self, address):
@@ -111,6 +127,13 @@ class Faults:
             if links:
                 return [(e.node, e.name) for k in links for e in (k.intf1, k.intf2)]
         raise FaultError(f"'{target}' is neither a node nor a link (NODE-NODE)")
+
+    def _lan_ports(self, name):
+        """[(LAN, interface of its bridge)] that a node is plugged into."""
+        node = self._node(name)
+        pairs = [pair for lan in self.net.switches if isinstance(lan, Lan)
+                 for pair in lan.connectionsTo(node)]
+        return [(own.node, own.name) for own, _ in pairs]
 
     def inject(self, kind, target=None, ms=80):
         """Breaks something. Returns {kind, target}, with the default target filled in."""
@@ -182,11 +205,46 @@ class Faults:
             node.pexec(["ip", "link", "set", name, "down"])
         self.broken.append(("cut", target, lambda: [n.pexec(c.split()) for n, c in undo]))
 
-    def _join(self, target, _ms):
-        self._ends(target)
+    def _part(self, target, _ms):
+        ends = [end for name in target.split(",") for end in self._lan_ports(name)]
+        lans = {lan.name: lan for lan, _ in ends}
+        if len(lans) != 1:
+            raise FaultError(f"'{target}': expected nodes of one LAN, separated by ','")
+        (lan,) = lans.values()
+        other = f"{lan.name}p"
+        lan.cmd(f"ip link add {other} type bridge stp_state 0 forward_delay 0 mcast_snooping 0; "
+                f"ip link set {other} up")
+        ports = [port for _, port in ends]
         self.at = time.monotonic()
-        if not self._forget("cut", target, undo=True):
-            raise FaultError(f"'{target}' is not cut")
+        lan.cmd("; ".join(f"ip link set {p} master {other}" for p in ports))
+        self.broken.append(("part", target, lambda: lan.cmd(
+            "; ".join([f"ip link set {p} master {lan.name}" for p in ports]
+                      + [f"ip link del {other}"]))))
+
+    def _filter(self, kind, target, hook):
+        """Announcements (UDP 7701) do not pass a node's hook."""
+        node = self._node(target)
+        table = f"inet nearlab_{kind}"
+        rules = (f"table {table} {{ chain c {{ type filter hook {hook} priority 0; "
+                 "udp dport 7701 drop; }; }")
+        nft = daemons.find("nft")
+        self.at = time.monotonic()
+        out, err, code = node.pexec([nft, rules])
+        if code:
+            raise FaultError(f"{kind} {target}: {(out + err).strip()}")
+        self.broken.append((kind, target, lambda: node.pexec([nft, f"delete table {table}"])))
+
+    def _deaf(self, target, _ms):
+        self._filter("deaf", target, "input")
+
+    def _mute(self, target, _ms):
+        self._filter("mute", target, "output")
+
+    def _join(self, target, _ms):
+        self.at = time.monotonic()
+        if not any([self._forget(kind, target, undo=True)
+                    for kind in ("cut", "part", "deaf", "mute")]):
+            raise FaultError(f"'{target}' is not cut, part, deaf or mute")
 
     def _forget(self, kind, target, undo=False):
         for entry in list(self.broken):

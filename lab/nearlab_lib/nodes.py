@@ -147,8 +147,10 @@ class Arn(KeyedNode):
         super().boot()
 
     def configuration(self):
+        next_hop = self.topo.next_hop(self.name)
+        more = f' next-hop = "{next_hop}"' if next_hop else ""
         return self.common("arn") + (
-            f'anycast {{ block = "{self.topo.anycast}" interface = "anycast0" }}\n'
+            f'anycast {{ block = "{self.topo.anycast}" interface = "anycast0"{more} }}\n'
             + ("prime { rtsp = yes }\n" if self.params.get("prime") else ""))
 
 

@@ -11,7 +11,8 @@ between routers, so that a dead link is noticed in half a second and not in the 
 An ARN speaks OSPF on its LAN, and exports one thing: the block of the interface that its daemon
 holds, as an external route of type 1, whose metric grows with distance, so that every router picks
 the nearest ARN. (External, not stub: routers then need no tick of BIRD's OSPF on the ARN itself to
-learn of the withdrawal.)
+learn of the withdrawal.) On a LAN with a floating next hop the route leads there: BIRD makes it the
+forwarding address of OSPF, so the routers' routes are the same from whichever ARN they come.
 """
 
 BFD = """protocol bfd {
@@ -129,10 +130,12 @@ def arn(topo, name, interface="anycast0"):
     """bird.conf of an ARN."""
     info = topo.nodeInfo(name)
     ospf = "".join(_ospf_interface(i, p) for i, p in topo.interfaces(name))
+    next_hop = topo.next_hop(name)
+    gateway = f"\t\tgw = {next_hop};\n" if next_hop else ""
     return _head(info["address"], "") + f"""filter anycast_block {{
 	if source = RTS_DEVICE && ifname = "{interface}" then {{
 		ospf_metric1 = 10;
-		accept;
+{gateway}		accept;
 	}}
 	reject;
 }}

@@ -77,7 +77,10 @@ class Internet(Topo):
         return self.addNode(name, cls=Router, asn=asn, loopback=loopback, topo=self, **opts)
 
     def addLan(self, name, prefix, router, **opts):
-        """A LAN (a bridge) whose gateway, with the first address, is `router`."""
+        """
+        A LAN (a bridge) whose gateway, with the first address, is `router`. next_hop: the address
+        that the routes of its ARNs to the block lead to; None: their own.
+        """
         net = ipaddress.ip_network(prefix)
         asn = self.nodeInfo(router)["asn"]
         self.addSwitch(name, cls=Lan, asn=asn, prefix=str(net), gateway=str(net[1]), **opts)
@@ -176,6 +179,10 @@ class Internet(Topo):
             raise LookupError(f"no node '{name}' "
                               f"(there are: {', '.join(sorted(self.hosts()))})") from None
         return info.get("address") or info.get("loopback")
+
+    def next_hop(self, name):
+        """Where the routes of an ARN lead to: an address of its LAN that floats; or None."""
+        return self.nodeInfo(self.nodeInfo(name)["lan"]).get("next_hop")
 
     def hosts_file(self):
         """/etc/hosts of every node."""

@@ -2,6 +2,8 @@
 """Figure 5: several ARNs on a LAN, one of which has the block (rows C2 elect, A4 drain), and nodes of
 unequal capacity (row C4)."""
 
+from pathlib import Path
+
 import pytest
 from lab_tools import nearlab, run_scenario
 
@@ -22,6 +24,36 @@ def test_next_lowest_has_the_block_while_the_master_is_away(lab, kind, tmp_path,
     assert not [c["text"] for c in report["checks"] if not c["held"]]
     assert report["measured"]["successor"] == "A2"
     assert code == 0
+
+
+@pytest.mark.parametrize("kind", ["part-lan", "one-way-loss", "boot-all"])
+def test_every_answer_is_right_whatever_befalls_the_lan(lab, kind, tmp_path, record_property):
+    """C2: a LAN that falls in two, loss in one direction, all ARNs at once."""
+    code, report = run_scenario(lab, "fig5", kind, tmp_path, "--seed", 5)
+    for key, value in report["measured"].items():
+        record_property(key, value)
+    assert not [c["text"] for c in report["checks"] if not c["held"]]
+    assert code == 0
+
+
+def test_without_a_floating_next_hop_the_block_moves_by_ospf(tmp_path, record_property):
+    nearlab("up", "fig5", "--detach", "--name", "cluster-ospf", "--param", "next_hop=0")
+    try:
+        code, report = run_scenario("cluster-ospf", "fig5", "kill-master", tmp_path, "--seed", 5)
+    finally:
+        nearlab("down", "--name", "cluster-ospf")
+    for key, value in report["measured"].items():
+        record_property(key, value)
+    assert not [c["text"] for c in report["checks"] if not c["held"]]
+    assert code == 0
+
+
+def test_takeover_bench_measures_nearcast_and_its_peer(lab, tmp_path):
+    """One kill each: that the bench works, not what it measures."""
+    bench = Path(__file__).resolve().parent.parent / "bench" / "takeover.py"
+    code, report = run_scenario(lab, "fig5", bench, tmp_path, "--param", "kills=1")
+    assert code == 0, report["story"]
+    assert {report["measured"][who]["kills"] for who in ("nearcast", "keepalived")} == {1}
 
 
 def test_crowd_gets_the_room_that_there_is_and_no_node_more(lab, tmp_path, record_property):
