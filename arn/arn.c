@@ -208,14 +208,21 @@ static void on_primed(void *arg)
 		arn_listener_published(a->listener);
 }
 
-static struct directory_conf directory_conf_of(const struct arn_conf *c)
+static struct directory_conf directory_conf_of(const struct arn *a)
 {
+	const struct arn_conf *c = &a->conf;
+
 	return (struct directory_conf){.misses = (int)c->discovery.misses,
 		.retry_after = (uint32_t)c->retry_after,
 		.block = c->anycast.block,
 		.prime = (c->prime.rtsp ? SERVICE_RTSP : 0) | (c->prime.http ? SERVICE_HTTP : 0),
 		.reservation = c->select.reservation,
-		.select = arn_conf_select(c)};
+		.select = arn_conf_select(c),
+		.tokens = {.lifetime = (uint16_t)(c->token.lifetime / NS_S),
+			.bind = c->token.bind_client,
+			.resume = c->token.resume / NS_S,
+			.skew = c->discovery.skew / NS_S,
+			.keys = a->token_keys}};
 }
 
 static struct prober_conf prober_conf_of(const struct arn_conf *c)
@@ -275,6 +282,7 @@ static void adopt(struct arn_conf *conf, struct arn_conf *next)
 	conf->rtsp.policy = next->rtsp.policy;
 	conf->http.policy = next->http.policy;
 	conf->discovery.misses = next->discovery.misses;
+	conf->token = next->token;
 	memcpy(conf->key_file, next->key_file, sizeof(conf->key_file));
 	conf->nodes = next->nodes;
 	next->nodes = nodes; /* freed with it */
@@ -298,13 +306,14 @@ static void set_naming(struct arn *a)
 
 static void apply(struct arn *a)
 {
-	struct directory_conf dc = directory_conf_of(&a->conf);
+	struct directory_conf dc = directory_conf_of(a);
 	struct arn_listener_conf lc = listener_conf_of(&a->conf);
 	struct prober_conf pc = prober_conf_of(&a->conf);
 
 	log_open(a->conf.name, (enum log_level)a->conf.log_level);
 	directory_set_conf(a->directory, &dc);
 	prober_set_conf(a->prober, &pc);
+	wire_keys_wipe(&dc.tokens.keys);
 	if (a->cluster)
 		cluster_set_misses(a->cluster, (int)a->conf.discovery.misses);
 	configure_nodes(a);
@@ -312,9 +321,27 @@ static void apply(struct arn *a)
 	set_naming(a);
 }
 
+/* The keys that the configuration names: for the group, and for tokens; none where none are needed.
+ * Both or nothing: negative errno, and `why` says what is wrong. With 0, it is "" or a warning. */
+static int load_keys(
+	const struct arn_conf *c, struct wire_keys *group, struct wire_keys *tokens, char why[256])
+{
+	int err = 0;
+
+	*group = *tokens = (struct wire_keys){0};
+	*why = '\0';
+	if (*c->interface)
+		err = wire_keys_load(group, c->key_file, why);
+	if (!err && c->token.issue)
+		err = wire_keys_load(tokens, arn_conf_token_keys(c), why);
+	if (err)
+		wire_keys_wipe(group);
+	return err;
+}
+
 int arn_reload(struct arn *a, struct conf_errors *why, const char **fixed)
 {
-	struct wire_keys keys = {0};
+	struct wire_keys group, tokens;
 	struct arn_conf next;
 	char text[256];
 	int err = daemon_load(&arn_daemon, a->conf_path, &next, why);
@@ -322,17 +349,18 @@ int arn_reload(struct arn *a, struct conf_errors *why, const char **fixed)
 	*fixed = NULL;
 	if (err)
 		return err;
-	if (a->discovery) {
-		err = *next.key_file ? wire_keys_load(&keys, next.key_file, text) : -EINVAL;
-		if (err) {
-			conf_error(why, "%s", *next.key_file ? text : "key-file is missing");
-			conf_free(arn_daemon.options, &next);
-			return err;
-		}
-		/* In place: whoever was heard stays known, so nothing can be played again. */
-		a->keys = keys;
-		wire_keys_wipe(&keys);
+	err = load_keys(&next, &group, &tokens, text);
+	if (err) {
+		conf_error(why, "%s", text);
+		conf_free(arn_daemon.options, &next);
+		return err;
 	}
+	/* In place: whoever was heard stays known, so nothing can be played again. */
+	if (a->discovery)
+		a->keys = group;
+	a->token_keys = tokens;
+	wire_keys_wipe(&group);
+	wire_keys_wipe(&tokens);
 	*fixed = arn_conf_fixed_change(&a->conf, &next);
 	adopt(&a->conf, &next);
 	apply(a);
@@ -394,6 +422,16 @@ static int open_primer(struct arn *a)
 	return a->primer ? 0 : -ENOMEM;
 }
 
+static int open_keys(struct arn *a)
+{
+	char why[256];
+	int err = load_keys(&a->conf, &a->keys, &a->token_keys, why);
+
+	if (*why) /* an error, or a warning */
+		log_msg(NLOG_CONF, "%s", why);
+	return err;
+}
+
 static int open_discovery(struct arn *a)
 {
 	struct discovery_conf dc = {.group = a->conf.discovery.group,
@@ -403,16 +441,10 @@ static int open_discovery(struct arn *a)
 		.on_arn = cluster_hear,
 		.on_links = cluster_look};
 	struct cluster_conf cc = cluster_conf_of(a);
-	char why[256];
 	int err;
 
 	if (!*a->conf.interface)
 		return 0;
-	err = wire_keys_load(&a->keys, a->conf.key_file, why);
-	if (*why) /* an error, or a warning */
-		log_msg(NLOG_CONF, "%s", why);
-	if (err)
-		return err;
 	a->cluster = cluster_new(a->loop, &cc, on_election, a);
 	if (!a->cluster)
 		return -ENOMEM;
@@ -423,6 +455,22 @@ static int open_discovery(struct arn *a)
 		return err;
 	}
 	return open_primer(a);
+}
+
+static int open_directory(struct arn *a)
+{
+	struct directory_conf dc = directory_conf_of(a);
+	struct prober_conf pc = prober_conf_of(&a->conf);
+
+	a->directory = directory_new(&dc, on_node, a);
+	wire_keys_wipe(&dc.tokens.keys);
+	if (!a->directory)
+		return -ENOMEM;
+	a->prober = prober_new(a->loop, &pc, a->directory);
+	if (!a->prober)
+		return -ENOMEM;
+	configure_nodes(a);
+	return 0;
 }
 
 static int open_listener(struct arn *a)
@@ -451,13 +499,6 @@ static int open_naming(struct arn *a)
 	if (!a->naming)
 		log_msg(NLOG_ERROR, "naming: %s", strerror(-err));
 	return err;
-}
-
-static struct prober *open_prober(struct arn *a)
-{
-	struct prober_conf pc = prober_conf_of(&a->conf);
-
-	return prober_new(a->loop, &pc, a->directory);
 }
 
 static int open_management(struct arn *a)
@@ -511,6 +552,7 @@ static void close_all(struct arn *a)
 		loop_free(a->loop);
 	close(a->line);
 	wire_keys_wipe(&a->keys);
+	wire_keys_wipe(&a->token_keys);
 	conf_free(arn_daemon.options, &a->conf);
 }
 
@@ -521,9 +563,8 @@ int arn_work(
 		.line = charge->line,
 		.draining = charge->draining,
 		.started = clock_now()};
-	struct directory_conf dc;
 	struct deadman deadman;
-	int err = -ENOMEM;
+	int err;
 
 	load_own(&a, conf);
 	log_open(a.conf.name, (enum log_level)a.conf.log_level);
@@ -532,14 +573,11 @@ int arn_work(
 		return EX_OSERR;
 	a.deadman = &deadman;
 	a.loop = loop_new();
-	dc = directory_conf_of(&a.conf);
-	a.directory = directory_new(&dc, on_node, &a);
-	if (a.loop && a.directory)
-		a.prober = open_prober(&a);
-	if (a.prober) {
-		configure_nodes(&a);
+	err = a.loop ? open_keys(&a) : -ENOMEM;
+	if (!err)
+		err = open_directory(&a);
+	if (!err)
 		err = open_discovery(&a);
-	}
 	if (!err)
 		err = open_naming(&a);
 	if (!err)

@@ -26,7 +26,8 @@ struct deadman;
 struct arn {
 	const char *conf_path;
 	struct arn_conf conf;
-	struct wire_keys keys;
+	struct wire_keys keys;       /* of the group */
+	struct wire_keys token_keys; /* none: no tokens */
 	struct loop *loop;
 	struct directory *directory;
 	struct prober *prober;       /* of the services of the directory's nodes */

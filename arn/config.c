@@ -143,6 +143,20 @@ static const struct conf_option limits_options[] = {
 	{0},
 };
 
+static const struct conf_option token_options[] = {
+	{"issue", CONF_BOOL, AT(token.issue), "no",
+		.help = "every redirection carries a signed token"},
+	{"lifetime", CONF_MS, AT(token.lifetime), "60000", 1000, 65535000,
+		.help = "how long a token is good for"},
+	{"bind-client", CONF_BOOL, AT(token.bind_client), "no",
+		.help = "a token is good for the client's own address only"},
+	{"resume", CONF_MS, AT(token.resume), "86400000", 0, 2592000000,
+		.help = "how long after a token's end its session can be resumed with it"},
+	{"key-file", CONF_STR, AT(token.key_file), "",
+		.help = "keys of tokens; \"\": those of announcements"},
+	{0},
+};
+
 static const struct conf_option node_options[] = {
 	{"address", CONF_ADDR, AT_NODE(address), .check = check_node_address,
 		.help = "unicast address that clients are sent to"},
@@ -185,6 +199,7 @@ static const struct conf_option options[] = {
 	{"select", CONF_SECTION, .sub = select_options},
 	{"limits", CONF_SECTION, .sub = limits_options},
 	{"prime", CONF_SECTION, .sub = prime_options},
+	{"token", CONF_SECTION, .sub = token_options},
 	{"retry-after", CONF_INT, AT(retry_after), "1", 0, 86400,
 		.help = "seconds that a client is told to wait when there is no node"},
 	{"naming", CONF_SECTION, .sub = arn_naming_options},
@@ -250,6 +265,9 @@ static void check_all(const void *conf, struct conf_errors *e)
 			"interface \"%s\" is given but no key-file: announcements there "
 			"could not be trusted",
 			c->interface);
+	if (c->token.issue && !*arn_conf_token_keys(c))
+		conf_error(e, "token.issue is yes but there is neither token.key-file nor "
+			      "key-file: nobody would believe the tokens");
 	if (!*c->interface && !c->nodes.n)
 		conf_error(e, "neither interface nor node is given: no service node could ever "
 			      "be known");
@@ -264,6 +282,11 @@ static void check_all(const void *conf, struct conf_errors *e)
 			e, "peers has port %lld, which rtsp or http has", (long long)c->peers.port);
 	if (c->rtsp.port && c->rtsp.port == c->http.port)
 		conf_error(e, "rtsp and http have the same port %lld", (long long)c->rtsp.port);
+}
+
+const char *arn_conf_token_keys(const struct arn_conf *c)
+{
+	return *c->token.key_file ? c->token.key_file : c->key_file;
 }
 
 const struct daemon arn_daemon = {

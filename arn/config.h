@@ -73,6 +73,12 @@ struct arn_conf {
 		bool rtsp, http;
 		ns_t wait;
 	} prime;
+	struct {
+		bool issue;
+		ns_t lifetime, resume;
+		bool bind_client;
+		char key_file[256]; /* "": the announcements' */
+	} token;
 	struct conf_list nodes; /* struct arn_conf_node */
 };
 
@@ -101,6 +107,8 @@ int arn_conf_naming(const struct arn_conf *c, struct naming_conf *out);
 
 /* How nodes are chosen; its `arns` and `turn` are 0. */
 struct select_conf arn_conf_select(const struct arn_conf *c);
+/* The file of the keys that tokens are signed with; "" if there is none. */
+const char *arn_conf_token_keys(const struct arn_conf *c);
 
 /* The configured node as if it had announced itself, healthy and idle. */
 struct announce arn_conf_announce(const struct arn_conf_node *n);

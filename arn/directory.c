@@ -70,6 +70,7 @@ void directory_free(struct directory *d)
 	primed_unref(d->primed);
 	origins_unref(d->origins);
 	reserve_sources_unref(d->sources);
+	wire_keys_wipe(&d->conf.tokens.keys);
 	free(d);
 }
 
@@ -390,6 +391,7 @@ const struct snapshot *directory_snapshot(struct directory *d)
 	s->sources = reserve_sources_ref(d->sources);
 	s->select.arns = d->arns;
 	s->select.turn = d->turn;
+	s->tokens = d->conf.tokens;
 	s->nodes = d->n;
 	for (int i = 0; i < d->n; i++)
 		s->node[i] = (struct snapshot_node){.said = d->entry[i].now,

@@ -25,12 +25,13 @@
 #define DIRECTORY_MAX 1024 /* nodes */
 
 struct directory_conf {
-	int misses;                /* of a node's own intervals, until it is gone */
-	uint32_t retry_after;      /* for the snapshots */
-	unsigned prime;            /* likewise */
-	struct prefix block;       /* the anycast block: no node can be inside it */
-	ns_t reservation;          /* how long a client may take to attach */
-	struct select_conf select; /* its `arns` and `turn` are of no account: see _set_sharing */
+	int misses;                 /* of a node's own intervals, until it is gone */
+	uint32_t retry_after;       /* for the snapshots */
+	unsigned prime;             /* likewise */
+	struct prefix block;        /* the anycast block: no node can be inside it */
+	ns_t reservation;           /* how long a client may take to attach */
+	struct select_conf select;  /* its `arns` and `turn` are of no account: see _set_sharing */
+	struct token_policy tokens; /* for the snapshots */
 };
 
 /* A node became usable for new clients (up), or ceased to be. */

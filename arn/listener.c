@@ -136,14 +136,17 @@ static void count_answer(struct arn_listener *ls, const struct redirect_response
 {
 	int status = rs->status, p = rs->proto;
 
-	if (status == 302 || status == 307)
+	ls->count.loops += rs->looped;
+	if (status == 302 || status == 307) {
 		ls->count.redirected[p]++;
-	else if (status == 503)
+		ls->count.tokens[rs->token]++;
+	} else if (status == 503) {
 		ls->count.unavailable[p]++;
-	else if (status >= 400)
+	} else if (status >= 400) {
 		ls->count.refused[p]++;
-	else
+	} else {
 		ls->count.other[p]++;
+	}
 }
 
 static void log_answer(struct arn_listener *ls, struct conn *c, const struct redirect_response *rs)

@@ -29,6 +29,8 @@ struct arn_listener_counters {
 	uint64_t unavailable[2];   /* 503 */
 	uint64_t refused[2];       /* other 4xx and 5xx */
 	uint64_t other[2];         /* 200, 204 */
+	uint64_t tokens[3];        /* of the redirected; by enum redirect_token */
+	uint64_t loops;            /* of the refused: clients that were sent in circles */
 	uint64_t outside_block;    /* connections to an address that is not in the block */
 	uint64_t evicted;          /* connections closed to make room */
 	uint64_t request_timeouts; /* connections closed: no whole request in time */

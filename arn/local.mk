@@ -36,6 +36,8 @@ arn_libarn_a_SOURCES = \
 	arn/meter.c \
 	arn/nexthop.c \
 	arn/nexthop.h \
+	arn/pass.c \
+	arn/pass.h \
 	arn/peer.c \
 	arn/peer.h \
 	arn/peers.c \

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "arn/arn.h"
+#include "arn/redirect.h"
 
 #define P "nearcast_arn_"
 #define COUNTER(NAME, HELP, LABELS, VALUE)                                                         \
@@ -114,6 +115,12 @@ static struct metric *add_listener(struct metric *m, const struct arn_listener_c
 		*m++ = COUNTER("requests_total", help, result[p][2], &c->refused[p]);
 		*m++ = COUNTER("requests_total", help, result[p][3], &c->other[p]);
 	}
+	*m++ = COUNTER("tokens_total", "Tokens issued.", "session=\"new\"",
+		&c->tokens[REDIRECT_TOKEN_NEW]);
+	*m++ = COUNTER("tokens_total", "Tokens issued.", "session=\"resumed\"",
+		&c->tokens[REDIRECT_TOKEN_RESUMED]);
+	*m++ = COUNTER("loops_total", "Requests refused: their clients were sent in circles.", NULL,
+		&c->loops);
 	*m++ = COUNTER("outside_block_total",
 		"Connections refused because their address is not in the block.", NULL,
 		&c->outside_block);

@@ -34,6 +34,7 @@
 
 #include <string.h>
 
+#include "arn/pass.h"
 #include "arn/select.h"
 #include "lib/sbuf.h"
 
@@ -42,8 +43,8 @@
 /* One request while it is being answered. */
 struct transaction {
 	struct text_msg m;
-	const struct snapshot *snapshot;
 	const struct redirect_request *rq;
+	const struct snapshot *snapshot;
 	struct redirect_response *rs;
 	struct prime_state state; /* Q of this request: what the node is to know of it */
 	bool has_cseq;
@@ -66,6 +67,8 @@ static const char *reason_of(enum text_proto proto, int status)
 	case 414: return proto == TEXT_HTTP ? "URI Too Long" : "Request-URI Too Long";
 	case 431: return "Request Header Fields Too Large";
 	case 454: return "Session Not Found";
+	case 482:
+	case 508: return "Loop Detected";
 	case 502: return "Bad Gateway";
 	case 503: return "Service Unavailable";
 	case 504: return proto == TEXT_HTTP ? "Gateway Timeout" : "Gateway Time-out";
@@ -183,10 +186,25 @@ static bool find_port(struct transaction *t, const struct snapshot_node *node, c
 	return p;
 }
 
-/* "Location: rtsp://10.2.0.6:8554/path?query". The port is left out when it is the usual one. */
-static void send_to(struct transaction *t, const struct snapshot_node *node, const struct url *u)
+/* The client's own query, with what it is to carry along behind it. */
+static void put_query(struct sbuf *b, struct slice query, const char *param)
 {
-	char mem[REDIRECT_MAX_TARGET + 128], host[ADDR_STRLEN];
+	size_t before = b->n;
+
+	if (*param) {
+		url_put_query(b, query, TOKEN_PARAM);
+		sbuf_printf(b, "%c%s", b->n == before ? '?' : '&', param);
+	} else if (query.p) {
+		sbuf_printf(b, "?");
+		sbuf_slice(b, query);
+	}
+}
+
+/* "Location: rtsp://10.2.0.6:8554/path?query". The port is left out when it is the usual one. */
+static void send_to(struct transaction *t, const struct snapshot_node *node, const struct url *u,
+	const struct pass *pass)
+{
+	char mem[REDIRECT_MAX_TARGET + 256], host[ADDR_STRLEN];
 	bool http = t->m.proto == TEXT_HTTP;
 	struct slice scheme = http ? SLICE("http") : SLICE("rtsp");
 	uint16_t port = http ? node->said.http_port : node->said.rtsp_port;
@@ -200,12 +218,10 @@ static void send_to(struct transaction *t, const struct snapshot_node *node, con
 	if (port != url_default_port(scheme))
 		sbuf_printf(&b, ":%u", port);
 	sbuf_slice(&b, u->path);
-	if (u->query.p) {
-		sbuf_printf(&b, "?");
-		sbuf_slice(&b, u->query);
-	}
+	put_query(&b, u->query, pass->param);
 	sbuf_printf(&b, "\r\n");
 	t->rs->node = node;
+	t->rs->token = pass->token;
 	answer(t, http && keep_method ? 307 : 302, mem);
 }
 
@@ -235,11 +251,30 @@ void redirect_query(struct select_query *q, enum text_proto proto, const struct 
 		q->path.n--;
 }
 
+/* HTTP names the host in a header, if not in the request line. */
+static void take_host(const struct transaction *t, struct url *u)
+{
+	char mem[ADDR_STRLEN + 16];
+	struct slice host = text_header(&t->m, "Host");
+	struct url h;
+	struct sbuf b;
+
+	if (u->host.n || !host.n)
+		return;
+	sbuf_init(&b, mem, sizeof(mem));
+	sbuf_printf(&b, "http://" SLICE_FMT, SLICE_ARG(host));
+	if (!b.full && url_parse(&h, (struct slice){b.p, b.n}) == 0) {
+		u->host = (struct slice){host.p + (h.host.p - (b.p + 7)), h.host.n};
+		u->port = h.port;
+	}
+}
+
 static void redirect(struct transaction *t)
 {
 	bool http = t->m.proto == TEXT_HTTP;
 	struct select_choice choice;
 	struct select_query q;
+	struct pass pass;
 	struct url u;
 
 	if (url_parse(&u, t->m.uri) < 0)
@@ -251,9 +286,15 @@ static void redirect(struct transaction *t)
 	if (u.path.n + u.query.n >= REDIRECT_MAX_TARGET)
 		return refuse(t, 414, "URL too long");
 	redirect_query(&q, t->m.proto, &t->rq->client, &u);
+	redirect_parse_avoid(text_header(&t->m, REDIRECT_AVOID), &q);
+	take_host(t, &u);
+	pass_issue(&pass, t->rq, t->snapshot, &u, t->m.proto, q.avoids > 0);
+	if (pass.looped) {
+		t->rs->looped = true;
+		return refuse(t, http ? 508 : 482, "sent in circles");
+	}
 	if (!find_origin(t, q.service, &u))
 		return;
-	redirect_parse_avoid(text_header(&t->m, REDIRECT_AVOID), &q);
 	t->rs->accusations = select_avoided(t->snapshot, &q, t->rs->accused, REDIRECT_MAX_ACCUSED);
 	choice = select_node(t->snapshot, &q);
 	if (choice.node) {
@@ -262,7 +303,7 @@ static void redirect(struct transaction *t)
 			t->rs->need = choice.need;
 			t->rs->room = choice.room;
 		}
-		send_to(t, choice.node, &u);
+		send_to(t, choice.node, &u, &pass);
 	} else {
 		char line[48];
 		struct sbuf b;
@@ -352,7 +393,7 @@ static void answer_error(struct transaction *t, const struct redirect_request *r
 void redirect_answer(const struct redirect_request *rq, const struct snapshot *snapshot,
 	struct redirect_response *rs)
 {
-	struct transaction t = {.snapshot = snapshot, .rq = rq, .rs = rs};
+	struct transaction t = {.rq = rq, .snapshot = snapshot, .rs = rs};
 	ssize_t n = text_parse(&t.m, rq->bytes.p, rq->bytes.n, rq->seen);
 
 	rs->consumed = 0;
@@ -363,6 +404,8 @@ void redirect_answer(const struct redirect_request *rq, const struct snapshot *s
 	rs->primed = NULL;
 	rs->accusations = 0;
 	rs->need = rs->room = (struct reservation){0};
+	rs->token = REDIRECT_NO_TOKEN;
+	rs->looped = false;
 	rs->why = NULL;
 	if (n == 0)
 		return;

@@ -30,6 +30,9 @@ struct redirect_request {
 	bool final;        /* it has waited for what it wants: to be answered with what is known */
 };
 
+/* What the client was given to carry along (arn/pass.h). */
+enum redirect_token { REDIRECT_NO_TOKEN, REDIRECT_TOKEN_NEW, REDIRECT_TOKEN_RESUMED };
+
 struct redirect_response {
 	size_t consumed; /* bytes of the request; 0: not whole yet, and nothing else is set */
 	/* What it lacks. If `status` is 0, there is no answer and nothing else is set: the request
@@ -45,6 +48,8 @@ struct redirect_response {
 	/* The nodes that have failed the client, as it says (Nearcast-Avoid). */
 	const struct snapshot_node *accused[REDIRECT_MAX_ACCUSED];
 	int accusations;
+	enum redirect_token token;
+	bool looped;     /* refused, since it was sent in circles */
 	const char *why; /* of a refusal (status 400 and above); NULL otherwise */
 	size_t len;
 	char text[REDIRECT_MAX];

@@ -36,5 +36,6 @@ void snapshot_unref(const struct snapshot *s)
 	reserve_sources_unref(s->sources);
 	for (int i = 0; i < s->nodes; i++)
 		reserve_counter_unref(s->node[i].reserved);
+	wire_keys_wipe(&own(s)->tokens.keys);
 	free(own(s));
 }

@@ -12,6 +12,7 @@
 #ifndef ARN_SNAPSHOT_H
 #define ARN_SNAPSHOT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "arn/health.h"
@@ -39,6 +40,15 @@ struct select_conf {
 	unsigned arns, turn;
 };
 
+/* How tokens are made (row E4). */
+struct token_policy {
+	uint16_t lifetime;     /* s */
+	bool bind;             /* to the client's address */
+	int64_t resume;        /* s after a token's end in which its session can be resumed */
+	int64_t skew;          /* s */
+	struct wire_keys keys; /* none: no tokens */
+};
+
 struct snapshot {
 	_Atomic unsigned refs;
 	uint64_t version;     /* grows by one with each that this ARN makes */
@@ -48,6 +58,7 @@ struct snapshot {
 	const struct primed *primed;   /* the ports that nodes have given, or NULL; its reference */
 	struct select_conf select;
 	struct reserve_sources *sources; /* the snapshot's reference; NULL: nobody is limited */
+	struct token_policy tokens;
 	int nodes;
 	struct snapshot_node node[]; /* ordered by id */
 };

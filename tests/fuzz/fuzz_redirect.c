@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Any bytes at the anycast address: the first byte of the input chooses the port, the policy and
- * more, the second how the rest is cut in two. Whatever comes, the answer is one whole, well-formed message that goes
+ * more, the second the rest of that and how the rest is cut in two. Whatever comes, the answer is one whole, well-formed message that goes
  * to a node's address with no header but ours, and it is the same in pieces as at once.
  */
 #include <stdint.h>
@@ -10,6 +10,8 @@
 
 #include "arn/policy.h"
 #include "arn/redirect.h"
+#include "lib/secret.h"
+#include "lib/token.h"
 
 static struct snapshot *nodes;
 
@@ -29,6 +31,8 @@ static void make_nodes(void)
 	must(nodes, "memory");
 	nodes->nodes = 3;
 	nodes->retry_after = 1;
+	must(secret_init() == 0, "libsodium");
+	nodes->tokens = (struct token_policy){.lifetime = 60, .bind = true, .resume = 3600};
 	for (int i = 0; i < 3; i++) {
 		struct announce *n = &nodes->node[i].said;
 
@@ -64,12 +68,16 @@ static void check_answer(const struct redirect_response *rs)
 	}
 	must((rs->node != NULL) == (text_header(&m, "Location").p != NULL), "node and Location");
 	must((rs->why != NULL) == (rs->status >= 400), "reason of a refusal");
+	must(rs->looped == (rs->status == 482 || rs->status == 508), "a circle's status");
 	if (rs->node) {
+		struct slice token = {NULL, 0};
 		struct addr a;
 
 		must(url_parse(&u, text_header(&m, "Location")) == 0, "Location is a URL");
 		must(addr_parse(&a, u.host, 0) == 0 && addr_same_host(&a, &rs->node->said.addr),
 			"Location names the node");
+		url_param(u.query, TOKEN_PARAM, &token);
+		must(!nodes->tokens.keys.n || token.n > 60, "Location carries a token");
 	}
 }
 
@@ -92,6 +100,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	rq.final = data[0] & 8;
 	nodes->select.policy[TEXT_HTTP] = nodes->select.policy[TEXT_RTSP] =
 		&policies[(data[0] >> 4) % 5];
+	nodes->tokens.keys = (struct wire_keys){.n = data[1] & 1, .key = {{7, {1, 2, 3}}}};
+	rq.first = data[1] & 2;
+	rq.wall = 1700000000;
 	rq.bytes = (struct slice){(const char *)data + 2, size - 2};
 	redirect_answer(&rq, nodes, &rs);
 	if (rs.consumed) {
