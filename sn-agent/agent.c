@@ -46,6 +46,9 @@ static struct rtsp_conf rtsp_conf_of(const struct agent *a)
 	snprintf(r.name, sizeof(r.name), "%s", c->name);
 	snprintf(r.software, sizeof(r.software), "%s", a->software);
 	r.n_publishers = rtsp_prefixes(c->rtsp.publishers, r.publishers);
+	r.access.mode = (enum access_mode)c->access.token;
+	r.access.keys = &a->token_keys;
+	r.access.n_trusted = rtsp_prefixes(c->access.trusted, r.access.trusted);
 	return r;
 }
 
@@ -83,20 +86,24 @@ static int set_upstreams(struct agent *a)
  * old ones stay. */
 static int load_keys(struct agent *a, const struct sn_conf *c, char why[256])
 {
-	struct wire_keys keys;
-	int err;
+	const char *of_tokens = *c->access.key_file ? c->access.key_file : c->key_file;
+	struct wire_keys keys = {0}, tokens = {0};
+	int err = 0;
 
 	*why = '\0';
-	if (!c->interface[0])
-		return 0;
-	err = wire_keys_load(&keys, c->key_file, why);
-	if (err)
-		return err;
-	if (*why)
+	if (c->interface[0])
+		err = wire_keys_load(&keys, c->key_file, why);
+	if (!err && *why)
 		log_msg(NLOG_CONF, "%s", why);
-	a->keys = keys;
+	if (!err && c->access.token != ACCESS_OFF)
+		err = wire_keys_load(&tokens, of_tokens, why);
+	if (!err) {
+		a->keys = keys;
+		a->token_keys = tokens;
+	}
 	wire_keys_wipe(&keys);
-	return 0;
+	wire_keys_wipe(&tokens);
+	return err;
 }
 
 int agent_reload(struct agent *a, struct conf_errors *err)

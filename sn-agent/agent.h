@@ -27,7 +27,7 @@
 
 #define AGENT_SAMPLES 10 /* of bytes sent, one a house-keeping: kbps is over them */
 #define AGENT_HOUSE   (100 * NS_MS)
-#define AGENT_METRICS 56
+#define AGENT_METRICS 72
 
 struct agent {
 	struct sn_conf conf;
@@ -47,7 +47,8 @@ struct agent {
 	struct feeds *feeds;
 	struct wire_keys keys; /* of all that is sealed; empty without an interface */
 	struct announcer *announcer;
-	struct primes *primes; /* NULL: it cannot be primed */
+	struct wire_keys token_keys; /* none: tokens are not looked at */
+	struct primes *primes;       /* NULL: it cannot be primed */
 	struct selfcheck *selfcheck;
 	struct ctl *ctl;
 	struct metrics *metrics;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "lib/log.h"
+#include "sn-agent/access.h"
 #include "sn-agent/ports.h"
 #include "sn-agent/rtsp.h"
 #include "sn-agent/upstream.h"
@@ -59,6 +60,16 @@ static const struct conf_option rtsp_options[] = {
 static const struct conf_option rtp_options[] = {
 	{"port", CONF_INT, AT(rtp.port), "7704", 2, 65534, .check = check_even,
 		.help = "UDP port of all RTP; RTCP has the next one"},
+	{0},
+};
+
+static const struct conf_option access_options[] = {
+	{"token", CONF_ENUM, AT(access.token), "off", .names = access_mode_names,
+		.help = "whether clients have to show an ARN's token to have a channel (row E4)"},
+	{"key-file", CONF_STR, AT(access.key_file), "",
+		.help = "keys of tokens; \"\": those of announcements"},
+	{"trusted", CONF_STR, AT(access.trusted), "", .check = check_prefixes,
+		.help = "address blocks of who needs no token: nodes that get channels here"},
 	{0},
 };
 
@@ -143,6 +154,7 @@ static const struct conf_option options[] = {
 	{"rtp", CONF_SECTION, .sub = rtp_options},
 	{"http", CONF_SECTION, .sub = http_options},
 	{"prime", CONF_SECTION, .sub = prime_options},
+	{"access", CONF_SECTION, .sub = access_options},
 	{"limits", CONF_SECTION, .sub = limits_options},
 	{"capacity", CONF_SECTION, .sub = capacity_options},
 	{"ring", CONF_MS, AT(ring), "10000", 100, 600000,
@@ -197,6 +209,15 @@ static void check_prime(const struct sn_conf *c, struct conf_errors *e)
 			c->prime.ports, (long long)c->rtsp.port);
 }
 
+static void check_access(const struct sn_conf *c, struct conf_errors *e)
+{
+	if (c->access.token != ACCESS_OFF && !*c->access.key_file && !*c->key_file)
+		conf_error(e,
+			"access.token is %s but there is neither access.key-file nor "
+			"key-file: no token could be believed",
+			access_mode_names[c->access.token]);
+}
+
 static void check_all(const void *conf, struct conf_errors *e)
 {
 	const struct sn_conf *c = conf;
@@ -210,6 +231,7 @@ static void check_all(const void *conf, struct conf_errors *e)
 		conf_error(e, "address has a port, expected none: rtsp.port is the server's");
 	check_upstreams(c, e);
 	check_prime(c, e);
+	check_access(c, e);
 }
 
 const struct daemon sn_daemon = {

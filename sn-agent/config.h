@@ -31,6 +31,11 @@ struct sn_conf {
 		char publishers[512]; /* prefixes */
 	} rtsp;
 	struct {
+		int token;          /* enum access_mode */
+		char key_file[256]; /* "": the announcements' */
+		char trusted[512];  /* prefixes */
+	} access;
+	struct {
 		int64_t port; /* even */
 	} rtp;
 	struct {

@@ -4,6 +4,8 @@ noinst_LIBRARIES += sn-agent/libsnagent.a
 sn_agent_libsnagent_a_SOURCES = \
 	sn-agent/agent.c \
 	sn-agent/agent.h \
+	sn-agent/access.c \
+	sn-agent/access.h \
 	sn-agent/announcer.c \
 	sn-agent/announcer.h \
 	sn-agent/attachment.c \

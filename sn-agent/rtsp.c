@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "sn-agent/access.h"
 #include "sn-agent/rtsp_request.h"
 
 #define PUBLIC                                                                                     \
@@ -220,6 +221,8 @@ struct channel *rtsp_channel(struct request *q)
 		rtsp_answer(q, q->name.n < 2 ? 404 : 414);
 		return NULL;
 	}
+	if (!access_admits(q))
+		return NULL;
 	ch = channels_find_at(q->r->channels, rtsp_origin(q), q->name);
 	if (loops(q, ch)) {
 		rtsp_answer(q, 482);

@@ -27,6 +27,7 @@
 #include "lib/text.h"
 #include "sn-agent/channel.h"
 #include "sn-agent/relay.h"
+#include "lib/token.h"
 #include "sn-agent/session.h"
 
 #define RTSP_FEATURE      "nearcast.failover"
@@ -37,6 +38,15 @@
 #define RTSP_NODE_PLACES 16 /* past the capacity, for other nodes */
 #define RTSP_NODE_PART   8  /* and this part of the bit rate */
 
+/* Who may have a channel (access.h). */
+enum access_mode { ACCESS_OFF, ACCESS_OPTIONAL, ACCESS_REQUIRED };
+struct rtsp_access {
+	enum access_mode mode;
+	const struct wire_keys *keys;             /* of tokens; borrowed */
+	struct prefix trusted[RTSP_PREFIXES_MAX]; /* who needs none */
+	int n_trusted;
+};
+
 struct rtsp_conf {
 	char name[64];     /* this node's, as in Nearcast-Via */
 	char software[64]; /* Server: */
@@ -45,6 +55,7 @@ struct rtsp_conf {
 	ns_t session_timeout;
 	struct prefix publishers[RTSP_PREFIXES_MAX]; /* who may ANNOUNCE */
 	int n_publishers;
+	struct rtsp_access access;
 	int64_t max_sessions, max_kbps; /* 0: unlimited; nodes may go beyond */
 	bool has_upstreams;             /* an unknown channel is worth asking for */
 };
@@ -54,10 +65,12 @@ struct rtsp {
 	struct channels *channels;
 	struct relay *relay;
 	struct sessions sessions;
-	uint64_t (*random)(void); /* 64 unguessable bits */
-	bool draining;            /* no new sessions */
-	uint64_t kbps;            /* sent now, and what sessions that have begun will add */
-	uint32_t attached;        /* sessions of clients that have begun, ever */
+	uint64_t (*random)(void);      /* 64 unguessable bits */
+	bool draining;                 /* no new sessions */
+	uint64_t kbps;                 /* sent now, and what sessions that have begun will add */
+	uint32_t attached;             /* sessions of clients that have begun, ever */
+	int64_t wall;                  /* seconds since 1970, set before each request */
+	uint64_t tokens[TOKEN_ERRORS]; /* looked at, by what they were */
 	uint64_t requests, refused_capacity, refused_loop, errors_4xx, errors_5xx;
 };
 
@@ -68,6 +81,12 @@ struct rtsp_scope {
 	char channel[CHANNEL_PATH]; /* "": the client's own path */
 };
 
+/* What a token has let a connection have; path "": nothing. */
+struct rtsp_admission {
+	char path[CHANNEL_PATH];
+	char session[17]; /* the identity that the token gives it, hexadecimal */
+};
+
 /* A client's connection. Zeroed, then peer and shell are set. */
 struct rtsp_conn {
 	struct addr peer;
@@ -75,7 +94,8 @@ struct rtsp_conn {
 	const struct rtsp_scope *scope; /* NULL: it came to the usual port */
 	struct session *first;          /* its sessions, by of_conn */
 	struct session *publish;        /* announced over it */
-	uint32_t cseq;                  /* of our own requests (PLAY_NOTIFY) */
+	struct rtsp_admission admitted;
+	uint32_t cseq; /* of our own requests (PLAY_NOTIFY) */
 };
 
 enum rtsp_action {

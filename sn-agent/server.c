@@ -166,6 +166,7 @@ static bool request(struct conn *c, const struct text_msg *m, ns_t now)
 	struct rtsp_reply r = {0};
 
 	sbuf_init(&r.text, sv->reply, sizeof(sv->reply));
+	sv->rtsp->wall = clock_wall() / NS_S;
 	rtsp_request(sv->rtsp, &c->rtsp, m, now, &r);
 	if (r.actions & RTSP_WAIT) {
 		c->waits = r.channel;

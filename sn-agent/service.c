@@ -45,6 +45,8 @@ static struct js *session_event(const struct session *s)
 	char text[ADDR_STRLEN];
 
 	js_put_str(e, "session", s->id_text);
+	if (s->identity[0])
+		js_put_str(e, "identity", s->identity);
 	js_put_str(e, "channel", s->channel ? s->channel->path : NULL);
 	js_put_str(e, "client", addr_str(&s->client, text));
 	if (s->node[0])

@@ -52,6 +52,7 @@ struct announced {
 struct session {
 	uint64_t id;
 	char id_text[SESSION_ID + 1];
+	char identity[17]; /* across nodes, as its token says (lib/token.h); "": none */
 	enum session_state state;
 	bool publisher;
 	bool nearcast; /* the peer takes part in failover */

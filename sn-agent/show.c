@@ -107,6 +107,7 @@ static enum ctl_code show_sessions(void *ctx, struct slice args, struct js *out)
 			repaired += s->m[i].rx.repaired;
 		}
 		js_put_str(o, "id", s->id_text);
+		js_put_str(o, "identity", s->identity[0] ? s->identity : NULL);
 		js_put_str(o, "role", s->publisher ? "publisher" : "player");
 		js_put_str(o, "state", session_state_str(s->state));
 		js_put_str(o, "client", addr_str(&s->client, text));
@@ -298,6 +299,11 @@ int agent_fill_metrics(struct agent *a)
 	{                                                                                          \
 		"nearcast_sn_" n, h, METRIC_GAUGE, NULL, NULL, f, a                                \
 	}
+#define TOKENS(word, error)                                                                        \
+	{                                                                                          \
+		"nearcast_sn_tokens_total", "tokens that were looked at", METRIC_COUNTER,          \
+			"token=\"" word "\"", &a->rtsp.tokens[error], NULL, NULL                   \
+	}
 	const struct metric table[] = {
 		GAUGE("healthy", "1: its service answers its own checks", read_healthy),
 		GAUGE("draining", "1: takes no new sessions", read_draining),
@@ -326,6 +332,15 @@ int agent_fill_metrics(struct agent *a)
 		COUNTER("errors_5xx_total", "requests failed", &a->rtsp.errors_5xx),
 		COUNTER("refused_capacity_total", "answered 453", &a->rtsp.refused_capacity),
 		COUNTER("refused_loop_total", "answered 482", &a->rtsp.refused_loop),
+		TOKENS("ok", TOKEN_OK),
+		TOKENS("missing", TOKEN_MISSING),
+		TOKENS("malformed", TOKEN_MALFORMED),
+		TOKENS("unknown_key", TOKEN_UNKNOWN_KEY),
+		TOKENS("forged", TOKEN_FORGED),
+		TOKENS("other_channel", TOKEN_OTHER_CHANNEL),
+		TOKENS("other_client", TOKEN_OTHER_CLIENT),
+		TOKENS("early", TOKEN_EARLY),
+		TOKENS("expired", TOKEN_EXPIRED),
 		COUNTER("connections_total", "RTSP connections ever", &sv->accepted),
 		COUNTER("connections_refused_total", "over the limit", &sv->refused),
 		COUNTER("evicted_total", "connections closed to make room", &sv->evicted),
