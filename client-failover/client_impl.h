@@ -12,6 +12,7 @@
 #include "client-failover/report.h"
 #include "lib/loop.h"
 #include "lib/sdp.h"
+#include "lib/token.h"
 
 #define LEAVING_MAX 16
 
@@ -34,8 +35,9 @@ struct client {
 	struct report report;
 	struct output *ts, *dump;
 
-	char host[256];      /* of the URL */
-	struct addr anycast; /* its address */
+	char host[256];         /* of the URL */
+	char token[TOKEN_TEXT]; /* of the last redirection, "": none */
+	struct addr anycast;    /* its address */
 	struct attach_conf io;
 	char cname[80];
 

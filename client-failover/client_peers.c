@@ -8,6 +8,7 @@
 
 #include "client-failover/client_impl.h"
 #include "lib/log.h"
+#include "lib/sbuf.h"
 #include "lib/text.h"
 
 #define RETRY_MIN (10 * NS_MS)
@@ -65,15 +66,41 @@ void client_transaction_end(struct client *c)
 	c->asking = (struct peer){0};
 }
 
+/* The URL that the anycast address is asked for: with the token of the last redirection, if there
+ * was one, so that the session keeps its identity. */
+static const char *anycast_url(const struct client *c, char *mem, size_t room)
+{
+	struct sbuf b;
+	struct url u;
+
+	if (!*c->token || url_parse(&u, slice_of(c->opt->url)) < 0)
+		return c->opt->url;
+	sbuf_init(&b, mem, room);
+	sbuf_append(&b, c->opt->url, strcspn(c->opt->url, "?"));
+	url_put_query(&b, u.query, TOKEN_PARAM);
+	sbuf_printf(&b, "%c" TOKEN_PARAM "=%s", memchr(b.p, '?', b.n) ? '&' : '?', c->token);
+	return b.full ? c->opt->url : mem;
+}
+
+static void note_token(struct client *c, struct slice location)
+{
+	struct slice value;
+	struct url u;
+
+	if (url_parse(&u, location) == 0 && url_param(u.query, TOKEN_PARAM, &value))
+		slice_copy(value, c->token, sizeof(c->token));
+}
+
 static void transact(struct client *c, int id, ns_t now)
 {
-	char avoid[512];
+	char avoid[512], url[FAILOVER_URL];
 	int err;
 
 	failover_avoid(c->fo, now, avoid, sizeof avoid);
 	client_transaction_end(c);
 	c->asking = (struct peer){.id = id, .began = now};
-	c->asking.io = attach_ask(&c->io, id, &c->anycast, c->opt->url, avoid, &err);
+	c->asking.io =
+		attach_ask(&c->io, id, &c->anycast, anycast_url(c, url, sizeof(url)), avoid, &err);
 	if (c->asking.io)
 		return;
 	log_msg(NLOG_WARN, "%s: %s", c->host, strerror(-err));
@@ -171,6 +198,7 @@ static void located(struct client *c, struct slice url, ns_t now)
 {
 	char server[ADDR_STRLEN];
 
+	note_token(c, url);
 	report_transaction(addr_str(&c->anycast, server), now - c->asking.began, url, now);
 	failover_located(c->fo, c->asking.id, url, now);
 	c->asking.id = 0; /* client_work() frees it */
