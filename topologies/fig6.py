@@ -20,11 +20,12 @@ from nearlab_lib.topology import Internet
 class Fig6(Internet):
     """One way: 5 ms on the access link, 15 ms between the two autonomous systems."""
 
-    def build(self, delay=5, loss=0, far=15, http=0, prime=0):
+    def build(self, delay=5, loss=0, far=15, http=0, prime=0, token=0):
         """
         delay (ms), loss (%): of the access link; far (ms): of the link between the ASes;
         http: port of a web server that sn806 and sn810 announce (0: none); prime (1: yes): arn804 sends
-        clients to ports that it has had the nodes open for them.
+        clients to ports that it has had the nodes open for them; token (1: yes): sn806 and sn810 serve
+        only who shows the token that arn804 gave it.
         """
         self.addAS(64502, "10.2.0.0/16", "the client's ISP, an affiliate")
         self.addRouter("acc", 64502)
@@ -34,10 +35,11 @@ class Fig6(Internet):
         self.addLink("core", "colo")
 
         self.addLan("lan804", "10.2.0.0/24", router="colo")
-        self.addArn("arn804", "lan804", 4, prime=bool(int(prime)))
+        self.addArn("arn804", "lan804", 4, prime=bool(int(prime)),
+                    token=bool(int(token)))
         self.addNameServer("dns", "lan804", 53, origin="sn808")
-        self.addServiceNode("sn806", "lan804", 6, upstream="sn808", http=http)
-        self.addServiceNode("sn810", "lan804", 10, upstream="sn808", http=http)
+        self.addServiceNode("sn806", "lan804", 6, upstream="sn808", http=http, token=token)
+        self.addServiceNode("sn810", "lan804", 10, upstream="sn808", http=http, token=token)
 
         self.addClient("c802", "acc", "10.2.82.0/30", delay=delay, loss=loss)
 

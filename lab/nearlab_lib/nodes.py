@@ -151,7 +151,8 @@ class Arn(KeyedNode):
         more = f' next-hop = "{next_hop}"' if next_hop else ""
         return self.common("arn") + (
             f'anycast {{ block = "{self.topo.anycast}" interface = "anycast0"{more} }}\n'
-            + ("prime { rtsp = yes }\n" if self.params.get("prime") else ""))
+            + ("prime { rtsp = yes }\n" if self.params.get("prime") else "")
+            + ("token { issue = yes }\n" if self.params.get("token") else ""))
 
 
 class ServiceNode(KeyedNode):
@@ -164,6 +165,7 @@ class ServiceNode(KeyedNode):
         http = self.params.get("http", 0)
         text = self.common("sn") + f'address = "{self.params["address"]}"\n'
         text += f"http {{ port = {http} }}\n" if http else ""
+        text += 'access { token = "required" }\n' if int(self.params.get("token", 0)) else ""
         publishers = [f"{self.topo.address(p)}/32" for p in self.topo.of_class(Publisher)
                       if self.topo.nodeInfo(p)["lan"] == self.params["lan"]]
         if publishers:

@@ -2,7 +2,7 @@
 """Figure 6 with real video: the client's output is what was published, whatever its node does.
 
 A few runs of each kind; `make soak` does many. Where the access link loses packets the nodes are
-primed (row B6): the client goes from one node's port to another's.
+primed (row B6) and demand tokens (E4): the client goes from one node's port to another's with one.
 """
 
 import json
@@ -21,7 +21,7 @@ def lab_with():
         if loss not in names:
             names[loss] = f"failover{loss}"
             nearlab("up", "fig6", "--detach", "--name", names[loss], "--param", f"loss={loss}",
-                    "--param", f"prime={int(loss > 0)}")
+                    "--param", f"prime={int(loss > 0)}", "--param", f"token={int(loss > 0)}")
         return names[loss]
 
     yield make

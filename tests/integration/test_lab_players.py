@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Programs that know nothing of nearcast follow the redirection of the anycast address, to a port
-that the node was primed with (row B6)."""
+that the node was primed with (row B6), with the token that it demands (row E4)."""
 
 import json
 import subprocess
@@ -17,7 +17,8 @@ def lab(tmp_path_factory):
     """Figure 6 with a stream on the air, and a web server on each node of the client's ISP."""
     folder = tmp_path_factory.mktemp("players")
     nearlab("up", "fig6", "--detach", "--name", "players", "--param", "http=8080",
-            "--param", "prime=1")
+            "--param", "prime=1",
+            "--param", "token=1")
     processes = []
 
     def start(node, *argv):
@@ -109,5 +110,7 @@ def test_curl_follows_the_redirection_to_a_file(lab, tmp_path):
                    "%{num_redirects} %{url_effective}", "http://10.1.18.27/file.bin")
     redirects, final = done.stdout.split()
     assert redirects == "1"
+    final, token = final.split("?nc=")
+    assert token
     assert final in ("http://10.2.0.6:8080/file.bin", "http://10.2.0.10:8080/file.bin")
     assert out.read_bytes() == bytes(range(256)) * 400
