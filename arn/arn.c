@@ -17,6 +17,8 @@
 
 /* ---- the guardian's line ---- */
 
+static void tell_sites(struct arn *a);
+
 static void send_beat(struct arn *a)
 {
 	struct fate_beat b = {
@@ -25,6 +27,7 @@ static void send_beat(struct arn *a)
 		.master = arn_is_master(a),
 		.heir = !a->cluster || cluster_election(a->cluster)->heir,
 		.draining = a->draining,
+		.away = a->sites && sites_away(a->sites),
 		.busy = arn_listener_busy(a->listener),
 	};
 
@@ -37,6 +40,7 @@ static void on_beat(void *arg)
 	struct arn *a = arg;
 
 	deadman_feed(a->deadman);
+	tell_sites(a);
 	send_beat(a);
 	loop_timer_at(a->beat, loop_now(a->loop) + guardian_beat_interval(&a->conf));
 }
@@ -93,6 +97,7 @@ static void on_line(void *arg, int events)
 		}
 		a->word = w;
 		show_ability(a);
+		tell_sites(a);
 		if (w.order == GUARDIAN_RELOAD)
 			reload_as_ordered(a);
 		if (w.order == GUARDIAN_FINISH) {
@@ -142,6 +147,24 @@ static void on_election(void *arg)
 
 	share_nodes(a);
 	send_beat(a); /* the guardian raises or withdraws the block */
+}
+
+/* ---- other sites ---- */
+
+static void on_turned(void *arg)
+{
+	struct arn *a = arg;
+
+	event_emit(sites_away(a->sites) ? "site-away" : "site-back", loop_now(a->loop), NULL);
+	send_beat(a);
+}
+
+/* What the other sites are told of this one. */
+static void tell_sites(struct arn *a)
+{
+	if (a->sites)
+		sites_set(a->sites, directory_usable(a->directory) > 0, a->word.block == FATE_UP,
+			&cluster_election(a->cluster)->addr);
 }
 
 /* ---- the nodes ---- */
@@ -473,6 +496,40 @@ static int open_directory(struct arn *a)
 	return 0;
 }
 
+static int open_sites(struct arn *a)
+{
+	const struct arn_conf *c = &a->conf;
+	const struct arn_conf_site *site = c->site.item;
+	struct addr list[SITE_MAX];
+	struct sites_conf sc = {.name = c->name,
+		.block = c->anycast.block,
+		.site = list,
+		.sites = c->site.n,
+		.skew = c->discovery.skew,
+		.core = {.interval = c->sites.interval,
+			.misses = (int)c->sites.misses,
+			.hold = c->anycast.hold,
+			.hold_max = c->sites.hold_max},
+		.keys = &a->keys,
+		.turned = on_turned,
+		.arg = a};
+	int err;
+
+	if (!c->site.n)
+		return 0;
+	for (int i = 0; i < c->site.n; i++) {
+		list[i] = site[i].address;
+		if (!addr_port(&list[i]))
+			addr_set_port(&list[i], (uint16_t)c->sites.port);
+	}
+	sc.at = addr_any(list[0].sa.sa_family, (uint16_t)c->sites.port);
+	a->sites = sites_new(a->loop, &sc, &err);
+	if (!a->sites)
+		log_msg(NLOG_ERROR, "UDP port %u for other sites: %s", addr_port(&sc.at),
+			strerror(-err));
+	return err;
+}
+
 static int open_listener(struct arn *a)
 {
 	struct arn_listener_conf lc = listener_conf_of(&a->conf);
@@ -541,6 +598,7 @@ static void close_all(struct arn *a)
 	arn_listener_free(a->listener);
 	discovery_free(a->discovery);
 	cluster_free(a->cluster);
+	sites_free(a->sites);
 	naming_free(a->naming);
 	prober_free(a->prober);
 	primer_free(a->primer);
@@ -578,6 +636,8 @@ int arn_work(
 		err = open_directory(&a);
 	if (!err)
 		err = open_discovery(&a);
+	if (!err)
+		err = open_sites(&a);
 	if (!err)
 		err = open_naming(&a);
 	if (!err)

@@ -16,6 +16,7 @@
 #include "arn/naming.h"
 #include "arn/primer.h"
 #include "arn/prober.h"
+#include "arn/sites.h"
 #include "lib/ctl.h"
 #include "lib/loop.h"
 #include "lib/metrics.h"
@@ -34,6 +35,7 @@ struct arn {
 	struct discovery *discovery; /* NULL: configured nodes only */
 	struct cluster *cluster;     /* NULL likewise: there is no LAN to have other ARNs on */
 	struct naming *naming;
+	struct sites *sites;   /* NULL: no other site is known */
 	struct primer *primer; /* NULL likewise */
 	struct arn_listener *listener;
 	struct ctl *ctl;

@@ -201,6 +201,16 @@ static enum ctl_code show_peers(void *ctx, struct slice args, struct js *body)
 	return CTL_OK;
 }
 
+static enum ctl_code show_sites(void *ctx, struct slice args, struct js *body)
+{
+	const struct arn *a = ctx;
+
+	(void)args;
+	js_put_bool(body, "away", a->sites && sites_away(a->sites));
+	js_put(body, "sites", a->sites ? sites_show(a->sites) : js_array());
+	return CTL_OK;
+}
+
 static enum ctl_code show_primes(void *ctx, struct slice args, struct js *body)
 {
 	const struct arn *a = ctx;
@@ -319,6 +329,7 @@ const struct ctl_command arn_commands[] = {
 	{"show status", NULL, "the block, the two processes, how many nodes", show_status},
 	{"show nodes", NULL, "the service nodes that are known", show_nodes},
 	{"show peers", NULL, "the other ARNs of the block on this LAN", show_peers},
+	{"show sites", NULL, "the ARNs of other sites, and whether they serve", show_sites},
 	{"show primes", NULL, "ports that nodes have been asked for, and have given", show_primes},
 	{"show counters", NULL, "all counters, by the names of the metrics", show_counters},
 	{"show names", NULL, "origins, and the DNS records that lead to them", show_names},

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "arn/config.h"
 
+#include "arn/site.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -157,6 +159,26 @@ static const struct conf_option token_options[] = {
 	{0},
 };
 
+static const struct conf_option sites_options[] = {
+	{"port", CONF_INT, AT(sites.port), "7702", 1, 65535,
+		.help = "UDP port at which ARNs of other sites are heard"},
+	{"interval", CONF_MS, AT(sites.interval), "200", 10, 10000,
+		.help = "between two words to them"},
+	{"misses", CONF_INT, AT(sites.misses), "3", 2, 100,
+		.help = "of an ARN's own intervals, after which it counts as not serving"},
+	{"hold-max", CONF_MS, AT(sites.hold_max), "60000", 0, 3600000,
+		.help = "longest hold of one that goes and comes again and again"},
+	{0},
+};
+
+#define AT_SITE(m) offsetof(struct arn_conf_site, m), sizeof(((struct arn_conf_site *)0)->m)
+
+static const struct conf_option site_options[] = {
+	{"address", CONF_ADDR, AT_SITE(address), .check = check_node_address,
+		.help = "unicast address of an ARN there"},
+	{0},
+};
+
 static const struct conf_option node_options[] = {
 	{"address", CONF_ADDR, AT_NODE(address), .check = check_node_address,
 		.help = "unicast address that clients are sent to"},
@@ -206,6 +228,9 @@ static const struct conf_option options[] = {
 	{"service", CONF_SECTION_LIST, offsetof(struct arn_conf, services),
 		sizeof(struct arn_conf_service), .sub = arn_service_options,
 		.help = "an address of the block whose content has an origin"},
+	{"sites", CONF_SECTION, .sub = sites_options},
+	{"site", CONF_SECTION_LIST, offsetof(struct arn_conf, site), sizeof(struct arn_conf_site),
+		.sub = site_options, .help = "an ARN of another site"},
 	{"node", CONF_SECTION_LIST, offsetof(struct arn_conf, nodes), sizeof(struct arn_conf_node),
 		.sub = node_options, .help = "a service node, announced or not"},
 	{0},
@@ -253,6 +278,42 @@ static void check_next_hop(const struct arn_conf *c, struct conf_errors *e)
 			      "host has");
 }
 
+static void check_sites(const struct arn_conf *c, struct conf_errors *e)
+{
+	const struct arn_conf_site *s = c->site.item;
+
+	if (c->site.n && !*c->interface)
+		conf_error(e, "site is given but no interface: without nodes that announce "
+			      "themselves this one would never go");
+	if (c->site.n > SITE_MAX)
+		conf_error(e, "%d sites, expected %d at most", c->site.n, SITE_MAX);
+	for (int i = 1; i < c->site.n; i++)
+		if (s[i].address.sa.sa_family != s[0].address.sa.sa_family)
+			conf_error(e,
+				"site \"%s\": address is of another family than that of "
+				"\"%s\"",
+				s[i].name, s[0].name);
+	for (int i = 0; i < c->site.n; i++)
+		if (prefix_has(&c->anycast.block, &s[i].address))
+			conf_error(e,
+				"site \"%s\": address is inside the block, expected an "
+				"ARN's own",
+				s[i].name);
+}
+
+/* Whether two lists of sites are the same. */
+static bool same_sites(const struct arn_conf *a, const struct arn_conf *b)
+{
+	const struct arn_conf_site *x = a->site.item, *y = b->site.item;
+
+	if (a->site.n != b->site.n)
+		return false;
+	for (int i = 0; i < a->site.n; i++)
+		if (addr_cmp(&x[i].address, &y[i].address))
+			return false;
+	return true;
+}
+
 static void check_all(const void *conf, struct conf_errors *e)
 {
 	const struct arn_conf *c = conf;
@@ -260,6 +321,7 @@ static void check_all(const void *conf, struct conf_errors *e)
 	check_nodes(c, e);
 	arn_conf_check_naming(c, e);
 	check_next_hop(c, e);
+	check_sites(c, e);
 	if (*c->interface && !*c->key_file)
 		conf_error(e,
 			"interface \"%s\" is given but no key-file: announcements there "
@@ -353,6 +415,12 @@ const char *arn_conf_fixed_change(const struct arn_conf *was, const struct arn_c
 		return "anycast.hold";
 	if (addr_cmp(&was->anycast.next_hop, &now->anycast.next_hop))
 		return "anycast.next-hop";
+	if (was->sites.port != now->sites.port || was->sites.interval != now->sites.interval ||
+		was->sites.misses != now->sites.misses ||
+		was->sites.hold_max != now->sites.hold_max)
+		return "sites";
+	if (!same_sites(was, now))
+		return "site";
 	if (was->announce.interval != now->announce.interval)
 		return "announce.interval";
 	if (addr_cmp(&was->discovery.group, &now->discovery.group))

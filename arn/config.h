@@ -70,6 +70,11 @@ struct arn_conf {
 	} naming;
 	struct conf_list services; /* struct arn_conf_service */
 	struct {
+		int64_t port, misses;
+		ns_t interval, hold_max;
+	} sites;
+	struct conf_list site; /* struct arn_conf_site */
+	struct {
 		bool rtsp, http;
 		ns_t wait;
 	} prime;
@@ -87,6 +92,11 @@ struct arn_conf_node {
 	struct addr address;
 	int64_t rtsp_port, http_port; /* 0: not offered */
 	int64_t weight;
+};
+
+struct arn_conf_site {
+	char name[CONF_TITLE];
+	struct addr address; /* with a port: not sites.port */
 };
 
 struct arn_conf_service {

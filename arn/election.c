@@ -103,12 +103,6 @@ static void meet(struct election *e, struct election_peer *p, ns_t now)
 		p->heed_at = now + (e->conf.misses - 2) * e->conf.interval;
 }
 
-static bool same_block(const struct prefix *x, const struct prefix *y)
-{
-	return x->len == y->len && x->addr.sa.sa_family == y->addr.sa.sa_family &&
-	       addr_same_host(&x->addr, &y->addr);
-}
-
 int election_hear(struct election *e, const struct announce *a, ns_t now)
 {
 	struct election_peer *p;
@@ -119,7 +113,7 @@ int election_hear(struct election *e, const struct announce *a, ns_t now)
 		return -ENOENT;
 	expire(e, now);
 	p = find(e, a->id);
-	if (!same_block(&a->block, &e->conf.block)) {
+	if (!prefix_same(&a->block, &e->conf.block)) {
 		if (p) /* it has changed sides */
 			forget(e, p, "master left");
 		return -ENOENT;

@@ -30,6 +30,7 @@ void fate_beat(struct fate *f, const struct fate_beat *b, ns_t now)
 	f->heard = true;
 	f->vouched = b->sent < now ? b->sent : now;
 	f->draining = b->draining;
+	f->away = b->away;
 	if (f->master && !b->master)
 		f->yielded_at = now;
 	f->master = b->master;
@@ -58,7 +59,7 @@ void fate_gone(struct fate *f, ns_t now)
 	if (f->worker == FATE_ALIVE)
 		f->reason = "worker ended";
 	f->worker = FATE_ABSENT;
-	f->kill_due = f->heard = f->serving = f->master = f->heir = false;
+	f->kill_due = f->heard = f->serving = f->master = f->heir = f->away = false;
 	f->serving_since = NS_NEVER;
 	f->busy = 0;
 	f->spawn_at = now + f->backoff;
@@ -104,7 +105,7 @@ static ns_t ready_due(const struct fate *f)
 {
 	ns_t held;
 
-	if (f->draining || f->stopping || f->worker != FATE_ALIVE || !f->serving)
+	if (f->draining || f->stopping || f->away || f->worker != FATE_ALIVE || !f->serving)
 		return NS_NEVER;
 	held = f->serving_since + f->conf.hold;
 	return held > f->raise_at ? held : f->raise_at;
@@ -129,7 +130,7 @@ static ns_t yield_ends(const struct fate *f)
 /* What takes reachability away comes before all else. */
 static enum fate_action next_downward(struct fate *f, ns_t now)
 {
-	bool leaving = f->draining || f->stopping || now >= yield_ends(f);
+	bool leaving = f->draining || f->stopping || f->away || now >= yield_ends(f);
 
 	if (f->worker == FATE_ALIVE && now >= silence_ends(f))
 		doom(f, f->heard ? "worker silent" : "worker did not start");
@@ -140,7 +141,10 @@ static enum fate_action next_downward(struct fate *f, ns_t now)
 		return FATE_DROP;
 	}
 	if (f->block == FATE_UP && leaving) {
-		f->reason = f->stopping ? "stopping" : f->draining ? "drained" : "backup";
+		f->reason = f->stopping   ? "stopping"
+		            : f->draining ? "drained"
+		            : f->away     ? "no service node"
+		                          : "backup";
 		f->block = FATE_WITHDRAWN;
 		f->withdrawn_at = now;
 		return FATE_WITHDRAW;

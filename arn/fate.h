@@ -74,6 +74,7 @@ struct fate {
 	bool heir;          /* the same: no better one is known */
 	bool ready;         /* nothing but mastership could be wanting for the block to be up */
 	bool draining;      /* the operator's wish; it outlives the worker */
+	bool away;          /* what the worker said last: another site serves instead */
 	bool stopping;
 	bool kill_due, finish_sent;
 	uint32_t busy;      /* transactions under way */
@@ -97,6 +98,7 @@ struct fate_beat {
 	bool master;   /* no other ARN is to hold the block in its place */
 	bool heir;     /* no other ARN could: a master, or the last one while it leaves */
 	bool draining; /* the operator wants the block to go */
+	bool away;     /* no node is usable, and another site serves */
 	uint32_t busy; /* transactions under way */
 };
 void fate_beat(struct fate *f, const struct fate_beat *b, ns_t now);

@@ -64,6 +64,10 @@ arn_libarn_a_SOURCES = \
 	arn/resolve.h \
 	arn/select.c \
 	arn/select.h \
+	arn/site.c \
+	arn/site.h \
+	arn/sites.c \
+	arn/sites.h \
 	arn/snapshot.c \
 	arn/snapshot.h \
 	arn/want.c \

@@ -212,6 +212,36 @@ static uint64_t origins(void *arg)
 	return (uint64_t)naming_origins(((const struct arn *)arg)->naming);
 }
 
+static uint64_t is_away(void *arg)
+{
+	const struct arn *a = arg;
+
+	return a->sites && sites_away(a->sites);
+}
+
+static uint64_t serving_sites(void *arg)
+{
+	const struct arn *a = arg;
+
+	return a->sites ? (uint64_t)sites_serving(a->sites) : 0;
+}
+
+static uint64_t times_away(void *arg)
+{
+	const struct arn *a = arg;
+
+	return a->sites ? sites_core(a->sites)->went : 0;
+}
+
+static struct metric *add_sites(struct metric *m, struct arn *a)
+{
+	*m++ = GAUGE("away", "1 while another site serves in the place of this one.", is_away, a);
+	*m++ = GAUGE("sites_serving", "ARNs of other sites that serve.", serving_sites, a);
+	*m = GAUGE("away_total", "Times that it went for want of a node.", times_away, a);
+	m++->kind = METRIC_COUNTER;
+	return m;
+}
+
 static struct metric *add_naming(struct metric *m, struct arn *a)
 {
 	const struct naming_counters *c = naming_counters(a->naming);
@@ -268,6 +298,7 @@ int arn_meter(struct arn *a)
 	m = add_listener(m, arn_listener_counters(a->listener));
 	m = add_health(m, health_counters(prober_health(a->prober)));
 	m = add_naming(m, a);
+	m = add_sites(m, a);
 	if (a->discovery)
 		m = add_discovery(m, discovery_counters(a->discovery));
 	if (a->cluster)

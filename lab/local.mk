@@ -33,6 +33,7 @@ dist_nearlab_DATA = \
 	lab/nearlab_lib/rtp.py \
 	lab/nearlab_lib/rtpdump.py \
 	lab/nearlab_lib/scenario.py \
+	lab/nearlab_lib/service.py \
 	lab/nearlab_lib/soak.py \
 	lab/nearlab_lib/state.py \
 	lab/nearlab_lib/timeline.py \
@@ -42,6 +43,7 @@ dist_nearlab_DATA = \
 
 scenariosdir = $(pkgdatadir)/lab/scenarios
 dist_scenarios_DATA = \
+	lab/scenarios/all-dead.py \
 	lab/scenarios/boot-all.py \
 	lab/scenarios/cut-sn.py \
 	lab/scenarios/dns-dies.py \
@@ -54,6 +56,7 @@ dist_scenarios_DATA = \
 	lab/scenarios/kill-arn.py \
 	lab/scenarios/kill-master.py \
 	lab/scenarios/kill-sn.py \
+	lab/scenarios/no-service.py \
 	lab/scenarios/one-way-loss.py \
 	lab/scenarios/part-lan.py \
 	lab/scenarios/rogue-announcer.py \

@@ -258,6 +258,12 @@ bool prefix_has(const struct prefix *p, const struct addr *a)
 	return p->len % 8 == 0 || (pp[whole] ^ pa[whole]) >> (8 - p->len % 8) == 0;
 }
 
+bool prefix_same(const struct prefix *p, const struct prefix *q)
+{
+	return p->len == q->len && p->addr.sa.sa_family == q->addr.sa.sa_family &&
+	       addr_same_host(&p->addr, &q->addr);
+}
+
 /* FNV-1a, 64 bit. */
 uint64_t addr_hash(const struct addr *a)
 {

@@ -48,6 +48,7 @@ void addr_unmap(struct addr *a);
 bool addr_is_any(const struct addr *a);
 bool addr_is_multicast(const struct addr *a);
 bool prefix_has(const struct prefix *p, const struct addr *a);
+bool prefix_same(const struct prefix *p, const struct prefix *q);
 uint64_t addr_hash(const struct addr *a); /* address and port; not keyed */
 
 /* "10.0.0.1:80", "[::1]:80"; addr_host without port and brackets; addr_urlhost as in a URL

@@ -45,6 +45,7 @@ static const struct field fields[] = {
 	{15, UINT, false, "standing", MEMBER(standing), STANDING_OUT, STANDING_READY},
 	{16, BOOL, false, "master", MEMBER(master), 0, 1},
 	{17, UINT, false, "peer port", MEMBER(peer_port), 0, UINT16_MAX},
+	{20, BOOL, false, "serves", MEMBER(serves), 0, 1},
 	{23, CHANNELS, false, "channels", MEMBER(channels), 0, 0},
 	{24, UINT, false, "attached", MEMBER(attached), 0, UINT32_MAX},
 	{26, UINT, false, "delay", MEMBER(delay_us), 0, UINT32_MAX},

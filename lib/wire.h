@@ -41,6 +41,7 @@ enum wire_type {
 	WIRE_GOODBYE = 2,
 	WIRE_HELLO = 3,   /* of an ARN to another, over TCP: arn/peer.h */
 	WIRE_WELCOME = 4, /* its answer */
+	WIRE_SITE = 5,    /* of an ARN to those of other sites: arn/site.h */
 	WIRE_PRIME = 9,   /* lib/prime.h */
 	WIRE_PRIMED = 10,
 };
@@ -133,6 +134,7 @@ enum wire_error wire_open(
  *    14  block         bytes                5 or 17: bits, address      none
  *    15  standing      unsigned             0..2 (enum announce_standing)   0
  *    16  master        bool                                             false
+ *    20  serves        bool                                             false
  *    17  peer port     unsigned             0..65535, 0: none           0
  *    23  channels      bytes                6 each, 768 at most         none
  *    24  attached      unsigned             0..2^32-1                   0
@@ -179,6 +181,7 @@ struct announce {
 	struct prefix block;             /* of an ARN: what it serves; AF_UNSPEC: none */
 	enum announce_standing standing; /* of an ARN */
 	bool master;                     /* of an ARN: it takes itself for the master */
+	bool serves;                     /* of an ARN, to other sites: by its own nodes */
 	uint16_t peer_port;              /* of an ARN: TCP, where other ARNs connect to */
 	uint32_t attached;               /* sessions of clients that have begun, ever */
 	uint32_t delay_us;               /* until it answers, by its own check */

@@ -30,13 +30,13 @@ class Fig3(Internet):
             self.addLink(one, two, delay=delay)
 
         self.addLan("lan304", "10.3.4.0/24", router="R3")
-        self.addArn("S1", "lan304", 4)
+        self.addArn("S1", "lan304", 4, sites=["S2"])
         self.addServiceNode("N1", "lan304", 6)
         self.addPublisher("P", "lan304", 3)
         self.addNameServer("dns", "lan304", 53, origin="N1")
 
         self.addLan("lan302", "10.3.2.0/24", router="R4")
-        self.addArn("S2", "lan302", 4)
+        self.addArn("S2", "lan302", 4, sites=["S1"])
         self.addServiceNode("N2", "lan302", 6, upstream="N1")
 
         self.addClient("C1", "R1", "10.3.81.0/30")

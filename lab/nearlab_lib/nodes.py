@@ -152,7 +152,9 @@ class Arn(KeyedNode):
         return self.common("arn") + (
             f'anycast {{ block = "{self.topo.anycast}" interface = "anycast0"{more} }}\n'
             + ("prime { rtsp = yes }\n" if self.params.get("prime") else "")
-            + ("token { issue = yes }\n" if self.params.get("token") else ""))
+            + ("token { issue = yes }\n" if self.params.get("token") else "")
+            + "".join(f'site "{name}" {{ address = "{self.topo.address(name)}" }}\n'
+                      for name in self.params.get("sites", ())))
 
 
 class ServiceNode(KeyedNode):

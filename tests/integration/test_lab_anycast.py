@@ -22,6 +22,16 @@ def test_clients_reach_the_other_arn_until_theirs_is_back(lab, kind, tmp_path, r
     assert code == 0
 
 
+@pytest.mark.parametrize("kind", ["no-service", "all-dead"])
+def test_site_without_nodes_goes_only_while_another_serves(lab, kind, tmp_path, record_property):
+    """Row A3."""
+    code, report = run_scenario(lab, "fig3", kind, tmp_path, "--seed", 3)
+    for key, value in report["measured"].items():
+        record_property(key, value)
+    assert not [c["text"] for c in report["checks"] if not c["held"]]
+    assert code == 0
+
+
 def test_stranger_attracts_nobody_and_removes_nobody(lab, tmp_path):
     """Row C5."""
     code, report = run_scenario(lab, "fig3", "rogue-announcer", tmp_path, "--seed", 5,

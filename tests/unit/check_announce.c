@@ -73,6 +73,7 @@ static void same(const struct announce *x, const struct announce *y)
 	ck_assert_int_eq(x->standing, y->standing);
 	ck_assert_int_eq(x->master, y->master);
 	ck_assert_uint_eq(x->peer_port, y->peer_port);
+	ck_assert(x->serves == y->serves);
 	ck_assert_uint_eq(x->attached, y->attached);
 	ck_assert_uint_eq(x->channels, y->channels);
 	for (int i = 0; i < x->channels; i++) {
@@ -155,6 +156,7 @@ START_TEST(test_what_an_arn_says_is_decoded)
 			ck_assert_int_eq(prefix_parse(&a.block, slice_of(blocks[i])), 0);
 			a.standing = (enum announce_standing)(k % 3);
 			a.master = k >= 3;
+			a.serves = k % 2;
 			a.peer_port = (uint16_t)(k * 13107);
 			n = announce_encode(&a, buf, sizeof(buf));
 			ck_assert_int_gt(n, 0);

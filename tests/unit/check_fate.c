@@ -247,6 +247,36 @@ START_TEST(test_drain_withdraws_then_settles_then_lets_go)
 }
 END_TEST
 
+/* Row A3: another site serves in its place, and ceases to. */
+START_TEST(test_who_has_no_node_leaves_in_order_and_returns_without_a_second_hold)
+{
+	struct fate_beat b = {.serving = true, .master = true, .heir = true, .away = true};
+
+	reach_up();
+	b.sent = now;
+	fate_beat(&f, &b, now);
+	expect(FATE_WITHDRAW);
+	ck_assert_str_eq(f.reason, "no service node");
+	for (ns_t end = now + conf.settle; now < end; now += conf.hang_bound / 6) {
+		b.sent = now;
+		fate_beat(&f, &b, now);
+		expect(FATE_NOTHING);
+		ck_assert(!f.ready);
+	}
+	b.sent = now;
+	fate_beat(&f, &b, now);
+	expect(FATE_DROP);
+	b.away = false;
+	fate_beat(&f, &b, now);
+	expect(FATE_RAISE);
+	/* What it was does not outlive the worker. */
+	b.away = true;
+	fate_beat(&f, &b, now);
+	fate_gone(&f, now);
+	ck_assert(!f.away);
+}
+END_TEST
+
 START_TEST(test_drain_waits_for_transactions_but_not_for_ever)
 {
 	reach_up();
@@ -603,6 +633,7 @@ int main(void)
 	tcase_add_test(t, test_worker_that_never_speaks_is_replaced);
 	tcase_add_test(t, test_backoff_doubles_to_its_bound_and_recovers);
 	tcase_add_test(t, test_drain_withdraws_then_settles_then_lets_go);
+	tcase_add_test(t, test_who_has_no_node_leaves_in_order_and_returns_without_a_second_hold);
 	tcase_add_test(t, test_drain_waits_for_transactions_but_not_for_ever);
 	tcase_add_test(t, test_undrain_of_a_healthy_worker_needs_no_second_hold);
 	tcase_add_test(t, test_drain_outlives_the_worker);
