@@ -49,6 +49,8 @@ static const char *check_path(const void *value)
 	return *s == '/' && strcspn(s, " \t\r\n") == strlen(s) ? NULL : "a path, from \"/\" on";
 }
 
+static const char *const arn_active_names[] = {"master", "all", NULL};
+
 static const struct conf_option anycast_options[] = {
 	{"block", CONF_PREFIX, AT(anycast.block), .help = "anycast addresses served here"},
 	{"interface", CONF_STR, AT(anycast.interface), "anycast0", .check = check_interface,
@@ -57,6 +59,9 @@ static const struct conf_option anycast_options[] = {
 		.help = "silence of a process after which the block is withdrawn"},
 	{"hold", CONF_MS, AT(anycast.hold), "3000", 0, 3600000,
 		.help = "time of continuous health before the block comes (back) up"},
+	{"active", CONF_ENUM, AT(anycast.active), "master", .names = arn_active_names,
+		.help = "which ARNs of the LAN have the block up: the master, or all that are "
+			"ready"},
 	{"next-hop", CONF_ADDR, AT(anycast.next_hop), "", .check = check_own_address,
 		.help = "address of the LAN that routes to the block lead to; \"\": this node's"},
 	{0},
@@ -273,6 +278,8 @@ static void check_next_hop(const struct arn_conf *c, struct conf_errors *e)
 	if (family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&v->in6.sin6_addr))
 		conf_error(e, "anycast: next-hop is link-local, expected one that OSPF can "
 			      "carry as a forwarding address");
+	if (c->anycast.active == ARN_ACTIVE_ALL)
+		conf_error(e, "anycast: next-hop leads to the master only, but active is all");
 	if (addr_same_host(v, &c->address))
 		conf_error(e, "anycast: next-hop is this node's address, expected one that no "
 			      "host has");
@@ -413,6 +420,8 @@ const char *arn_conf_fixed_change(const struct arn_conf *was, const struct arn_c
 		return "anycast.hang-bound";
 	if (was->anycast.hold != now->anycast.hold)
 		return "anycast.hold";
+	if (was->anycast.active != now->anycast.active)
+		return "anycast.active";
 	if (addr_cmp(&was->anycast.next_hop, &now->anycast.next_hop))
 		return "anycast.next-hop";
 	if (was->sites.port != now->sites.port || was->sites.interval != now->sites.interval ||

@@ -14,6 +14,9 @@
 #include "lib/probe.h"
 #include "lib/wire.h"
 
+/* Which ARNs of a LAN have the block up. */
+enum arn_active { ARN_ACTIVE_MASTER, ARN_ACTIVE_ALL };
+
 struct arn_conf {
 	char name[ANNOUNCE_ID_LEN];
 	char interface[IFNAMSIZ]; /* of the service nodes' LAN; "": none, configured nodes only */
@@ -28,6 +31,7 @@ struct arn_conf {
 		char interface[IFNAMSIZ];
 		ns_t hang_bound, hold;
 		struct addr next_hop; /* AF_UNSPEC: none */
+		int active;           /* enum arn_active */
 	} anycast;
 	struct {
 		ns_t interval;

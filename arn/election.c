@@ -264,7 +264,7 @@ unsigned election_active(const struct election *e, unsigned *turn)
 	for (int i = 0; i < e->n; i++) {
 		const struct announce *said = &e->peer[i].said;
 
-		if (!said->master)
+		if (e->conf.all ? said->standing == STANDING_OUT : !said->master)
 			continue;
 		n++;
 		*turn += e->addr.sa.sa_family == AF_UNSPEC || addr_cmp(&said->addr, &e->addr) < 0;

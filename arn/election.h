@@ -53,6 +53,7 @@ struct election_conf {
 	ns_t interval;       /* between own announcements */
 	int misses;          /* of an ARN's own intervals, until it is gone */
 	ns_t hold;           /* stepped back for so long */
+	bool all;            /* whoever is eligible has the block up, master or not (row A8) */
 };
 
 struct election_peer {
@@ -104,8 +105,9 @@ bool election_doubt(struct election *e, const char *id, ns_t now);
 bool election_step(struct election *e, ns_t now);
 ns_t election_when(const struct election *e, ns_t now);
 
-/* How many ARNs take themselves for the master, this one counted in any case; *turn is how many of
- * them have a lower address than this one. */
+/* How many ARNs have the block up, as far as is known: those that take themselves for the master, or,
+ * with conf.all, all that are eligible; this one is counted in any case. *turn is how many of them
+ * have a lower address than this one. */
 unsigned election_active(const struct election *e, unsigned *turn);
 
 /* Puts what the others have to know into *a (id, address, interval, block, standing, master). */

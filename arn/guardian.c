@@ -426,6 +426,7 @@ static int open_signals(void)
 
 int guardian_run(const struct arn_conf *conf, const char *conf_path, guardian_worker_fn *worker)
 {
+	bool floats = conf->anycast.next_hop.sa.sa_family != AF_UNSPEC;
 	struct guardian g = {
 		.conf = conf, .conf_path = conf_path, .run_worker = worker, .line = -1};
 	struct fate_conf fc = {
@@ -439,7 +440,7 @@ int guardian_run(const struct arn_conf *conf, const char *conf_path, guardian_wo
 		.drain_time = 1500 * NS_MS + conf->limits.request_timeout,
 		.backoff_min = 100 * NS_MS,
 		.backoff_max = 10 * NS_S,
-		.shared = conf->anycast.next_hop.sa.sa_family != AF_UNSPEC,
+		.shared = floats || conf->anycast.active == ARN_ACTIVE_ALL,
 	};
 	int err;
 
@@ -450,7 +451,7 @@ int guardian_run(const struct arn_conf *conf, const char *conf_path, guardian_wo
 		log_msg(NLOG_ERROR, "no netlink socket: %s", strerror(-err));
 		return EX_OSERR;
 	}
-	if (fc.shared) {
+	if (floats) {
 		g.claim = claim_new(&conf->anycast.next_hop, conf->interface);
 		if (!g.claim) {
 			block_free(g.block);

@@ -48,6 +48,7 @@ dist_scenarios_DATA = \
 	lab/scenarios/cut-sn.py \
 	lab/scenarios/dns-dies.py \
 	lab/scenarios/drain-master.py \
+	lab/scenarios/ecmp-kill.py \
 	lab/scenarios/flap-master.py \
 	lab/scenarios/flash-crowd.py \
 	lab/scenarios/hang-arn.py \

@@ -20,10 +20,11 @@ from nearlab_lib.topology import Internet
 class Fig5(Internet):
     """One AS; `delay` on the client's access link."""
 
-    def build(self, arns=3, delay=5, next_hop=2):
+    def build(self, arns=3, delay=5, next_hop=2, active="master"):
         """
         arns: how many, up to 8; delay (ms, one way): of the client's access link; next_hop: number
-        in the LAN of the floating next hop, 0: none.
+        in the LAN of the floating next hop, 0: none; active (all): every ARN has the block up, without
+        a floating next hop, and the colo router shares the clients out.
         """
         self.addAS(64505, "10.5.0.0/16", "network 500")
         self.addRouter("isp", 64505)
@@ -31,9 +32,9 @@ class Fig5(Internet):
         self.addLink("isp", "colo")
 
         self.addLan("lan500", "10.5.0.0/24", router="colo",
-                    next_hop=f"10.5.0.{next_hop}" if next_hop else None)
+                    next_hop=f"10.5.0.{next_hop}" if int(next_hop) and active != "all" else None)
         for number in range(1, min(int(arns), 8) + 1):
-            self.addArn(f"A{number}", "lan500", 3 + number)
+            self.addArn(f"A{number}", "lan500", 3 + number, active=active)
         self.addServiceNode("N1", "lan500", 16)
         self.addServiceNode("N2", "lan500", 18, upstream="N1")
         self.addPublisher("P", "lan500", 30)

@@ -378,3 +378,59 @@ def all_boot(lab):
     lab.tell(f"All ARNs were killed {at:.2f} s after the start, and started again. {first} was "
              f"master {lab.measured['return_s']} s later, after its hold; {c.client} had no answer "
              f"for {gap / 1000:.1f} s.")
+
+
+def redirected(c):
+    """{ARN: RTSP requests that it has answered with a redirection}."""
+    found = {}
+    for name in c.names:
+        counters = c.ask(name, "show counters")
+        found[name] = sum(v for k, v in counters.items()
+                          if "requests_total" in k and "redirected" in k and "rtsp" in k)
+    return found
+
+
+def one_of_all_dies(lab):
+    """All ARNs have the block up, the router shares the clients out; one is killed."""
+    c = Cluster(lab)
+    daemons.wait_until(lambda: set(c.next_hops()) == set(c.names), 20,
+                       f"the router's route leads to {', '.join(c.names)}")
+    url = f"rtsp://{lab.topo.service}/{lab.params['path']}"
+    lab.wait_service(c.client, url)
+    before = redirected(c)
+    c.probe = lab.probe(c.client, url, lab.params["interval"])
+    c.probe.wait_for(lambda: len(c.probe.lines) >= 300, 30, "the client asks")
+    shares = {n: v - before[n] for n, v in redirected(c).items()}
+    total = sum(shares.values())
+    lab.check(all(v > total / (3 * len(c.names)) for v in shares.values()),
+              f"each ARN has answered its share of {total} transactions ({shares})")
+    victim, others = c.names[0], c.names[1:]
+    at = lab.fault("kill", f"arn@{victim}")
+    daemons.wait_until(lambda: set(c.next_hops()) == set(others), 10,
+                       f"the router's route leads to {', '.join(others)} only")
+    lab.pause(1.5)
+    asked = [a for a in c.answers() if a[0] >= at - 0.05]
+    lost = [a for a in asked if a[2] is None]
+    gone = (max(a[0] for a in lost) - at) if lost else 0.0
+    during = [a for a in asked if a[0] <= at + gone]
+    lab.check(len(lost) <= max(2, 0.6 * len(during)),
+              f"only its share was disturbed: {len(lost)} of the {len(during)} transactions until "
+              "the route had changed")
+    lab.check(not [a for a in asked if a[2] is None and a[0] > at + 3], "and none after that")
+    back = lab.fault("restart", f"arn@{victim}")
+    daemons.wait_until(lambda: set(c.next_hops()) == set(c.names), 15,
+                       f"{victim} has its share again")
+    took = lab.now() - back
+    lab.pause(1.0)
+    later = [a for a in c.answers() if a[0] > back and a[2] is None]
+    lab.check(len(later) <= 3, f"its return disturbed what was under way at most ({len(later)})")
+    count = c.check_answers()
+    lab.measured.update(victim=victim, fault_at_s=round(at, 3), disturbed=len(lost),
+                        during=len(during), disturbed_ms=round(gone * 1000, 1),
+                        return_s=round(took, 2), transactions=count,
+                        **{f"share_{n}": round(v / total, 3) for n, v in shares.items()})
+    parts = ", ".join(f"{n} {100 * v / total:.0f} %" for n, v in shares.items())
+    lab.tell(f"All ARNs had the block up; the router shared the client's transactions out: {parts}.")
+    lab.tell(f"{victim}'s arn was killed {at:.2f} s after the start. {len(lost)} of the "
+             f"{len(during)} transactions in the next {gone * 1000:.0f} ms had no answer; then the "
+             f"route led to {' and '.join(others)}. It had its share again after {took:.1f} s.")

@@ -149,6 +149,7 @@ class Arn(KeyedNode):
     def configuration(self):
         next_hop = self.topo.next_hop(self.name)
         more = f' next-hop = "{next_hop}"' if next_hop else ""
+        more += ' active = "all"' if self.params.get("active") == "all" else ""
         return self.common("arn") + (
             f'anycast {{ block = "{self.topo.anycast}" interface = "anycast0"{more} }}\n'
             + ("prime { rtsp = yes }\n" if self.params.get("prime") else "")

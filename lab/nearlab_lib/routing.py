@@ -79,8 +79,10 @@ def router(topo, name):
         if params.get("role") == "lan" and not _lan_has_speakers(topo, name, params):
             params = {**params, "role": "stub"}
         ospf += _ospf_interface(interface, params)
+    # Several ARNs' routes of one cost become one with several next hops.
+    merge = any(topo.nodeInfo(n).get("active") == "all" for n in topo.hosts())
     text += f"""protocol ospf v2 interior {{
-	ecmp yes;
+	ecmp yes; merge external {"yes" if merge else "no"};
 	ipv4 {{ import all; export none; }};
 	area 0 {{
 {ospf}	}};

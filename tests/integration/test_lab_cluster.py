@@ -48,6 +48,19 @@ def test_without_a_floating_next_hop_the_block_moves_by_ospf(tmp_path, record_pr
     assert code == 0
 
 
+def test_only_the_share_of_the_one_that_dies_is_disturbed(tmp_path, record_property):
+    """Row A8: all ARNs are active, the router shares the clients out."""
+    nearlab("up", "fig5", "--detach", "--name", "cluster-all", "--param", "active=all")
+    try:
+        code, report = run_scenario("cluster-all", "fig5", "ecmp-kill", tmp_path, "--seed", 5)
+    finally:
+        nearlab("down", "--name", "cluster-all")
+    for key, value in report["measured"].items():
+        record_property(key, value)
+    assert not [c["text"] for c in report["checks"] if not c["held"]]
+    assert code == 0
+
+
 def test_takeover_bench_measures_nearcast_and_its_peer(lab, tmp_path):
     """One kill each: that the bench works, not what it measures."""
     bench = Path(__file__).resolve().parent.parent / "bench" / "takeover.py"

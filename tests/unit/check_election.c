@@ -313,6 +313,11 @@ START_TEST(test_active_arns_are_counted_and_have_their_turns_by_address)
 	hear("higher", "10.2.0.6", STANDING_READY, true);
 	ck_assert_uint_eq(election_active(&e, &turn), 3);
 	ck_assert_uint_eq(turn, 1);
+	/* Row A8: all that could have the block do have it. */
+	hear("leaving", "10.2.0.2", STANDING_OUT, false);
+	e.conf.all = true;
+	ck_assert_uint_eq(election_active(&e, &turn), 4);
+	ck_assert_uint_eq(turn, 2);
 }
 END_TEST
 
