@@ -9,7 +9,7 @@
 
 void site_init(struct site *s, const struct site_conf *c, ns_t now)
 {
-	*s = (struct site){.conf = *c, .since = now, .turned = now};
+	*s = (struct site){.conf = *c, .since = now, .others = NS_NEVER, .turned = now};
 }
 
 void site_set_usable(struct site *s, bool usable, ns_t now)
@@ -99,15 +99,28 @@ static void turn(struct site *s, bool away, ns_t now)
 	s->strikes += s->strikes < STRIKES;
 }
 
+/* When it is to go, if nothing changes. */
+static ns_t goes_at(const struct site *s, ns_t now)
+{
+	if (s->away || s->usable || s->others == NS_NEVER)
+		return NS_NEVER;
+	return (s->since > s->others ? s->since : s->others) + fall(s, now);
+}
+
 bool site_step(struct site *s, ns_t now)
 {
 	bool was = s->away, others = site_serving(s, now) > 0;
+
+	if (!others)
+		s->others = NS_NEVER;
+	else if (s->others == NS_NEVER)
+		s->others = now;
 
 	while (!s->away && s->strikes && now - s->turned >= STEADY * hold(s)) {
 		s->turned += STEADY * hold(s);
 		s->strikes--;
 	}
-	if (!s->away && !s->usable && others && now - s->since >= fall(s, now))
+	if (now >= goes_at(s, now))
 		turn(s, true, now);
 	else if (s->away && (!others || (s->usable && now - s->since >= hold(s))))
 		turn(s, false, now);
@@ -123,11 +136,9 @@ ns_t site_when(const struct site *s, ns_t now)
 {
 	ns_t when = NS_NEVER;
 
-	if (s->away == s->usable) {
-		ns_t due = s->since + (s->away ? hold(s) : fall(s, now));
-
-		when = due > now ? due : now + s->conf.interval;
-	}
+	when = s->away && s->usable ? s->since + hold(s) : goes_at(s, now);
+	if (when <= now) /* it was not asked for a step yet */
+		when = now + s->conf.interval;
 	for (int i = 0; i < s->n; i++)
 		if (s->peer[i].serves && now < s->peer[i].expires)
 			when = earlier(when, s->peer[i].expires);

@@ -6,7 +6,7 @@
  * A site serves while its block is up and it has a usable node of its own. It says so to the sites
  * that it is configured with, at intervals and at each change; who was not heard for `misses`
  * intervals counts as not serving. "fall" is twice that, and how long this one has to be without a
- * node before it goes. It returns when it has had one for the hold, or at once when no other site
+ * node, and another site has to serve, before it goes. It returns when it has had one for the hold, or at once when no other site
  * serves any more. Who goes and comes and goes has to hold ever longer.
  *
  * What holds, while a message takes less than a timeout, whatever is lost: the sites never all go
@@ -45,6 +45,7 @@ struct site {
 	int n;
 	bool usable;   /* there is a node */
 	ns_t since;    /* of that */
+	ns_t others;   /* since when another site serves; NS_NEVER: none does */
 	bool away;     /* the outcome */
 	ns_t turned;   /* when that last changed */
 	int strikes;   /* times that it went, of late */

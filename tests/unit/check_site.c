@@ -81,6 +81,19 @@ START_TEST(test_a_moment_without_a_node_is_nothing)
 }
 END_TEST
 
+/* All nodes of all sites come back, one a moment before the other. */
+START_TEST(test_who_serves_only_since_a_moment_makes_nobody_go)
+{
+	lose();
+	pass(MS(20000), true, false);
+	pass(FALL - MS(200), true, true);
+	ck_assert(!s.away);
+	site_set_usable(&s, true, now);
+	pass(MS(5000), true, true);
+	ck_assert(!s.away);
+}
+END_TEST
+
 START_TEST(test_returns_after_a_node_was_there_for_the_hold)
 {
 	lose();
@@ -137,8 +150,12 @@ START_TEST(test_when_says_when_something_is_due)
 	lose();
 	site_hear(&s, "other", true, 1000, now);
 	ck_assert_int_eq(site_when(&s, now), now + MS(3000));
+	site_step(&s, now);
+	site_hear(&s, "other", true, 500, now += MS(500));
+	ck_assert_int_eq(site_when(&s, now), now + MS(1500));
 	for (int i = 0; i < 5; i++)
-		site_hear(&s, "other", true, 200, now += MS(500));
+		site_hear(&s, "other", true, 500, now += MS(500));
+	ck_assert_int_eq(site_when(&s, now), now + MS(200));
 	ck_assert(site_step(&s, now) && s.away);
 	ck_assert_int_gt(site_when(&s, now), now);
 }
@@ -261,6 +278,7 @@ int main(void)
 	tcase_add_test(t, test_goes_when_it_has_no_node_and_another_site_serves);
 	tcase_add_test(t, test_stays_when_it_knows_of_nobody_who_serves);
 	tcase_add_test(t, test_a_moment_without_a_node_is_nothing);
+	tcase_add_test(t, test_who_serves_only_since_a_moment_makes_nobody_go);
 	tcase_add_test(t, test_returns_after_a_node_was_there_for_the_hold);
 	tcase_add_test(t, test_returns_at_once_when_the_other_site_ceases);
 	tcase_add_test(t, test_who_goes_again_and_again_holds_longer_up_to_a_bound);
