@@ -37,6 +37,8 @@ lib_libnearcast_a_SOURCES = \
 	lib/log.h \
 	lib/loop.c \
 	lib/loop.h \
+	lib/mailbox.c \
+	lib/mailbox.h \
 	lib/metrics.c \
 	lib/metrics.h \
 	lib/netlink.h \

@@ -17,7 +17,7 @@
 
 static struct {
 	char ident[64];
-	enum log_level least;
+	_Atomic enum log_level least; /* threads log while one of them sets it */
 	bool journal;
 } state = {.least = NLOG_INFO};
 
@@ -48,6 +48,11 @@ void log_open(const char *ident, enum log_level least)
 	snprintf(state.ident, sizeof(state.ident), "%s", ident ? ident : "");
 	state.least = least;
 	state.journal = getenv("JOURNAL_STREAM") != NULL;
+}
+
+void log_set_level(enum log_level least)
+{
+	state.least = least;
 }
 
 int log_level_parse(const char *name, enum log_level *out)

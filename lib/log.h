@@ -16,8 +16,9 @@ enum log_level { NLOG_DEBUG, NLOG_INFO, NLOG_REMOTE, NLOG_WARN, NLOG_CONF, NLOG_
 /* By level, ended by NULL: for a configuration's table and for log_level_parse. */
 extern const char *const log_level_names[];
 
-/* ident prefixes every line; lines below `least` are dropped. */
+/* ident prefixes every line; lines below `least` are dropped. Before there are any threads. */
 void log_open(const char *ident, enum log_level least);
+void log_set_level(enum log_level least);
 void log_msg(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* "debug", "info", …; -EINVAL. */
 int log_level_parse(const char *name, enum log_level *out);

@@ -38,6 +38,20 @@ struct loop_signal {
 	bool dead;
 };
 
+struct loop_wake {
+	uv_async_t uv;
+	loop_wake_cb *cb;
+	void *arg;
+	bool dead;
+};
+
+struct loop_turn {
+	uv_prepare_t uv;
+	loop_turn_cb *cb;
+	void *arg;
+	bool dead;
+};
+
 struct loop *loop_new(void)
 {
 	struct loop *l = calloc(1, sizeof(*l));
@@ -226,4 +240,71 @@ void loop_signal_free(struct loop_signal *s)
 		return;
 	s->dead = true;
 	uv_close((uv_handle_t *)&s->uv, free_handle);
+}
+
+static void on_async(uv_async_t *h)
+{
+	struct loop_wake *w = h->data;
+
+	if (!w->dead)
+		w->cb(w->arg);
+}
+
+struct loop_wake *loop_wake_new(struct loop *l, loop_wake_cb *cb, void *arg)
+{
+	struct loop_wake *w = calloc(1, sizeof(*w));
+
+	if (!w)
+		return NULL;
+	if (uv_async_init(&l->uv, &w->uv, on_async) < 0) {
+		free(w);
+		return NULL;
+	}
+	w->uv.data = w;
+	w->cb = cb;
+	w->arg = arg;
+	return w;
+}
+
+void loop_wake(struct loop_wake *w)
+{
+	uv_async_send(&w->uv);
+}
+
+void loop_wake_free(struct loop_wake *w)
+{
+	if (!w)
+		return;
+	w->dead = true;
+	uv_close((uv_handle_t *)&w->uv, free_handle);
+}
+
+static void on_prepare(uv_prepare_t *h)
+{
+	struct loop_turn *t = h->data;
+
+	if (!t->dead)
+		t->cb(t->arg);
+}
+
+struct loop_turn *loop_turn_new(struct loop *l, loop_turn_cb *cb, void *arg)
+{
+	struct loop_turn *t = calloc(1, sizeof(*t));
+
+	if (!t)
+		return NULL;
+	uv_prepare_init(&l->uv, &t->uv);
+	t->uv.data = t;
+	t->cb = cb;
+	t->arg = arg;
+	uv_prepare_start(&t->uv, on_prepare);
+	return t;
+}
+
+void loop_turn_free(struct loop_turn *t)
+{
+	if (!t)
+		return;
+	t->dead = true;
+	uv_close((uv_handle_t *)&t->uv, free_handle);
 }

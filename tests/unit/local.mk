@@ -16,6 +16,7 @@ unit_tests += tests/unit/check_dnsmsg
 unit_tests += tests/unit/check_json
 unit_tests += tests/unit/check_log
 unit_tests += tests/unit/check_loop
+unit_tests += tests/unit/check_mailbox
 unit_tests += tests/unit/check_metrics
 unit_tests += tests/unit/check_netlink
 unit_tests += tests/unit/check_probe
