@@ -14,21 +14,26 @@
 #include "lib/log.h"
 
 #define DESCRIPTORS 64 /* besides those of connections */
+/* Loads change with every announcement: the nodes are published anew no more often than so. */
+#define PUBLISH_GAP (5 * NS_MS)
 
 /* ---- the guardian's line ---- */
 
 static void tell_sites(struct arn *a);
 
+/* A beat is as old as what the slowest of all threads has shown of itself. */
 static void send_beat(struct arn *a)
 {
+	int who;
+	ns_t now = loop_now(a->loop), vouched = crew_vouched(a->crew, &who);
 	struct fate_beat b = {
-		.sent = loop_now(a->loop),
-		.serving = a->listener != NULL,
+		.sent = vouched < now ? vouched : now,
+		.serving = true,
 		.master = arn_is_master(a),
 		.heir = !a->cluster || cluster_election(a->cluster)->heir,
 		.draining = a->draining,
 		.away = a->sites && sites_away(a->sites),
-		.busy = arn_listener_busy(a->listener),
+		.busy = crew_busy(a->crew),
 	};
 
 	/* A guardian that does not read has its own switch to die by. */
@@ -38,8 +43,14 @@ static void send_beat(struct arn *a)
 static void on_beat(void *arg)
 {
 	struct arn *a = arg;
+	int who;
+	ns_t silent = loop_now(a->loop) - crew_vouched(a->crew, &who);
 
-	deadman_feed(a->deadman);
+	if (silent < a->conf.anycast.hang_bound)
+		deadman_feed(a->deadman);
+	if (silent > a->conf.anycast.hang_bound / 2)
+		log_limited(&a->log_silent, NLOG_ERROR,
+			"listener thread %d has not turned for %d ms", who, (int)(silent / NS_MS));
 	tell_sites(a);
 	send_beat(a);
 	loop_timer_at(a->beat, loop_now(a->loop) + guardian_beat_interval(&a->conf));
@@ -171,10 +182,11 @@ static void tell_sites(struct arn *a)
 
 static void on_node(void *arg, const struct directory_change *c)
 {
-	const struct arn *a = arg;
+	struct arn *a = arg;
 	char address[ADDR_STRLEN];
 	struct js *o;
 
+	a->hurry = true;
 	addr_host(&c->node->addr, address);
 	log_msg(c->up ? NLOG_INFO : NLOG_WARN, "node %s (%s) %s: %s", c->node->id, address,
 		c->up ? "up" : "down", c->reason);
@@ -187,31 +199,61 @@ static void on_node(void *arg, const struct directory_change *c)
 	event_emit(c->up ? "node-up" : "node-down", loop_now(a->loop), o);
 }
 
-static const struct snapshot *current_snapshot(void *arg)
+/* ---- the crew ---- */
+
+static bool is_news(struct arn *a)
+{
+	return directory_stale(a->directory) ||
+	       directory_snapshot(a->directory)->version != a->version;
+}
+
+const struct snapshot *arn_snapshot(struct arn *a)
+{
+	const struct snapshot *s = directory_snapshot(a->directory);
+
+	if (s->version != a->version) {
+		crew_publish(a->crew, s);
+		a->published = loop_now(a->loop);
+		a->version = s->version;
+		a->hurry = false;
+	}
+	return s;
+}
+
+static void on_later(void *arg)
+{
+	arn_snapshot(arg);
+}
+
+static void on_turn(void *arg)
 {
 	struct arn *a = arg;
 
-	return directory_snapshot(a->directory);
-}
-
-static void on_accusation(
-	void *arg, const char *node, enum text_proto service, const struct addr *client)
-{
-	const struct arn *a = arg;
-
-	prober_accuse(a->prober, node, service, client);
+	if (!is_news(a))
+		return;
+	if (a->hurry || loop_now(a->loop) >= a->published + PUBLISH_GAP)
+		arn_snapshot(a);
+	else
+		loop_timer_at(a->later, a->published + PUBLISH_GAP);
 }
 
 /* What an answer lacks. Without keys there is nobody who could be primed. */
-static void on_want(void *arg, const struct want *w, bool waits)
+static void get(struct arn *a, const struct want *w)
 {
-	struct arn *a = arg;
-
-	(void)waits;
 	if (w->what == WANT_ORIGIN)
 		naming_want(a->naming, w);
 	if (w->what == WANT_PRIME && a->primer)
 		primer_want(a->primer, w);
+}
+
+static void on_report(void *arg, const struct report *r)
+{
+	struct arn *a = arg;
+
+	if (r->kind == REPORT_WANT)
+		get(a, &r->want);
+	else
+		prober_accuse(a->prober, r->accuse.node, r->accuse.service, &r->accuse.client);
 }
 
 static void on_origins(void *arg, const struct origins *o)
@@ -219,16 +261,14 @@ static void on_origins(void *arg, const struct origins *o)
 	struct arn *a = arg;
 
 	directory_set_origins(a->directory, o);
-	if (a->listener)
-		arn_listener_published(a->listener);
+	a->hurry = true;
 }
 
 static void on_primed(void *arg)
 {
-	const struct arn *a = arg;
+	struct arn *a = arg;
 
-	if (a->listener)
-		arn_listener_published(a->listener);
+	a->hurry = true;
 }
 
 static struct directory_conf directory_conf_of(const struct arn *a)
@@ -279,12 +319,14 @@ static void configure_nodes(struct arn *a)
 
 static struct arn_listener_conf listener_conf_of(const struct arn_conf *c)
 {
+	int64_t most = c->limits.connections, own = DESCRIPTORS + c->probe.concurrent;
+
 	return (struct arn_listener_conf){
 		.port = {[TEXT_HTTP] = (uint16_t)c->http.port,
 			[TEXT_RTSP] = (uint16_t)c->rtsp.port},
 		.block = c->anycast.block,
 		.connections = daemon_connections(
-			c->limits.connections, DESCRIPTORS + (int)c->probe.concurrent),
+			most, own + CREW_DESCRIPTORS * crew_size(c->workers, most)),
 		.request_timeout = c->limits.request_timeout,
 		.idle_timeout = c->limits.idle_timeout,
 		.prepare = c->prime.wait,
@@ -333,14 +375,14 @@ static void apply(struct arn *a)
 	struct arn_listener_conf lc = listener_conf_of(&a->conf);
 	struct prober_conf pc = prober_conf_of(&a->conf);
 
-	log_open(a->conf.name, (enum log_level)a->conf.log_level);
+	log_set_level((enum log_level)a->conf.log_level);
 	directory_set_conf(a->directory, &dc);
 	prober_set_conf(a->prober, &pc);
 	wire_keys_wipe(&dc.tokens.keys);
 	if (a->cluster)
 		cluster_set_misses(a->cluster, (int)a->conf.discovery.misses);
 	configure_nodes(a);
-	arn_listener_set_limits(a->listener, &lc);
+	crew_set_limits(a->crew, &lc);
 	set_naming(a);
 }
 
@@ -531,18 +573,24 @@ static int open_sites(struct arn *a)
 	return err;
 }
 
-static int open_listener(struct arn *a)
+static int open_crew(struct arn *a)
 {
-	struct arn_listener_conf lc = listener_conf_of(&a->conf);
+	struct crew_conf cc = {.listener = listener_conf_of(&a->conf),
+		.beat = guardian_beat_interval(&a->conf) / 2};
 	uint16_t port;
 	int err;
 
-	a->listener = arn_listener_new(a->loop, &lc, current_snapshot, on_want, a, &err, &port);
-	if (a->listener)
-		arn_listener_on_accusation(a->listener, on_accusation);
-	else
+	cc.threads = crew_size(a->conf.workers, cc.listener.connections);
+	a->crew = crew_new(a->loop, &cc, on_report, a, &err, &port);
+	if (!a->crew && port)
 		log_msg(NLOG_ERROR, "TCP port %u: %s", port, strerror(-err));
-	return err;
+	else if (!a->crew)
+		log_msg(NLOG_ERROR, "threads that answer clients: %s", strerror(-err));
+	if (err)
+		return err;
+	a->later = loop_timer_new(a->loop, on_later, a);
+	a->turn = loop_turn_new(a->loop, on_turn, a);
+	return a->later && a->turn ? 0 : -ENOMEM;
 }
 
 static int open_naming(struct arn *a)
@@ -595,8 +643,11 @@ static void close_all(struct arn *a)
 {
 	metrics_free(a->metrics);
 	free(a->metric);
+	free(a->meter_crew);
 	ctl_free(a->ctl);
-	arn_listener_free(a->listener);
+	crew_free(a->crew);
+	loop_turn_free(a->turn);
+	loop_timer_free(a->later);
 	discovery_free(a->discovery);
 	cluster_free(a->cluster);
 	sites_free(a->sites);
@@ -621,6 +672,7 @@ int arn_work(
 	struct arn a = {.conf_path = conf_path,
 		.line = charge->line,
 		.draining = charge->draining,
+		.log_silent = LOG_LIMIT_INIT,
 		.started = clock_now()};
 	struct deadman deadman;
 	int err;
@@ -642,7 +694,7 @@ int arn_work(
 	if (!err)
 		err = open_naming(&a);
 	if (!err)
-		err = open_listener(&a);
+		err = open_crew(&a);
 	if (!err)
 		err = open_management(&a);
 	if (!err)

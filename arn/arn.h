@@ -1,23 +1,25 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The worker: discovery, the listeners, the operator's commands and the metrics on one loop. It
- * knows how to do all that a node does, and nothing of how the block is held: that is the
- * guardian's, to whom it says "I serve" and from whom it takes its orders.
+ * The worker: discovery, the operator's commands and the metrics on one loop, that of the control
+ * thread; and the threads that answer clients (crew.h). It knows how to do all that a node does, and
+ * nothing of how the block is held: that is the guardian's, to whom it says "I serve" and from whom
+ * it takes its orders.
  */
 #ifndef ARN_ARN_H
 #define ARN_ARN_H
 
 #include "arn/cluster.h"
 #include "arn/config.h"
+#include "arn/crew.h"
 #include "arn/directory.h"
 #include "arn/discovery.h"
 #include "arn/guardian.h"
-#include "arn/listener.h"
 #include "arn/naming.h"
 #include "arn/primer.h"
 #include "arn/prober.h"
 #include "arn/sites.h"
 #include "lib/ctl.h"
+#include "lib/log.h"
 #include "lib/loop.h"
 #include "lib/metrics.h"
 
@@ -37,11 +39,18 @@ struct arn {
 	struct naming *naming;
 	struct sites *sites;   /* NULL: no other site is known */
 	struct primer *primer; /* NULL likewise */
-	struct arn_listener *listener;
+	struct crew *crew;
+	struct loop_turn *turn;   /* looks whether there is something new to publish … */
+	struct loop_timer *later; /* … which may have to wait, since `published` was just now */
+	ns_t published;
+	uint64_t version; /* of what was published then */
+	bool hurry;       /* somebody waits for what is new: publish at once */
 	struct ctl *ctl;
 	struct metrics *metrics;
-	struct metric *metric; /* the table that `metrics` borrows */
+	struct metric *metric;         /* the table that `metrics` borrows */
+	struct meter_crew *meter_crew; /* what that borrows */
 	struct deadman *deadman;
+	struct log_limit log_silent;
 	struct loop_timer *beat, *look;
 	struct loop_fd *line_watch;
 	int line;                  /* to the guardian */
@@ -66,6 +75,10 @@ enum ctl_code arn_explain(void *ctx, struct slice args, struct js *body);
 /* command.c */
 extern const struct ctl_command arn_commands[];
 extern const int arn_commands_n;
+
+/* The nodes as they are now, and as clients are answered from this moment on. The directory's
+ * reference. */
+const struct snapshot *arn_snapshot(struct arn *a);
 
 /* Of all ARNs here, this one is to hold the block. */
 bool arn_is_master(const struct arn *a);

@@ -43,7 +43,7 @@ static struct js *describe_cluster(const struct election *e)
 
 static enum ctl_code show_status(void *ctx, struct slice args, struct js *body)
 {
-	const struct arn *a = ctx;
+	struct arn *a = ctx;
 	ns_t now = loop_now(a->loop);
 	struct js *o;
 
@@ -59,6 +59,7 @@ static enum ctl_code show_status(void *ctx, struct slice args, struct js *body)
 	js_put(body, "guardian", o);
 	o = js_object();
 	js_put_int(o, "pid", getpid());
+	js_put_int(o, "threads", crew_threads(a->crew));
 	js_put_real(o, "uptime_s", (double)(now - a->started) / NS_S);
 	js_put(body, "worker", o);
 	o = js_object();
@@ -71,8 +72,8 @@ static enum ctl_code show_status(void *ctx, struct slice args, struct js *body)
 	js_put_int(o, "known", directory_count(a->directory));
 	js_put_int(o, "usable", directory_usable(a->directory));
 	js_put(body, "nodes", o);
-	js_put_int(body, "connections", arn_listener_connections(a->listener));
-	js_put_int(body, "snapshot", (int64_t)directory_snapshot(a->directory)->version);
+	js_put_int(body, "connections", crew_connections(a->crew));
+	js_put_int(body, "snapshot", (int64_t)arn_snapshot(a)->version);
 	return CTL_OK;
 }
 

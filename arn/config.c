@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "arn/policy.h"
+#include "arn/crew.h"
 #include "lib/log.h"
 #include "lib/text.h"
 
@@ -216,6 +217,8 @@ static const struct conf_option options[] = {
 	{"log-level", CONF_ENUM, AT(log_level), "info", .names = log_level_names,
 		.help = "least severity that is logged"},
 	{"events", CONF_STR, AT(events), "", .help = "file that events are appended to"},
+	{"workers", CONF_INT, AT(workers), "0", 0, CREW_MAX,
+		.help = "threads that answer clients; 0: one for each processor"},
 	{"anycast", CONF_SECTION, .sub = anycast_options},
 	{"announce", CONF_SECTION, .sub = announce_options},
 	{"discovery", CONF_SECTION, .sub = discovery_options},
@@ -349,6 +352,9 @@ static void check_all(const void *conf, struct conf_errors *e)
 	if (c->peers.port && (c->peers.port == c->rtsp.port || c->peers.port == c->http.port))
 		conf_error(
 			e, "peers has port %lld, which rtsp or http has", (long long)c->peers.port);
+	if (c->workers > c->limits.connections)
+		conf_error(e, "limits.connections is %lld, expected one for each of %lld workers",
+			(long long)c->limits.connections, (long long)c->workers);
 	if (c->rtsp.port && c->rtsp.port == c->http.port)
 		conf_error(e, "rtsp and http have the same port %lld", (long long)c->rtsp.port);
 }
@@ -411,6 +417,8 @@ const char *arn_conf_fixed_change(const struct arn_conf *was, const struct arn_c
 		return "management";
 	if (strcmp(was->events, now->events))
 		return "events";
+	if (was->workers != now->workers)
+		return "workers";
 	if (addr_cmp(&was->anycast.block.addr, &now->anycast.block.addr) ||
 		was->anycast.block.len != now->anycast.block.len)
 		return "anycast.block";

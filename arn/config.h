@@ -26,6 +26,7 @@ struct arn_conf {
 	char management[ADDR_STRLEN]; /* "": none */
 	int log_level;                /* enum log_level */
 	char events[256];             /* "": none */
+	int64_t workers;              /* threads that answer clients; 0: one for each processor */
 	struct {
 		struct prefix block;
 		char interface[IFNAMSIZ];

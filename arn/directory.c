@@ -404,6 +404,11 @@ const struct snapshot *directory_snapshot(struct directory *d)
 	return s;
 }
 
+bool directory_stale(const struct directory *d)
+{
+	return d->stale;
+}
+
 void directory_set_primed(struct directory *d, const struct primed *p)
 {
 	primed_ref(p);

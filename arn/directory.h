@@ -94,6 +94,8 @@ ns_t directory_look_interval(const struct directory *d);
  * non-const `d`; snapshot_ref() for longer. */
 const struct snapshot *directory_snapshot(struct directory *d);
 
+bool directory_stale(const struct directory *d); /* they are not what they were at the last call */
+
 /* The ports that nodes have given, for the snapshots from now on; a reference is taken. */
 void directory_set_primed(struct directory *d, const struct primed *p);
 /* The same with where content comes from. */

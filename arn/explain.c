@@ -115,7 +115,7 @@ static enum ctl_code explain_answer(
 enum ctl_code arn_explain(void *ctx, struct slice args, struct js *body)
 {
 	struct arn *a = ctx;
-	const struct snapshot *snap = directory_snapshot(a->directory);
+	const struct snapshot *snap = arn_snapshot(a);
 	struct slice rest = args, url = slice_cut(&rest, ' '), client = slice_trim(rest);
 	struct addr from = addr_any(a->conf.anycast.block.addr.sa.sa_family, 0);
 	char request[REDIRECT_MAX_TARGET + 128], text[ADDR_STRLEN];

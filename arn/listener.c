@@ -4,8 +4,11 @@
  * of it is this host's while the block is up (block.h). A connection to another address of this
  * host is not ours to answer: it is closed and counted.
  *
- * A transaction is short: one request, one answer. So a connection stands in one of four queues,
- * each ordered by time of entry:
+ * A transaction is short: one request, one answer. The kernel hands a connection over when its first
+ * bytes are there (TCP_DEFER_ACCEPT), so nearly always the whole request can be read at once, the
+ * answer fits into the socket's buffer, and is the last: then nothing is ever watched or waited for.
+ * Only a connection that has more to come gets a stream, and stands in one of four queues, each
+ * ordered by time of entry:
  *
  *	waiting   a request is expected or has come in part; `request_timeout` to be whole
  *	idle      answered, may ask again (RTSP); `idle_timeout`
@@ -16,16 +19,18 @@
  * Only a whole request moves a connection on. One that drips a byte a second stands where it stood,
  * and its time runs out; it holds a descriptor and a buffer meanwhile, and nothing of anybody else.
  * When all places are taken, a new connection gets the place of the one that has been longest
- * closing, else idle, else waiting, else preparing: whoever really wants a redirection has it within milliseconds,
- * so the oldest is the one that is least likely to be harmed.
+ * closing, else idle, else waiting, else preparing: whoever really wants a redirection has it within
+ * milliseconds, so the oldest is the one that is least likely to be harmed.
  */
 #include "arn/listener.h"
 
 #include <assert.h>
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "arn/admit.h"
@@ -37,13 +42,16 @@
 #define BACKLOG 1024
 #define MAX_IN  (TEXT_MAX_HEAD + TEXT_MAX_BODY)
 #define MAX_OUT 65536
+#define AT_ONCE 4096 /* bytes that are read before there is a stream */
 
 enum queue { CLOSING, IDLE, WAITING, PREPARING, QUEUES }; /* in the order of eviction */
 
 struct conn {
 	TAILQ_ENTRY(conn) entry;
 	struct arn_listener *owner;
-	struct stream *stream;
+	struct stream *stream; /* NULL: not yet */
+	int fd;                /* the stream's, once there is one */
+	struct addr peer, local;
 	enum text_proto port;
 	enum queue queue;
 	struct admission admission;
@@ -65,22 +73,33 @@ struct door {
 struct arn_listener {
 	struct loop *loop;
 	struct arn_listener_conf conf;
-	arn_snapshot_fn *snapshot;
-	arn_want_fn *want;
-	arn_accuse_fn *accuse; /* or NULL */
+	const struct arn_listener_ops *ops;
 	void *arg;
 	ns_t accusing; /* the second that `accusations` were told in began */
 	int accusations;
 	struct door door[2];
 	struct conn_queue queue[QUEUES];
-	int length[QUEUES];
+	_Atomic int connections, busy; /* written here, read by any thread, as are the counters */
 	struct loop_timer *timer;
-	ns_t timer_at;  /* NS_NEVER: not set */
-	int busy;       /* wants are told, or requests tried again */
-	bool published; /* a snapshot came meanwhile */
+	ns_t timer_at;      /* NS_NEVER: not set */
+	struct conn *fresh; /* that is being accepted; NULL: it is gone again */
 	struct arn_listener_counters count;
 	struct log_limit log_bad, log_outside, log_full;
 };
+
+/* One thread writes, so it need not be one indivisible addition: only whole values be seen. */
+static void count(_Atomic uint64_t *c)
+{
+	uint64_t n = atomic_load_explicit(c, memory_order_relaxed);
+
+	atomic_store_explicit(c, n + 1, memory_order_relaxed);
+}
+
+static void add(_Atomic int *sum, int n)
+{
+	n += atomic_load_explicit(sum, memory_order_relaxed);
+	atomic_store_explicit(sum, n, memory_order_relaxed);
+}
 
 static void arm(struct arn_listener *ls)
 {
@@ -105,7 +124,7 @@ static ns_t patience(const struct arn_listener *ls, enum queue q)
 	}
 }
 
-static void enter(struct conn *c, enum queue q)
+static void stand(struct conn *c, enum queue q)
 {
 	struct arn_listener *ls = c->owner;
 	ns_t now = loop_now(ls->loop);
@@ -113,22 +132,41 @@ static void enter(struct conn *c, enum queue q)
 	c->queue = q;
 	c->deadline = now + patience(ls, q);
 	TAILQ_INSERT_TAIL(&ls->queue[q], c, entry);
-	ls->length[q]++;
 	/* The timer may go off early, before the first deadline of all, but never late. */
 	if (q != CLOSING && c->deadline < ls->timer_at)
 		arm(ls);
 }
 
-static void leave(struct conn *c)
+static void enter(struct conn *c)
+{
+	add(&c->owner->connections, 1);
+	add(&c->owner->busy, 1);
+	stand(c, WAITING);
+}
+
+/* To the end of a queue. In no moment is a connection that stays busy not counted as such. */
+static void move(struct conn *c, enum queue q)
 {
 	TAILQ_REMOVE(&c->owner->queue[c->queue], c, entry);
-	c->owner->length[c->queue]--;
+	if ((c->queue == IDLE) != (q == IDLE))
+		add(&c->owner->busy, q == IDLE ? -1 : 1);
+	stand(c, q);
 }
 
 static void conn_free(struct conn *c)
 {
-	leave(c);
-	stream_free(c->stream);
+	struct arn_listener *ls = c->owner;
+
+	TAILQ_REMOVE(&ls->queue[c->queue], c, entry);
+	add(&ls->connections, -1);
+	if (c->queue != IDLE)
+		add(&ls->busy, -1);
+	if (ls->fresh == c)
+		ls->fresh = NULL;
+	if (c->stream)
+		stream_free(c->stream);
+	else if (c->fd >= 0)
+		close(c->fd);
 	free(c);
 }
 
@@ -136,16 +174,17 @@ static void count_answer(struct arn_listener *ls, const struct redirect_response
 {
 	int status = rs->status, p = rs->proto;
 
-	ls->count.loops += rs->looped;
+	if (rs->looped)
+		count(&ls->count.loops);
 	if (status == 302 || status == 307) {
-		ls->count.redirected[p]++;
-		ls->count.tokens[rs->token]++;
+		count(&ls->count.redirected[p]);
+		count(&ls->count.tokens[rs->token]);
 	} else if (status == 503) {
-		ls->count.unavailable[p]++;
+		count(&ls->count.unavailable[p]);
 	} else if (status >= 400) {
-		ls->count.refused[p]++;
+		count(&ls->count.refused[p]);
 	} else {
-		ls->count.other[p]++;
+		count(&ls->count.other[p]);
 	}
 }
 
@@ -156,15 +195,33 @@ static void log_answer(struct arn_listener *ls, struct conn *c, const struct red
 
 	if (rs->why)
 		log_limited(&ls->log_bad, rs->status == 503 ? NLOG_WARN : NLOG_REMOTE,
-			"%s: %s request answered %d: %s", addr_str(stream_peer(c->stream), peer),
-			proto, rs->status, rs->why);
+			"%s: %s request answered %d: %s", addr_str(&c->peer, peer), proto,
+			rs->status, rs->why);
 	else if (rs->node)
 		log_msg(NLOG_DEBUG, "%s: %s request answered %d: to %s (%s)",
-			addr_str(stream_peer(c->stream), peer), proto, rs->status,
-			rs->node->said.id, addr_host(&rs->node->said.addr, node));
+			addr_str(&c->peer, peer), proto, rs->status, rs->node->said.id,
+			addr_host(&rs->node->said.addr, node));
 }
 
 /* ---- answering ---- */
+
+static size_t on_data(void *arg, const uint8_t *p, size_t n);
+static void on_close(void *arg, int err);
+
+/* It has one from now on. False: there is no memory, and it is gone. */
+static bool has_stream(struct conn *c)
+{
+	static const struct stream_ops ops = {.on_data = on_data, .on_close = on_close};
+
+	if (c->stream)
+		return true;
+	c->stream = stream_new(c->owner->loop, c->fd, &ops, c, MAX_IN, MAX_OUT);
+	if (c->stream)
+		return true;
+	c->fd = -1; /* closed by it */
+	conn_free(c);
+	return false;
+}
 
 static void ask(struct conn *c, const uint8_t *p, size_t n, struct redirect_response *rs)
 {
@@ -173,12 +230,12 @@ static void ask(struct conn *c, const uint8_t *p, size_t n, struct redirect_resp
 		.seen = c->seen,
 		.port = c->port,
 		.first = !c->answered,
-		.client = *stream_peer(c->stream),
-		.local = *stream_local(c->stream),
+		.client = c->peer,
+		.local = c->local,
 		.wall = clock_wall() / NS_S,
 		.final = c->final};
 
-	admit(&c->admission, &rq, ls->snapshot(ls->arg), rs);
+	admit(&c->admission, &rq, ls->ops->snapshot(ls->arg), rs);
 }
 
 /* What an answer wants is told once, however often it is tried meanwhile. */
@@ -190,29 +247,23 @@ static void tell_want(struct conn *c, const struct want *w, bool waits)
 	if (waits && c->wanted == hash)
 		return;
 	c->wanted = hash;
-	ls->busy++;
-	ls->want(ls->arg, w, waits);
-	ls->busy--;
+	ls->ops->want(ls->arg, w, waits);
 }
 
 static size_t not_whole(struct conn *c, size_t n)
 {
 	c->seen = n;
-	if (c->queue == IDLE) {
-		leave(c);
-		enter(c, WAITING);
-	}
+	if (c->queue == IDLE)
+		move(c, WAITING);
 	return 0;
 }
 
-/* The want comes last: what it leads to may end connections. */
 static size_t prepare(struct conn *c, const struct want *w)
 {
 	if (c->queue != PREPARING) {
-		c->owner->count.prepared++;
+		count(&c->owner->count.prepared);
 		c->wanted = 0;
-		leave(c);
-		enter(c, PREPARING);
+		move(c, PREPARING);
 	}
 	tell_want(c, w, true);
 	return 0;
@@ -223,7 +274,7 @@ static void tell_accusations(struct conn *c, const struct redirect_response *rs)
 	struct arn_listener *ls = c->owner;
 	ns_t now;
 
-	if (!rs->accusations || !ls->accuse)
+	if (!rs->accusations)
 		return;
 	now = loop_now(ls->loop);
 	if (now - ls->accusing >= NS_S) {
@@ -232,29 +283,50 @@ static void tell_accusations(struct conn *c, const struct redirect_response *rs)
 	}
 	for (int i = 0; i < rs->accusations && ls->accusations < ARN_LISTENER_ACCUSATIONS; i++) {
 		ls->accusations++;
-		ls->accuse(ls->arg, rs->accused[i]->said.id, rs->proto, stream_peer(c->stream));
+		ls->ops->accuse(ls->arg, rs->accused[i]->said.id, rs->proto, &c->peer);
 	}
 }
 
-static size_t answered(struct conn *c, const struct redirect_response *rs)
+/* How much of the answer the socket takes before there is a stream: nearly always all. */
+static size_t send_at_once(struct conn *c, const struct redirect_response *rs)
 {
-	struct arn_listener *ls = c->owner;
+	ssize_t n = send(c->fd, rs->text, rs->len, MSG_NOSIGNAL | MSG_DONTWAIT);
 
-	ls->count.unprepared += c->final;
+	return n > 0 ? (size_t)n : 0; /* if it is broken, the stream will find out */
+}
+
+static void note_answer(struct conn *c, const struct redirect_response *rs)
+{
+	if (c->final)
+		count(&c->owner->count.unprepared);
 	c->seen = 0;
 	c->answered = true;
 	c->final = false;
-	count_answer(ls, rs);
-	log_answer(ls, c, rs);
+	count_answer(c->owner, rs);
+	log_answer(c->owner, c, rs);
 	primed_use(rs->primed);
 	tell_accusations(c, rs);
-	if (stream_write(c->stream, rs->text, rs->len) < 0) {
-		ls->count.broken++; /* it asks on and on and reads nothing */
+}
+
+static size_t answered(struct conn *c, const struct redirect_response *rs, size_t n)
+{
+	size_t sent;
+
+	note_answer(c, rs);
+	sent = c->stream ? 0 : send_at_once(c, rs);
+	/* All was read, so that the kernel ends the connection in order, without a reset. */
+	if (!c->stream && sent == rs->len && rs->close && rs->consumed == n) {
 		conn_free(c);
 		return 0;
 	}
-	leave(c);
-	enter(c, rs->close ? CLOSING : IDLE);
+	if (!has_stream(c))
+		return 0;
+	if (sent < rs->len && stream_write(c->stream, rs->text + sent, rs->len - sent) < 0) {
+		count(&c->owner->count.broken); /* it asks on and on and reads nothing */
+		conn_free(c);
+		return 0;
+	}
+	move(c, rs->close ? CLOSING : IDLE);
 	if (rs->close)
 		stream_finish(c->stream, LINGER);
 	return rs->consumed;
@@ -277,7 +349,7 @@ static size_t on_data(void *arg, const uint8_t *p, size_t n)
 	}
 	if (rs.want.what != WANT_NOTHING)
 		tell_want(c, &rs.want, false);
-	return answered(c, &rs);
+	return answered(c, &rs, n);
 }
 
 /* ---- preparing ---- */
@@ -292,27 +364,18 @@ static void try_again(struct conn *c)
 static void answer_finally(struct conn *c)
 {
 	c->final = true;
-	leave(c);
-	enter(c, WAITING);
+	move(c, WAITING);
 	stream_again(c->stream);
 }
 
-/* Only the one that is tried may go away meanwhile: what comes from within is done later. */
 void arn_listener_published(struct arn_listener *ls)
 {
 	struct conn *c, *next;
 
-	ls->published = ls->busy > 0;
-	if (ls->busy) {
-		ls->timer_at = loop_now(ls->loop);
-		return loop_timer_at(ls->timer, ls->timer_at);
-	}
-	ls->busy++;
 	for (c = TAILQ_FIRST(&ls->queue[PREPARING]); c; c = next) {
-		next = TAILQ_NEXT(c, entry);
+		next = TAILQ_NEXT(c, entry); /* only c may go away meanwhile */
 		try_again(c);
 	}
-	ls->busy--;
 }
 
 static void on_close(void *arg, int err)
@@ -320,22 +383,19 @@ static void on_close(void *arg, int err)
 	struct conn *c = arg;
 
 	if (err && c->queue != CLOSING)
-		c->owner->count.broken++;
+		count(&c->owner->count.broken);
 	conn_free(c);
 }
-
-static const struct stream_ops conn_ops = {.on_data = on_data, .on_close = on_close};
 
 static void make_room(struct arn_listener *ls)
 {
 	int total = arn_listener_connections(ls);
 
-	for (int q = CLOSING; q < QUEUES && total >= ls->conf.connections; q++) {
-		struct conn *c = TAILQ_FIRST(&ls->queue[q]);
+	for (int q = CLOSING; q < QUEUES; q++) {
+		struct conn *c;
 
-		if (c) {
-			ls->count.evicted++;
-			total--;
+		for (; total >= ls->conf.connections && (c = TAILQ_FIRST(&ls->queue[q])); total--) {
+			count(&ls->count.evicted);
 			conn_free(c);
 			log_limited(&ls->log_full, NLOG_WARN,
 				"all %d connections are taken: the oldest gave way to a new one",
@@ -344,31 +404,63 @@ static void make_room(struct arn_listener *ls)
 	}
 }
 
-static bool is_for_block(struct arn_listener *ls, int fd, const struct addr *peer)
+/* ---- a new connection ---- */
+
+static bool is_for_block(struct arn_listener *ls, const struct addr *peer, const struct addr *local)
 {
 	char to[ADDR_STRLEN], from[ADDR_STRLEN];
-	struct addr local;
-	socklen_t len = sizeof(local);
 
-	if (getsockname(fd, &local.sa, &len) < 0)
-		return false;
-	addr_unmap(&local);
-	if (prefix_has(&ls->conf.block, &local))
+	if (prefix_has(&ls->conf.block, local))
 		return true;
-	ls->count.outside_block++;
+	count(&ls->count.outside_block);
 	log_limited(&ls->log_outside, NLOG_REMOTE,
 		"%s: connection to %s refused: not an address of the block", addr_str(peer, from),
-		addr_str(&local, to));
+		addr_str(local, to));
 	return false;
+}
+
+static bool name_locally(int fd, struct addr *local)
+{
+	socklen_t len = sizeof(*local);
+
+	*local = (struct addr){0};
+	if (getsockname(fd, &local->sa, &len) < 0)
+		return false;
+	addr_unmap(local);
+	return true;
+}
+
+/* What has come already. */
+static void read_at_once(struct conn *c)
+{
+	struct arn_listener *ls = c->owner;
+	uint8_t in[AT_ONCE];
+	ssize_t n = recv(c->fd, in, sizeof(in), MSG_DONTWAIT);
+	size_t used;
+
+	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)) {
+		if (n < 0)
+			count(&ls->count.broken);
+		conn_free(c);
+		return;
+	}
+	ls->fresh = c;
+	used = n > 0 ? on_data(c, in, (size_t)n) : 0;
+	if (!ls->fresh || !has_stream(c))
+		return;
+	ls->fresh = NULL;
+	if (n > 0)
+		stream_feed(c->stream, in + used, (size_t)n - used);
 }
 
 static void on_accept(void *arg, int fd, const struct addr *peer)
 {
 	struct door *d = arg;
 	struct arn_listener *ls = d->owner;
+	struct addr local;
 	struct conn *c;
 
-	if (!is_for_block(ls, fd, peer)) {
+	if (!name_locally(fd, &local) || !is_for_block(ls, peer, &local)) {
 		close(fd);
 		return;
 	}
@@ -379,14 +471,13 @@ static void on_accept(void *arg, int fd, const struct addr *peer)
 		return;
 	}
 	c->owner = ls;
+	c->fd = fd;
+	c->peer = *peer;
+	c->local = local;
 	c->port = d->port;
-	c->stream = stream_new(ls->loop, fd, &conn_ops, c, MAX_IN, MAX_OUT);
-	if (!c->stream) {
-		free(c);
-		return;
-	}
-	ls->count.accepted[d->port]++;
-	enter(c, WAITING);
+	count(&ls->count.accepted[d->port]);
+	enter(c);
+	read_at_once(c);
 }
 
 static void on_timer(void *arg)
@@ -394,8 +485,6 @@ static void on_timer(void *arg)
 	struct arn_listener *ls = arg;
 	ns_t now = loop_now(ls->loop);
 
-	if (ls->published)
-		arn_listener_published(ls);
 	for (int q = IDLE; q < QUEUES; q++) {
 		struct conn *c;
 
@@ -405,9 +494,9 @@ static void on_timer(void *arg)
 				continue;
 			}
 			if (q == IDLE)
-				ls->count.idle_timeouts++;
+				count(&ls->count.idle_timeouts);
 			else
-				ls->count.request_timeouts++;
+				count(&ls->count.request_timeouts);
 			conn_free(c);
 		}
 	}
@@ -415,7 +504,8 @@ static void on_timer(void *arg)
 }
 
 struct arn_listener *arn_listener_new(struct loop *l, const struct arn_listener_conf *c,
-	arn_snapshot_fn *snapshot, arn_want_fn *want, void *arg, int *err, uint16_t *failed)
+	const struct arn_listener *first, const struct arn_listener_ops *ops, void *arg, int *err,
+	uint16_t *failed)
 {
 	struct arn_listener *ls = calloc(1, sizeof(*ls));
 
@@ -425,8 +515,7 @@ struct arn_listener *arn_listener_new(struct loop *l, const struct arn_listener_
 		return NULL;
 	ls->loop = l;
 	ls->conf = *c;
-	ls->snapshot = snapshot;
-	ls->want = want;
+	ls->ops = ops;
 	ls->arg = arg;
 	ls->timer_at = NS_NEVER;
 	ls->log_bad = ls->log_outside = ls->log_full = (struct log_limit)LOG_LIMIT_INIT;
@@ -439,7 +528,8 @@ struct arn_listener *arn_listener_new(struct loop *l, const struct arn_listener_
 		ls->door[p] = (struct door){.owner = ls, .port = (enum text_proto)p};
 		if (!c->port[p])
 			continue;
-		ls->door[p].listener = listener_new(l, &at, BACKLOG, on_accept, &ls->door[p], err);
+		ls->door[p].listener = listener_new_shared(l, &at, BACKLOG,
+			first ? first->door[p].listener : NULL, on_accept, &ls->door[p], err);
 		if (!ls->door[p].listener) {
 			*failed = c->port[p];
 			arn_listener_free(ls);
@@ -452,11 +542,6 @@ struct arn_listener *arn_listener_new(struct loop *l, const struct arn_listener_
 	}
 	*err = 0;
 	return ls;
-}
-
-void arn_listener_on_accusation(struct arn_listener *ls, arn_accuse_fn *accuse)
-{
-	ls->accuse = accuse;
 }
 
 void arn_listener_free(struct arn_listener *ls)
@@ -487,14 +572,10 @@ const struct arn_listener_counters *arn_listener_counters(const struct arn_liste
 
 int arn_listener_connections(const struct arn_listener *ls)
 {
-	int n = 0;
-
-	for (int q = CLOSING; q < QUEUES; q++)
-		n += ls->length[q];
-	return n;
+	return atomic_load_explicit(&ls->connections, memory_order_relaxed);
 }
 
 uint32_t arn_listener_busy(const struct arn_listener *ls)
 {
-	return (uint32_t)(arn_listener_connections(ls) - ls->length[IDLE]);
+	return (uint32_t)atomic_load_explicit(&ls->busy, memory_order_relaxed);
 }

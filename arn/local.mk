@@ -8,6 +8,8 @@ arn_libarn_a_SOURCES = \
 	arn/arn.h \
 	arn/block.c \
 	arn/block.h \
+	arn/board.c \
+	arn/board.h \
 	arn/claim.c \
 	arn/claim.h \
 	arn/cluster.c \
@@ -16,6 +18,8 @@ arn_libarn_a_SOURCES = \
 	arn/config.c \
 	arn/config.h \
 	arn/config_naming.c \
+	arn/crew.c \
+	arn/crew.h \
 	arn/deadman.c \
 	arn/deadman.h \
 	arn/directory.c \
@@ -58,6 +62,7 @@ arn_libarn_a_SOURCES = \
 	arn/prober.h \
 	arn/redirect.c \
 	arn/redirect.h \
+	arn/report.h \
 	arn/reserve.c \
 	arn/reserve.h \
 	arn/resolve.c \

@@ -2,6 +2,7 @@
 /* The ARN's metrics: one table, made when its context is there for the values to point into. */
 #include <assert.h>
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 
 #include "arn/arn.h"
@@ -69,7 +70,30 @@ static uint64_t is_draining(void *arg)
 
 static uint64_t connections(void *arg)
 {
-	return (uint64_t)arn_listener_connections(((const struct arn *)arg)->listener);
+	return (uint64_t)crew_connections(((const struct arn *)arg)->crew);
+}
+
+static uint64_t threads(void *arg)
+{
+	return (uint64_t)crew_threads(((const struct arn *)arg)->crew);
+}
+
+static uint64_t reports_lost(void *arg)
+{
+	return crew_reports_lost(((const struct arn *)arg)->crew);
+}
+
+/* One counter of every thread's, for metrics that are sums. */
+struct meter_crew {
+	const struct crew *crew;
+	size_t offset; /* in struct arn_listener_counters */
+};
+
+static uint64_t sum(void *arg)
+{
+	const struct meter_crew *c = arg;
+
+	return crew_count(c->crew, c->offset);
 }
 
 static uint64_t nodes_known(void *arg)
@@ -92,48 +116,58 @@ static uint64_t nodes_usable(void *arg)
 	return (uint64_t)directory_usable(((const struct arn *)arg)->directory);
 }
 
-static struct metric *add_listener(struct metric *m, const struct arn_listener_counters *c)
-{
-	static const char *const proto[] = {
-		[TEXT_HTTP] = "proto=\"http\"", [TEXT_RTSP] = "proto=\"rtsp\""};
-	static const char *const result[2][4] = {
-		[TEXT_HTTP] = {"proto=\"http\",answer=\"redirected\"",
-			"proto=\"http\",answer=\"unavailable\"",
-			"proto=\"http\",answer=\"refused\"", "proto=\"http\",answer=\"other\""},
-		[TEXT_RTSP] = {"proto=\"rtsp\",answer=\"redirected\"",
-			"proto=\"rtsp\",answer=\"unavailable\"",
-			"proto=\"rtsp\",answer=\"refused\"", "proto=\"rtsp\",answer=\"other\""},
-	};
-	static const char help[] = "Requests answered: 302 or 307, 503, other refusals, else.";
+#define AT(FIELD) offsetof(struct arn_listener_counters, FIELD)
 
-	for (int p = 0; p < 2; p++)
-		*m++ = COUNTER(
-			"connections_total", "Connections accepted.", proto[p], &c->accepted[p]);
-	for (int p = 0; p < 2; p++) {
-		*m++ = COUNTER("requests_total", help, result[p][0], &c->redirected[p]);
-		*m++ = COUNTER("requests_total", help, result[p][1], &c->unavailable[p]);
-		*m++ = COUNTER("requests_total", help, result[p][2], &c->refused[p]);
-		*m++ = COUNTER("requests_total", help, result[p][3], &c->other[p]);
+static const char connected[] = "Connections accepted.";
+static const char requests[] = "Requests answered: 302 or 307, 503, other refusals, else.";
+static const char silence[] = "Connections closed for their silence.";
+static const char tokens[] = "Tokens issued.";
+
+/* What the listeners of all threads count. */
+static const struct {
+	const char *name, *help, *labels;
+	size_t offset;
+} listened[] = {
+	{P "connections_total", connected, "proto=\"http\"", AT(accepted[TEXT_HTTP])},
+	{P "connections_total", connected, "proto=\"rtsp\"", AT(accepted[TEXT_RTSP])},
+	{P "requests_total", requests, "proto=\"http\",answer=\"redirected\"",
+		AT(redirected[TEXT_HTTP])},
+	{P "requests_total", requests, "proto=\"http\",answer=\"unavailable\"",
+		AT(unavailable[TEXT_HTTP])},
+	{P "requests_total", requests, "proto=\"http\",answer=\"refused\"", AT(refused[TEXT_HTTP])},
+	{P "requests_total", requests, "proto=\"http\",answer=\"other\"", AT(other[TEXT_HTTP])},
+	{P "requests_total", requests, "proto=\"rtsp\",answer=\"redirected\"",
+		AT(redirected[TEXT_RTSP])},
+	{P "requests_total", requests, "proto=\"rtsp\",answer=\"unavailable\"",
+		AT(unavailable[TEXT_RTSP])},
+	{P "requests_total", requests, "proto=\"rtsp\",answer=\"refused\"", AT(refused[TEXT_RTSP])},
+	{P "requests_total", requests, "proto=\"rtsp\",answer=\"other\"", AT(other[TEXT_RTSP])},
+	{P "tokens_total", tokens, "session=\"new\"", AT(tokens[REDIRECT_TOKEN_NEW])},
+	{P "tokens_total", tokens, "session=\"resumed\"", AT(tokens[REDIRECT_TOKEN_RESUMED])},
+	{P "loops_total", "Requests refused: their clients were sent in circles.", NULL, AT(loops)},
+	{P "outside_block_total", "Connections refused because their address is not in the block.",
+		NULL, AT(outside_block)},
+	{P "evicted_total", "Connections closed to make room for new ones.", NULL, AT(evicted)},
+	{P "timeouts_total", silence, "waiting_for=\"request\"", AT(request_timeouts)},
+	{P "timeouts_total", silence, "waiting_for=\"next\"", AT(idle_timeouts)},
+	{P "prepared_total", "Requests that waited for what their answer needs.", NULL,
+		AT(prepared)},
+	{P "unprepared_total", "Of these answered without it.", NULL, AT(unprepared)},
+	{P "broken_total", "Connections that ended with an error.", NULL, AT(broken)},
+};
+enum { LISTENED = sizeof(listened) / sizeof(listened[0]) };
+
+static struct metric *add_listeners(struct metric *m, struct arn *a)
+{
+	for (int i = 0; i < LISTENED; i++) {
+		a->meter_crew[i] = (struct meter_crew){a->crew, listened[i].offset};
+		*m++ = (struct metric){.name = listened[i].name,
+			.help = listened[i].help,
+			.kind = METRIC_COUNTER,
+			.labels = listened[i].labels,
+			.read = sum,
+			.arg = &a->meter_crew[i]};
 	}
-	*m++ = COUNTER("tokens_total", "Tokens issued.", "session=\"new\"",
-		&c->tokens[REDIRECT_TOKEN_NEW]);
-	*m++ = COUNTER("tokens_total", "Tokens issued.", "session=\"resumed\"",
-		&c->tokens[REDIRECT_TOKEN_RESUMED]);
-	*m++ = COUNTER("loops_total", "Requests refused: their clients were sent in circles.", NULL,
-		&c->loops);
-	*m++ = COUNTER("outside_block_total",
-		"Connections refused because their address is not in the block.", NULL,
-		&c->outside_block);
-	*m++ = COUNTER("evicted_total", "Connections closed to make room for new ones.", NULL,
-		&c->evicted);
-	*m++ = COUNTER("timeouts_total", "Connections closed for their silence.",
-		"waiting_for=\"request\"", &c->request_timeouts);
-	*m++ = COUNTER("timeouts_total", "Connections closed for their silence.",
-		"waiting_for=\"next\"", &c->idle_timeouts);
-	*m++ = COUNTER("prepared_total", "Requests that waited for what their answer needs.", NULL,
-		&c->prepared);
-	*m++ = COUNTER("unprepared_total", "Of these answered without it.", NULL, &c->unprepared);
-	*m++ = COUNTER("broken_total", "Connections that ended with an error.", NULL, &c->broken);
 	return m;
 }
 
@@ -272,7 +306,8 @@ int arn_meter(struct arn *a)
 
 	a->metrics = metrics_new();
 	a->metric = calloc(METRICS_MAX, sizeof(*a->metric)); /* the last one stays without a name */
-	if (!a->metrics || !a->metric)
+	a->meter_crew = calloc(LISTENED, sizeof(*a->meter_crew));
+	if (!a->metrics || !a->metric || !a->meter_crew)
 		return -ENOMEM;
 	m = a->metric;
 	*m++ = GAUGE("block_up", "1 while the block is reachable here.", block_is_up, a);
@@ -295,7 +330,11 @@ int arn_meter(struct arn *a)
 	*m = GAUGE("next_hop_contested_total",
 		"Frames in which another host claimed it at the same time.", next_hop_contests, a);
 	m++->kind = METRIC_COUNTER;
-	m = add_listener(m, arn_listener_counters(a->listener));
+	*m++ = GAUGE("threads", "Threads that answer clients.", threads, a);
+	*m = GAUGE(
+		"reports_lost_total", "Reports of these threads that were lost.", reports_lost, a);
+	m++->kind = METRIC_COUNTER;
+	m = add_listeners(m, a);
 	m = add_health(m, health_counters(prober_health(a->prober)));
 	m = add_naming(m, a);
 	m = add_sites(m, a);

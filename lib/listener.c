@@ -79,7 +79,6 @@ static bool is_transient(int err)
 static void on_readable(void *arg, int events)
 {
 	struct listener *ls = arg;
-	int one = 1;
 
 	(void)events;
 	ls->busy = true;
@@ -98,8 +97,6 @@ static void on_readable(void *arg, int events)
 			break;
 		}
 		addr_unmap(&peer);
-		if (!ls->path)
-			setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 		ls->cb(ls->arg, fd, &peer);
 	}
 	ls->busy = false;
@@ -141,27 +138,58 @@ fail:
 	return NULL;
 }
 
+static void switch_on(int fd, int level, int option)
+{
+	int one = 1;
+
+	setsockopt(fd, level, option, &one, sizeof(one));
+}
+
+/* Among listeners that share an address, the first one binds it as if it wanted it alone: so nobody
+ * else has it, nor does a stranger get a part of it by asking for SO_REUSEPORT before. */
+static int open_tcp(const struct addr *at, int backlog, bool shared, bool first)
+{
+	int fd = socket(at->sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), err;
+
+	if (fd < 0)
+		return -errno;
+	switch_on(fd, SOL_SOCKET, SO_REUSEADDR);
+	/* Each family's port is a port of its own: whoever listens for one leaves the other's. */
+	if (at->sa.sa_family == AF_INET6)
+		switch_on(fd, IPPROTO_IPV6, IPV6_V6ONLY);
+	switch_on(fd, IPPROTO_TCP, TCP_NODELAY); /* inherited by what is accepted */
+	if (shared)
+		switch_on(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT); /* s */
+	if (shared && !first)
+		switch_on(fd, SOL_SOCKET, SO_REUSEPORT);
+	if (bind(fd, &at->sa, addr_len(at)) < 0)
+		goto fail;
+	if (shared && first)
+		switch_on(fd, SOL_SOCKET, SO_REUSEPORT);
+	if (listen(fd, backlog) == 0)
+		return fd;
+fail:
+	err = -errno;
+	close(fd);
+	return err;
+}
+
 struct listener *listener_new(
 	struct loop *l, const struct addr *at, int backlog, listener_cb *cb, void *arg, int *err)
 {
-	int fd = socket(at->sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	int one = 1;
+	int fd = open_tcp(at, backlog, false, true);
 
-	*err = 0;
-	if (fd < 0) {
-		*err = -errno;
-		return NULL;
-	}
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	/* Each family's port is a port of its own: whoever listens for one leaves the other's. */
-	if (at->sa.sa_family == AF_INET6)
-		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
-	if (bind(fd, &at->sa, addr_len(at)) < 0 || listen(fd, backlog) < 0) {
-		*err = -errno;
-		close(fd);
-		return NULL;
-	}
-	return start(l, fd, NULL, cb, arg, err);
+	*err = fd < 0 ? fd : 0;
+	return fd < 0 ? NULL : start(l, fd, NULL, cb, arg, err);
+}
+
+struct listener *listener_new_shared(struct loop *l, const struct addr *at, int backlog,
+	const struct listener *first, listener_cb *cb, void *arg, int *err)
+{
+	int fd = open_tcp(first ? &first->at : at, backlog, true, !first);
+
+	*err = fd < 0 ? fd : 0;
+	return fd < 0 ? NULL : start(l, fd, NULL, cb, arg, err);
 }
 
 /* Removes a socket that nobody serves. 0, or -EADDRINUSE, or why it cannot be told. */

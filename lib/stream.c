@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -378,6 +379,16 @@ int stream_write(struct stream *s, const void *p, size_t n)
 		s->out.n += left;
 		want(s);
 	}
+	return 0;
+}
+
+int stream_feed(struct stream *s, const void *p, size_t n)
+{
+	if (!buffer_room(&s->in, n))
+		return -ENOMEM;
+	memcpy(s->in.p + s->in.n, p, n);
+	s->in.n += n;
+	stream_again(s);
 	return 0;
 }
 

@@ -42,6 +42,9 @@ struct stream *stream_connect(struct loop *l, const struct addr *dst, const stru
 /* Queues (or sends at once) a copy. 0; -ENOBUFS when max_out would be passed (nothing queued);
  * -EPIPE after an error. */
 int stream_write(struct stream *s, const void *p, size_t n);
+/* These bytes were read from its descriptor before: they come first. To be called at once. 0; -ENOMEM
+ * (nothing was taken). */
+int stream_feed(struct stream *s, const void *p, size_t n);
 /* Offers the input that was not consumed to on_data once more, from within. */
 void stream_again(struct stream *s);
 size_t stream_unsent(const struct stream *s);
@@ -58,6 +61,12 @@ typedef void listener_cb(void *arg, int fd, const struct addr *peer);
  * fd. Out of descriptors: it pauses 100 ms rather than spin. *err says why it returned NULL. */
 struct listener *listener_new(
 	struct loop *l, const struct addr *at, int backlog, listener_cb *cb, void *arg, int *err);
+/* One of several that share an address, each with a loop of its own: the kernel spreads connections
+ * over them. It hands one over when its first bytes are there (TCP_DEFER_ACCEPT), or after a second or
+ * two without any. `first` is the first of them (`at` does not matter then), or NULL for itself, which
+ * fails when anybody else listens there. */
+struct listener *listener_new_shared(struct loop *l, const struct addr *at, int backlog,
+	const struct listener *first, listener_cb *cb, void *arg, int *err);
 struct listener *listener_new_unix(struct loop *l, const char *path, listener_cb *cb, void *arg,
 	int *err); /* removes a stale socket that nobody answers at; mode 0660 */
 const struct addr *listener_addr(const struct listener *ls); /* with the port really bound */

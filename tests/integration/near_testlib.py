@@ -133,6 +133,19 @@ def gone(pid):
     return state in "ZX"
 
 
+def stop_thread(tid):
+    """Stops one thread of a process, as a debugger does. Call the result when it is dead, so that
+    its process can be reaped."""
+    import ctypes
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    for request in (0x4206, 0x4207):  # PTRACE_SEIZE, PTRACE_INTERRUPT
+        if libc.ptrace(request, tid, None, None) != 0:
+            raise OSError(ctypes.get_errno(), "ptrace")
+    os.waitpid(tid, 0x40000000)  # __WALL
+    return lambda: os.waitpid(tid, 0x40000000)
+
+
 class Bird:
     """BIRD in a namespace, with its own configuration and control socket."""
 

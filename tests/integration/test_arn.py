@@ -7,6 +7,7 @@ Rows A1 fate, A2 hang, A4 drain, A5 igp, B1 http, B2 rtsp, C1 discover, C2 elect
 """
 
 import os
+import pathlib
 import signal
 import socket
 import time
@@ -203,6 +204,34 @@ def test_worker_that_is_slow_within_the_bound_keeps_the_block(site):
     os.kill(worker, signal.SIGCONT)
     assert near.arn_pids(arn)[1] == worker
     assert not arn.events("block-down")
+
+
+@pytest.mark.parametrize("which", ["first", "last"])
+def test_one_listener_thread_that_hangs_counts_as_a_worker_that_hangs(site, which):
+    """Row A2: the other threads turn, and so does the control thread."""
+    arn = site.arn("workers = 2\n")
+    wait_up(arn)
+    guardian, worker = near.arn_pids(arn)
+    folder = pathlib.Path(f"/proc/{worker}/task")
+    threads = {int(t.name): (t / "comm").read_text().strip() for t in folder.iterdir()}
+    crew = sorted(t for t, name in threads.items() if name.startswith("arn-crew-"))
+    assert len(crew) == arn.ask("show status")["worker"]["threads"] == 2
+    release = near.stop_thread(crew[0] if which == "first" else crew[-1])
+    began = time.monotonic()
+    wait_until(
+        lambda: "10.1.18" not in site.host.run("ip", "-br", "addr").stdout,
+        "the host has no address of the block",
+        HANG_BOUND + MARGIN,
+    )
+    print(f"interface gone after {time.monotonic() - began:.3f} s")
+    wait_until(lambda: arn.events("block-down"), "the event is there")
+    assert arn.events("block-down")[0]["reason"] == "worker silent"
+    release()
+    wait_until(lambda: len(arn.events("worker-start")) == 2, "a new worker")
+    arn.wait_ready()
+    wait_up(arn)
+    assert near.arn_pids(arn)[0] == guardian
+    assert "has not turned for" in arn.text()
 
 
 def test_worker_has_no_descriptor_of_the_interface(site):

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Requests whose answer wants something first (row B6): they wait without holding up anybody, and
- * never for ever. Over loopback, which stands for the anycast block: the listener is the real one,
+ * Connections: answered at once when the request is there, and ended in order. Requests whose answer
+ * wants something first (row B6): they wait without holding up anybody, and never for ever. Over loopback, which stands for the anycast block: the listener is the real one,
  * the snapshots are the test's, and so is who is told of wants.
  */
 #include "arn/listener.h"
@@ -22,15 +22,16 @@ static struct loop *loop;
 static struct loop_timer *guard, *later;
 static struct arn_listener *listener;
 static struct snapshot *snap;
-static uint16_t port;
-static int wants;
-static bool publish_at_once; /* the want is got from within */
+static uint16_t port, http_port;
+static int wants, accusations;
+static bool publish_at_once; /* as soon as something is wanted */
 
 static struct client {
 	struct stream *s;
-	char got[4096];
+	char got[16384];
 	size_t n;
 	bool closed;
+	int err;
 } client[3];
 static int expected; /* answers, of all clients; then the loop stops */
 
@@ -85,6 +86,19 @@ static const struct snapshot *current(void *arg)
 	return snap;
 }
 
+static void publish(void *arg)
+{
+	(void)arg;
+	make_snapshot(20001);
+	arn_listener_published(listener);
+}
+
+static void publish_in(ns_t time)
+{
+	later = loop_timer_new(loop, publish, NULL);
+	loop_timer_at(later, clock_now() + time);
+}
+
 static void on_want(void *arg, const struct want *w, bool waits)
 {
 	(void)arg;
@@ -92,17 +106,26 @@ static void on_want(void *arg, const struct want *w, bool waits)
 	if (!waits) /* a wish, of one that is answered */
 		return;
 	wants++;
-	if (publish_at_once) {
-		make_snapshot(20001);
-		arn_listener_published(listener);
-	}
+	if (publish_at_once && !later)
+		publish_in(0);
+}
+
+static void on_accuse(void *arg, const char *node, enum text_proto service, const struct addr *peer)
+{
+	(void)arg;
+	(void)peer;
+	ck_assert_str_eq(node, "sn1");
+	ck_assert_int_eq(service, TEXT_RTSP);
+	accusations++;
 }
 
 static int answers(const struct client *c)
 {
 	int n = 0;
 
-	for (const char *p = c->got; (p = strstr(p, "RTSP/1.0 ")); p++)
+	for (const char *p = c->got; (p = strstr(p, "CSeq: ")); p++)
+		n++;
+	for (const char *p = c->got; (p = strstr(p, "HTTP/1.1 ")); p++)
 		n++;
 	return n;
 }
@@ -126,8 +149,8 @@ static void on_close(void *arg, int err)
 {
 	struct client *c = arg;
 
-	(void)err;
 	c->closed = true;
+	c->err = err;
 	loop_stop(loop);
 }
 
@@ -147,6 +170,7 @@ static uint16_t free_port(void)
 
 static void setup(void)
 {
+	static const struct arn_listener_ops listener_ops = {current, on_want, on_accuse};
 	struct arn_listener_conf c = {.connections = 10,
 		.request_timeout = 5 * NS_S,
 		.idle_timeout = 5 * NS_S,
@@ -155,7 +179,7 @@ static void setup(void)
 	int err;
 
 	memset(client, 0, sizeof(client));
-	wants = 0;
+	wants = accusations = 0;
 	publish_at_once = false;
 	loop = loop_new();
 	guard = loop_timer_new(loop, on_guard, NULL);
@@ -163,8 +187,10 @@ static void setup(void)
 	ck_assert_int_eq(prefix_parse(&c.block, SLICE("127.0.0.0/8")), 0);
 	make_snapshot(0);
 	port = free_port();
+	http_port = free_port();
 	c.port[TEXT_RTSP] = port;
-	listener = arn_listener_new(loop, &c, current, on_want, NULL, &err, &failed);
+	c.port[TEXT_HTTP] = http_port;
+	listener = arn_listener_new(loop, &c, NULL, &listener_ops, NULL, &err, &failed);
 	ck_assert_ptr_nonnull(listener);
 }
 
@@ -181,15 +207,20 @@ static void teardown(void)
 	snap = NULL;
 }
 
-static void send_from(int i, const char *request)
+static void send_to(int i, uint16_t to, const char *request)
 {
 	struct addr at = literal("127.0.0.1");
 	int err;
 
-	addr_set_port(&at, port);
+	addr_set_port(&at, to);
 	if (!client[i].s)
 		client[i].s = stream_connect(loop, &at, NULL, &ops, &client[i], 4096, 4096, &err);
 	ck_assert_int_eq(stream_write(client[i].s, request, strlen(request)), 0);
+}
+
+static void send_from(int i, const char *request)
+{
+	send_to(i, port, request);
 }
 
 static void run_until_answers(int n)
@@ -206,19 +237,6 @@ static void run_for(ns_t time)
 	loop_timer_at(t, clock_now() + time);
 	loop_run(loop);
 	loop_timer_free(t);
-}
-
-static void publish(void *arg)
-{
-	(void)arg;
-	make_snapshot(20001);
-	arn_listener_published(listener);
-}
-
-static void publish_in(ns_t time)
-{
-	later = loop_timer_new(loop, publish, NULL);
-	loop_timer_at(later, clock_now() + time);
 }
 
 START_TEST(test_request_waits_for_what_its_answer_wants)
@@ -319,12 +337,75 @@ START_TEST(test_drain_waits_for_those_that_wait)
 }
 END_TEST
 
+#define GET "GET /a HTTP/1.1\r\nHost: a.example\r\n"
+
+/* Also with bytes behind the request: the client is not hit by a reset that takes the answer away. */
+START_TEST(test_last_answer_ends_the_connection_in_order)
+{
+	static const char *const request[] = {
+		GET "\r\n", GET "\r\n" GET "\r\n", GET "Content-Length: 5\r\n\r\nhello and more"};
+
+	for (int i = 0; i < 3; i++) {
+		send_to(i, http_port, request[i]);
+		while (!client[i].closed)
+			loop_run(loop);
+		ck_assert_int_eq(client[i].err, 0);
+		ck_assert_ptr_nonnull(strstr(client[i].got, "HTTP/1.1 503 "));
+	}
+	ck_assert_uint_eq(arn_listener_counters(listener)->accepted[TEXT_HTTP], 3);
+	ck_assert_uint_eq(arn_listener_counters(listener)->unavailable[TEXT_HTTP], 3);
+	ck_assert_uint_eq(arn_listener_counters(listener)->broken, 0);
+}
+END_TEST
+
+START_TEST(test_request_in_pieces_is_one_request)
+{
+	send_from(0, "OPTIONS * RTSP/1.0\r\nCS");
+	run_for(PREPARE / 4);
+	ck_assert_uint_eq(client[0].n, 0);
+	ck_assert_int_eq(arn_listener_connections(listener), 1);
+	send_from(0, "eq: 1\r\n\r\nOPTIONS * RTSP/1.0\r\n");
+	run_until_answers(1);
+	send_from(0, "CSeq: 2\r\n\r\n");
+	run_until_answers(2);
+	ck_assert_uint_eq(arn_listener_counters(listener)->other[TEXT_RTSP], 2);
+	ck_assert_uint_eq(arn_listener_busy(listener), 0);
+}
+END_TEST
+
+START_TEST(test_many_requests_at_once_are_all_answered)
+{
+	char all[64 * 60] = "";
+	int n = 60;
+
+	for (int i = 0; i < n; i++)
+		snprintf(all + strlen(all), sizeof(all) - strlen(all),
+			"OPTIONS * RTSP/1.0\r\nCSeq: %d\r\n\r\n", i);
+	send_from(0, all);
+	run_until_answers(n);
+	ck_assert_int_eq(arn_listener_connections(listener), 1);
+}
+END_TEST
+
+START_TEST(test_accusations_are_told)
+{
+	make_snapshot(20001);
+	send_from(0, "DESCRIBE rtsp://a/news RTSP/1.0\r\nCSeq: 1\r\nNearcast-Avoid: sn1\r\n\r\n");
+	run_until_answers(1);
+	ck_assert_int_eq(accusations, 1);
+}
+END_TEST
+
 int main(void)
 {
-	TCase *t = tcase_create("preparing");
+	TCase *t = tcase_create("listener");
 
 	tcase_set_timeout(t, 30);
 	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_test(t, test_last_answer_ends_the_connection_in_order);
+	tcase_add_test(t, test_request_in_pieces_is_one_request);
+	tcase_add_test(t, test_many_requests_at_once_are_all_answered);
+	tcase_add_test(t, test_accusations_are_told);
 	tcase_add_test(t, test_request_waits_for_what_its_answer_wants);
 	tcase_add_test(t, test_request_that_waits_in_vain_is_answered_in_time);
 	tcase_add_test(t, test_want_is_told_once_however_often_it_is_tried);
