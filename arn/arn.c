@@ -13,7 +13,7 @@
 #include "lib/event.h"
 #include "lib/log.h"
 
-#define DESCRIPTORS 64 /* besides those of connections */
+#define DESCRIPTORS 96 /* besides those of connections */
 /* Loads change with every announcement: the nodes are published anew no more often than so. */
 #define PUBLISH_GAP (5 * NS_MS)
 
@@ -271,6 +271,30 @@ static void on_primed(void *arg)
 	a->hurry = true;
 }
 
+static void on_direct(void *arg, const struct direct *d)
+{
+	struct arn *a = arg;
+
+	directory_set_direct(a->directory, d);
+	a->hurry = true;
+}
+
+const struct direct *arn_direct(const struct arn *a)
+{
+	return directory_direct(a->directory);
+}
+
+static struct direct_conf direct_conf_of(const struct arn_conf *c)
+{
+	struct direct_conf d = {.max_age = (uint32_t)c->direct.max_age,
+		.max_objects = (int)c->direct.max_objects,
+		.max_bytes = (size_t)c->direct.max_bytes,
+		.block = c->anycast.block};
+
+	memcpy(d.directory, c->direct.directory, sizeof(d.directory));
+	return d;
+}
+
 static struct directory_conf directory_conf_of(const struct arn *a)
 {
 	const struct arn_conf *c = &a->conf;
@@ -348,6 +372,7 @@ static void adopt(struct arn_conf *conf, struct arn_conf *next)
 	conf->http.policy = next->http.policy;
 	conf->discovery.misses = next->discovery.misses;
 	conf->token = next->token;
+	conf->direct = next->direct;
 	memcpy(conf->key_file, next->key_file, sizeof(conf->key_file));
 	conf->nodes = next->nodes;
 	next->nodes = nodes; /* freed with it */
@@ -374,6 +399,7 @@ static void apply(struct arn *a)
 	struct directory_conf dc = directory_conf_of(a);
 	struct arn_listener_conf lc = listener_conf_of(&a->conf);
 	struct prober_conf pc = prober_conf_of(&a->conf);
+	struct direct_conf direct = direct_conf_of(&a->conf);
 
 	log_set_level((enum log_level)a->conf.log_level);
 	directory_set_conf(a->directory, &dc);
@@ -382,6 +408,7 @@ static void apply(struct arn *a)
 	if (a->cluster)
 		cluster_set_misses(a->cluster, (int)a->conf.discovery.misses);
 	configure_nodes(a);
+	direct_reader_set_conf(a->direct, &direct);
 	crew_set_limits(a->crew, &lc);
 	set_naming(a);
 }
@@ -593,6 +620,17 @@ static int open_crew(struct arn *a)
 	return a->later && a->turn ? 0 : -ENOMEM;
 }
 
+static int open_direct(struct arn *a)
+{
+	struct direct_conf dc = direct_conf_of(&a->conf);
+	int err;
+
+	a->direct = direct_reader_new(a->loop, &dc, on_direct, a, &err);
+	if (!a->direct)
+		log_msg(NLOG_ERROR, "thread that reads files: %s", strerror(-err));
+	return err;
+}
+
 static int open_naming(struct arn *a)
 {
 	struct naming_conf nc;
@@ -646,6 +684,7 @@ static void close_all(struct arn *a)
 	free(a->meter_crew);
 	ctl_free(a->ctl);
 	crew_free(a->crew);
+	direct_reader_free(a->direct);
 	loop_turn_free(a->turn);
 	loop_timer_free(a->later);
 	discovery_free(a->discovery);
@@ -693,6 +732,8 @@ int arn_work(
 		err = open_sites(&a);
 	if (!err)
 		err = open_naming(&a);
+	if (!err)
+		err = open_direct(&a);
 	if (!err)
 		err = open_crew(&a);
 	if (!err)

@@ -11,6 +11,7 @@
 #include "arn/cluster.h"
 #include "arn/config.h"
 #include "arn/crew.h"
+#include "arn/direct_reader.h"
 #include "arn/directory.h"
 #include "arn/discovery.h"
 #include "arn/guardian.h"
@@ -39,6 +40,7 @@ struct arn {
 	struct naming *naming;
 	struct sites *sites;   /* NULL: no other site is known */
 	struct primer *primer; /* NULL likewise */
+	struct direct_reader *direct;
 	struct crew *crew;
 	struct loop_turn *turn;   /* looks whether there is something new to publish … */
 	struct loop_timer *later; /* … which may have to wait, since `published` was just now */
@@ -79,6 +81,9 @@ extern const int arn_commands_n;
 /* The nodes as they are now, and as clients are answered from this moment on. The directory's
  * reference. */
 const struct snapshot *arn_snapshot(struct arn *a);
+
+/* What is answered directly; NULL: nothing. */
+const struct direct *arn_direct(const struct arn *a);
 
 /* Of all ARNs here, this one is to hold the block. */
 bool arn_is_master(const struct arn *a);

@@ -41,6 +41,21 @@ static struct js *describe_cluster(const struct election *e)
 	return o;
 }
 
+static struct js *describe_direct(const struct arn *a)
+{
+	const struct direct *d = arn_direct(a);
+	struct js *o = js_object();
+	char why[128];
+
+	js_put_str(o, "directory", *a->conf.direct.directory ? a->conf.direct.directory : NULL);
+	js_put_int(o, "objects", direct_objects(d));
+	js_put_int(o, "bytes", (int64_t)direct_bytes(d));
+	js_put_int(o, "left_out", direct_reader_trouble(a->direct, why));
+	if (*why)
+		js_put_str(o, "trouble", why);
+	return o;
+}
+
 static enum ctl_code show_status(void *ctx, struct slice args, struct js *body)
 {
 	struct arn *a = ctx;
@@ -72,6 +87,7 @@ static enum ctl_code show_status(void *ctx, struct slice args, struct js *body)
 	js_put_int(o, "known", directory_count(a->directory));
 	js_put_int(o, "usable", directory_usable(a->directory));
 	js_put(body, "nodes", o);
+	js_put(body, "direct", describe_direct(a));
 	js_put_int(body, "connections", crew_connections(a->crew));
 	js_put_int(body, "snapshot", (int64_t)arn_snapshot(a)->version);
 	return CTL_OK;

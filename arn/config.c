@@ -204,6 +204,25 @@ static const struct conf_option prime_options[] = {
 	{0},
 };
 
+static const char *check_directory(const void *value)
+{
+	const char *s = value;
+
+	return !*s || *s == '/' ? NULL : "a path from \"/\" on, or \"\"";
+}
+
+static const struct conf_option direct_options[] = {
+	{"directory", CONF_STR, AT(direct.directory), "", .check = check_directory,
+		.help = "short content that is served without a node; \"\": none"},
+	{"max-age", CONF_INT, AT(direct.max_age), "60", 0, 31536000,
+		.help = "seconds that others may keep it for without asking"},
+	{"max-objects", CONF_INT, AT(direct.max_objects), "1000", 1, 50000,
+		.help = "files that are served; past it they are left out"},
+	{"max-bytes", CONF_INT, AT(direct.max_bytes), "16777216", 1, 1073741824,
+		.help = "memory that they take; past it they are left out"},
+	{0},
+};
+
 static const struct conf_option options[] = {
 	{"name", CONF_STR, AT(name), .check = conf_check_name, .help = "this node's name"},
 	{"interface", CONF_STR, AT(interface), "",
@@ -230,6 +249,7 @@ static const struct conf_option options[] = {
 	{"limits", CONF_SECTION, .sub = limits_options},
 	{"prime", CONF_SECTION, .sub = prime_options},
 	{"token", CONF_SECTION, .sub = token_options},
+	{"direct", CONF_SECTION, .sub = direct_options},
 	{"retry-after", CONF_INT, AT(retry_after), "1", 0, 86400,
 		.help = "seconds that a client is told to wait when there is no node"},
 	{"naming", CONF_SECTION, .sub = arn_naming_options},
@@ -337,6 +357,9 @@ static void check_all(const void *conf, struct conf_errors *e)
 			"interface \"%s\" is given but no key-file: announcements there "
 			"could not be trusted",
 			c->interface);
+	if (*c->direct.directory && !c->http.port)
+		conf_error(e, "direct.directory is given but http.port is 0: nobody could ask "
+			      "for what is there");
 	if (c->token.issue && !*arn_conf_token_keys(c))
 		conf_error(e, "token.issue is yes but there is neither token.key-file nor "
 			      "key-file: nobody would believe the tokens");

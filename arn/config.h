@@ -89,6 +89,11 @@ struct arn_conf {
 		bool bind_client;
 		char key_file[256]; /* "": the announcements' */
 	} token;
+	struct {
+		char directory[256]; /* "": none */
+		int64_t max_age;     /* s */
+		int64_t max_objects, max_bytes;
+	} direct;
 	struct conf_list nodes; /* struct arn_conf_node */
 };
 

@@ -38,6 +38,7 @@ struct directory {
 	struct snapshot *snapshot;
 	const struct primed *primed;
 	const struct origins *origins;
+	const struct direct *direct;
 };
 
 struct directory *directory_new(const struct directory_conf *c, directory_cb *cb, void *arg)
@@ -69,6 +70,7 @@ void directory_free(struct directory *d)
 	snapshot_unref(d->snapshot);
 	primed_unref(d->primed);
 	origins_unref(d->origins);
+	direct_unref(d->direct);
 	reserve_sources_unref(d->sources);
 	wire_keys_wipe(&d->conf.tokens.keys);
 	free(d);
@@ -387,6 +389,7 @@ const struct snapshot *directory_snapshot(struct directory *d)
 	s->prime = d->conf.prime;
 	s->primed = primed_ref(d->primed);
 	s->origins = origins_ref(d->origins);
+	s->direct = direct_ref(d->direct);
 	s->select = d->conf.select;
 	s->sources = reserve_sources_ref(d->sources);
 	s->select.arns = d->arns;
@@ -415,6 +418,19 @@ void directory_set_primed(struct directory *d, const struct primed *p)
 	primed_unref(d->primed);
 	d->primed = p;
 	d->stale = true;
+}
+
+void directory_set_direct(struct directory *d, const struct direct *direct)
+{
+	direct_ref(direct);
+	direct_unref(d->direct);
+	d->direct = direct;
+	d->stale = true;
+}
+
+const struct direct *directory_direct(const struct directory *d)
+{
+	return d->direct;
 }
 
 void directory_set_origins(struct directory *d, const struct origins *o)

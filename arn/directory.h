@@ -98,6 +98,9 @@ bool directory_stale(const struct directory *d); /* they are not what they were 
 
 /* The ports that nodes have given, for the snapshots from now on; a reference is taken. */
 void directory_set_primed(struct directory *d, const struct primed *p);
+/* The same with what is answered without any node. */
+void directory_set_direct(struct directory *d, const struct direct *direct);
+const struct direct *directory_direct(const struct directory *d); /* the directory's reference */
 /* The same with where content comes from. */
 void directory_set_origins(struct directory *d, const struct origins *o);
 

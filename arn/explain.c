@@ -104,12 +104,23 @@ static enum ctl_code explain_answer(
 	if (!rs.consumed)
 		return bad(body, "expected a URL");
 	js_put_int(body, "status", rs.status);
+	js_put_bool(body, "direct", rs.direct);
 	js_put_str(body, "chosen", rs.node ? rs.node->said.id : NULL);
 	if (rs.why)
 		js_put_str(body, "why", rs.why);
 	if (rs.node && text_parse(&m, rs.text, rs.len, 0) > 0)
 		js_put_slice(body, "location", text_header(&m, "Location"));
 	return CTL_OK;
+}
+
+/* The address of the block that the URL is at: what is served depends on it. */
+static struct addr local_of(const struct arn *a, const struct url *u)
+{
+	struct addr at;
+
+	if (addr_parse(&at, u->host, 0) < 0 || !prefix_has(&a->conf.anycast.block, &at))
+		return a->conf.anycast.block.addr;
+	return at;
 }
 
 enum ctl_code arn_explain(void *ctx, struct slice args, struct js *body)
@@ -144,7 +155,7 @@ enum ctl_code arn_explain(void *ctx, struct slice args, struct js *body)
 	return explain_answer(&(struct redirect_request){.bytes = {request, (size_t)n},
 				      .port = proto,
 				      .client = from,
-				      .local = a->conf.anycast.block.addr,
+				      .local = local_of(a, &u),
 				      .wall = clock_wall() / NS_S,
 				      .final = true},
 		snap, body);

@@ -31,6 +31,7 @@
 #include <string.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "arn/admit.h"
@@ -88,11 +89,16 @@ struct arn_listener {
 };
 
 /* One thread writes, so it need not be one indivisible addition: only whole values be seen. */
-static void count(_Atomic uint64_t *c)
+static void count_more(_Atomic uint64_t *c, uint64_t more)
 {
 	uint64_t n = atomic_load_explicit(c, memory_order_relaxed);
 
-	atomic_store_explicit(c, n + 1, memory_order_relaxed);
+	atomic_store_explicit(c, n + more, memory_order_relaxed);
+}
+
+static void count(_Atomic uint64_t *c)
+{
+	count_more(c, 1);
 }
 
 static void add(_Atomic int *sum, int n)
@@ -179,6 +185,9 @@ static void count_answer(struct arn_listener *ls, const struct redirect_response
 	if (status == 302 || status == 307) {
 		count(&ls->count.redirected[p]);
 		count(&ls->count.tokens[rs->token]);
+	} else if (rs->direct) {
+		count(&ls->count.direct);
+		count_more(&ls->count.direct_bytes, rs->body.n);
 	} else if (status == 503) {
 		count(&ls->count.unavailable[p]);
 	} else if (status >= 400) {
@@ -287,12 +296,28 @@ static void tell_accusations(struct conn *c, const struct redirect_response *rs)
 	}
 }
 
-/* How much of the answer the socket takes before there is a stream: nearly always all. */
+/* How much of the answer the socket takes before there is a stream: nearly always all. What it is the
+ * last of goes with its FIN (MSG_MORE): alone, that would be one segment more than the first ten. */
 static size_t send_at_once(struct conn *c, const struct redirect_response *rs)
 {
-	ssize_t n = send(c->fd, rs->text, rs->len, MSG_NOSIGNAL | MSG_DONTWAIT);
+	struct iovec part[2] = {{(void *)rs->text, rs->len}, {(void *)rs->body.p, rs->body.n}};
+	struct msghdr m = {.msg_iov = part, .msg_iovlen = rs->body.n ? 2 : 1};
+	ssize_t n = sendmsg(c->fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT | (rs->close ? MSG_MORE : 0));
 
 	return n > 0 ? (size_t)n : 0; /* if it is broken, the stream will find out */
+}
+
+/* What is left of the answer behind the first `sent` bytes. */
+static int send_rest(struct conn *c, const struct redirect_response *rs, size_t sent)
+{
+	size_t of_text = sent < rs->len ? sent : rs->len, of_body = sent - of_text;
+	int err = 0;
+
+	if (of_text < rs->len)
+		err = stream_write(c->stream, rs->text + of_text, rs->len - of_text);
+	if (!err && of_body < rs->body.n)
+		err = stream_write(c->stream, rs->body.p + of_body, rs->body.n - of_body);
+	return err;
 }
 
 static void note_answer(struct conn *c, const struct redirect_response *rs)
@@ -315,13 +340,13 @@ static size_t answered(struct conn *c, const struct redirect_response *rs, size_
 	note_answer(c, rs);
 	sent = c->stream ? 0 : send_at_once(c, rs);
 	/* All was read, so that the kernel ends the connection in order, without a reset. */
-	if (!c->stream && sent == rs->len && rs->close && rs->consumed == n) {
+	if (!c->stream && sent == rs->len + rs->body.n && rs->close && rs->consumed == n) {
 		conn_free(c);
 		return 0;
 	}
 	if (!has_stream(c))
 		return 0;
-	if (sent < rs->len && stream_write(c->stream, rs->text + sent, rs->len - sent) < 0) {
+	if (send_rest(c, rs, sent) < 0) {
 		count(&c->owner->count.broken); /* it asks on and on and reads nothing */
 		conn_free(c);
 		return 0;

@@ -30,6 +30,8 @@ struct arn_listener_counters {
 	_Atomic uint64_t unavailable[2];   /* 503 */
 	_Atomic uint64_t refused[2];       /* other 4xx and 5xx */
 	_Atomic uint64_t other[2];         /* 200, 204 */
+	_Atomic uint64_t direct;           /* HTTP requests answered with the ARN's own content */
+	_Atomic uint64_t direct_bytes;     /* of that content */
 	_Atomic uint64_t tokens[3];        /* of the redirected; by enum redirect_token */
 	_Atomic uint64_t loops;            /* of the refused: clients that were sent in circles */
 	_Atomic uint64_t outside_block;    /* connections to an address that is not in the block */

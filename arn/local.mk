@@ -22,6 +22,12 @@ arn_libarn_a_SOURCES = \
 	arn/crew.h \
 	arn/deadman.c \
 	arn/deadman.h \
+	arn/direct.c \
+	arn/direct.h \
+	arn/direct_load.c \
+	arn/direct_load.h \
+	arn/direct_reader.c \
+	arn/direct_reader.h \
 	arn/directory.c \
 	arn/directory.h \
 	arn/discovery.c \

@@ -101,6 +101,11 @@ static uint64_t nodes_known(void *arg)
 	return (uint64_t)directory_count(((const struct arn *)arg)->directory);
 }
 
+static uint64_t direct_held(void *arg)
+{
+	return (uint64_t)direct_objects(arn_direct(arg));
+}
+
 static uint64_t reserved(void *arg)
 {
 	return directory_reserved(((const struct arn *)arg)->directory);
@@ -119,7 +124,8 @@ static uint64_t nodes_usable(void *arg)
 #define AT(FIELD) offsetof(struct arn_listener_counters, FIELD)
 
 static const char connected[] = "Connections accepted.";
-static const char requests[] = "Requests answered: 302 or 307, 503, other refusals, else.";
+static const char requests[] =
+	"Requests answered: 302 or 307, 503, other refusals, own content, else.";
 static const char silence[] = "Connections closed for their silence.";
 static const char tokens[] = "Tokens issued.";
 
@@ -135,6 +141,7 @@ static const struct {
 	{P "requests_total", requests, "proto=\"http\",answer=\"unavailable\"",
 		AT(unavailable[TEXT_HTTP])},
 	{P "requests_total", requests, "proto=\"http\",answer=\"refused\"", AT(refused[TEXT_HTTP])},
+	{P "requests_total", requests, "proto=\"http\",answer=\"direct\"", AT(direct)},
 	{P "requests_total", requests, "proto=\"http\",answer=\"other\"", AT(other[TEXT_HTTP])},
 	{P "requests_total", requests, "proto=\"rtsp\",answer=\"redirected\"",
 		AT(redirected[TEXT_RTSP])},
@@ -142,6 +149,7 @@ static const struct {
 		AT(unavailable[TEXT_RTSP])},
 	{P "requests_total", requests, "proto=\"rtsp\",answer=\"refused\"", AT(refused[TEXT_RTSP])},
 	{P "requests_total", requests, "proto=\"rtsp\",answer=\"other\"", AT(other[TEXT_RTSP])},
+	{P "direct_bytes_total", "Bytes of content in direct answers.", NULL, AT(direct_bytes)},
 	{P "tokens_total", tokens, "session=\"new\"", AT(tokens[REDIRECT_TOKEN_NEW])},
 	{P "tokens_total", tokens, "session=\"resumed\"", AT(tokens[REDIRECT_TOKEN_RESUMED])},
 	{P "loops_total", "Requests refused: their clients were sent in circles.", NULL, AT(loops)},
@@ -316,6 +324,7 @@ int arn_meter(struct arn *a)
 	*m++ = GAUGE("connections", "Connections open now.", connections, a);
 	*m++ = GAUGE("nodes_known", "Service nodes known.", nodes_known, a);
 	*m++ = GAUGE("nodes_usable", "Service nodes that take new clients.", nodes_usable, a);
+	*m++ = GAUGE("direct_objects", "Objects that are answered directly.", direct_held, a);
 	*m++ = GAUGE("reserved",
 		"Clients that were sent to a node and are not announced by it yet.", reserved, a);
 	*m = GAUGE("reservations_expired_total", "Clients that were sent to a node and never came.",

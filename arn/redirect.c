@@ -19,7 +19,8 @@
  *  - RTSP's OPTIONS is redirected like DESCRIBE, and the connection stays open, since players send
  *    the next request on it. HTTP ends after one answer: nothing long-lived runs over anycast.
  *  - Requests that belong to a session cannot belong to one of ours: 454.
- *  - HTTP's GET and HEAD get 302; all else 307, which alone forbids turning POST into GET.
+ *  - HTTP's GET and HEAD get 302; all else 307, which alone forbids turning POST into GET. What the
+ *    ARN has itself (direct.h) they get at once.
  *
  * An answer may need something that the snapshot lacks, a port that the node has to open first. Then
  * there is none yet: the want is told instead, and the same request comes again with a newer
@@ -57,6 +58,7 @@ static const char *reason_of(enum text_proto proto, int status)
 	case 200: return "OK";
 	case 204: return "No Content";
 	case 302: return proto == TEXT_HTTP ? "Found" : "Moved Temporarily";
+	case 304: return "Not Modified";
 	case 307: return "Temporary Redirect";
 	case 400: return "Bad Request";
 	case 403: return "Forbidden";
@@ -79,7 +81,7 @@ static const char *reason_of(enum text_proto proto, int status)
 	return "Unknown";
 }
 
-/* Every answer is made here: `line` is one header line with its CRLF, or "". */
+/* Every answer but a direct one is made here: `line` is one header line with its CRLF, or "". */
 static void answer(struct transaction *t, int status, const char *line)
 {
 	struct redirect_response *rs = t->rs;
@@ -108,6 +110,29 @@ static void refuse(struct transaction *t, int status, const char *why)
 {
 	t->rs->why = why;
 	answer(t, status, "");
+}
+
+/* Content that the ARN has (row B3) needs neither a node nor anything else. False: it has not. */
+static bool answer_directly(struct transaction *t, const struct url *u)
+{
+	struct redirect_response *rs = t->rs;
+	struct direct_hit hit;
+	struct sbuf b;
+
+	if (t->m.proto != TEXT_HTTP ||
+		!direct_find(t->snapshot->direct, &t->rq->local, &t->m, u, &hit))
+		return false;
+	rs->direct = true;
+	rs->status = hit.status;
+	rs->close = true;
+	sbuf_init(&b, rs->text, sizeof(rs->text));
+	sbuf_printf(&b, "HTTP/1.1 %d %s\r\n", hit.status, reason_of(TEXT_HTTP, hit.status));
+	direct_put_headers(&b, &hit);
+	sbuf_printf(&b, "Connection: close\r\n\r\n");
+	rs->len = b.n;
+	if (hit.status == 200 && !text_method_is(&t->m, "HEAD"))
+		rs->body = hit.object->body;
+	return true;
 }
 
 /* ---- priming (row B6): the node is told beforehand what the client cannot say ---- */
@@ -285,6 +310,8 @@ static void redirect(struct transaction *t)
 		return refuse(t, 400, "no resource is named");
 	if (u.path.n + u.query.n >= REDIRECT_MAX_TARGET)
 		return refuse(t, 414, "URL too long");
+	if (answer_directly(t, &u))
+		return;
 	redirect_query(&q, t->m.proto, &t->rq->client, &u);
 	redirect_parse_avoid(text_header(&t->m, REDIRECT_AVOID), &q);
 	take_host(t, &u);
@@ -407,6 +434,8 @@ void redirect_answer(const struct redirect_request *rq, const struct snapshot *s
 	rs->token = REDIRECT_NO_TOKEN;
 	rs->looped = false;
 	rs->why = NULL;
+	rs->direct = false;
+	rs->body = (struct slice){NULL, 0};
 	if (n == 0)
 		return;
 	if (n < 0)

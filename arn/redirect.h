@@ -49,8 +49,10 @@ struct redirect_response {
 	const struct snapshot_node *accused[REDIRECT_MAX_ACCUSED];
 	int accusations;
 	enum redirect_token token;
-	bool looped;     /* refused, since it was sent in circles */
-	const char *why; /* of a refusal (status 400 and above); NULL otherwise */
+	bool looped;       /* refused, since it was sent in circles */
+	const char *why;   /* of a refusal (status 400 and above); NULL otherwise */
+	bool direct;       /* it is the ARN's own content (arn/direct.h), no redirection */
+	struct slice body; /* to be sent behind `text`; good as long as the snapshot is */
 	size_t len;
 	char text[REDIRECT_MAX];
 };

@@ -32,6 +32,7 @@ void snapshot_unref(const struct snapshot *s)
 	if (!s || atomic_fetch_sub_explicit(&own(s)->refs, 1, memory_order_acq_rel) != 1)
 		return;
 	primed_unref(s->primed);
+	direct_unref(s->direct);
 	origins_unref(s->origins);
 	reserve_sources_unref(s->sources);
 	for (int i = 0; i < s->nodes; i++)

@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "arn/direct.h"
 #include "arn/health.h"
 #include "arn/origin.h"
 #include "arn/primed.h"
@@ -55,6 +56,7 @@ struct snapshot {
 	uint32_t retry_after; /* seconds, what a client is told when there is no node for it */
 	unsigned prime;       /* SERVICE_… whose clients are sent to primed ports only */
 	const struct origins *origins; /* where content comes from, or NULL; its reference */
+	const struct direct *direct;   /* what is answered without a node, or NULL; its reference */
 	const struct primed *primed;   /* the ports that nodes have given, or NULL; its reference */
 	struct select_conf select;
 	struct reserve_sources *sources; /* the snapshot's reference; NULL: nobody is limited */

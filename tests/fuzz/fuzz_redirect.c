@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Any bytes at the anycast address: the first byte of the input chooses the port, the policy and
- * more, the second the rest of that and how the rest is cut in two. Whatever comes, the answer is one whole, well-formed message that goes
+ * more (data[1] & 4: whether there is something to be answered directly), the second the rest of that and how the rest is cut in two. Whatever comes, the answer is one whole, well-formed message that goes
  * to a node's address with no header but ours, and it is the same in pieces as at once.
  */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "arn/policy.h"
 #include "arn/redirect.h"
@@ -14,6 +15,7 @@
 #include "lib/token.h"
 
 static struct snapshot *nodes;
+static struct direct *direct; /* in the snapshot if the input says so */
 
 static void must(bool ok, const char *what)
 {
@@ -48,6 +50,30 @@ static void make_nodes(void)
 	}
 }
 
+static void make_direct(void)
+{
+	static const char *const path[] = {
+		"/", "/a", "/a.gz", "/a b", "/index.html", "/b.js.br", "/a/index.html"};
+
+	direct = direct_new(60);
+	must(direct, "memory");
+	for (size_t i = 0; i < sizeof(path) / sizeof(path[0]); i++)
+		must(direct_add(direct, NULL, slice_of(path[i]), slice_of(path[i]), 1700000000) ==
+				0,
+			"memory");
+	direct_seal(direct);
+}
+
+/* Only what was put there is ever served, with headers that fit. */
+static void check_direct(const struct redirect_response *rs)
+{
+	must(rs->proto == TEXT_HTTP && (rs->status == 200 || rs->status == 304), "status");
+	must(rs->len <= DIRECT_MAX_HEAD && rs->close && !rs->node && !rs->why, "direct answer");
+	must(rs->len > 4 && !memcmp(rs->text + rs->len - 4, "\r\n\r\n", 4), "end of the head");
+	must(!rs->body.n || (rs->status == 200 && rs->body.p[0] == '/'), "an object");
+	must(!memmem(rs->text, rs->len, "Location", 8), "no redirection");
+}
+
 static void check_answer(const struct redirect_response *rs)
 {
 	static const char *const ours[] = {"CSeq", "Location", "Retry-After", "Allow", "Public",
@@ -55,6 +81,11 @@ static void check_answer(const struct redirect_response *rs)
 	struct text_msg m;
 	struct url u;
 
+	if (rs->direct) {
+		check_direct(rs);
+		return;
+	}
+	must(!rs->body.n, "no body");
 	must(rs->len < sizeof(rs->text), "length");
 	must(text_parse(&m, rs->text, rs->len, 0) == (ssize_t)rs->len, "one whole message");
 	must(m.response && m.status == rs->status && m.proto == rs->proto, "its status");
@@ -91,6 +122,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	if (!nodes)
 		make_nodes();
+	if (!direct)
+		make_direct();
+	nodes->direct = data[1] & 4 ? direct : NULL;
 	if (data[0] & 1)
 		rq.port = TEXT_RTSP;
 	must(addr_parse(&rq.client, slice_of(data[0] & 2 ? "2001:db8::1" : "192.0.2.1"), 0) == 0,
@@ -127,6 +161,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	must(again.consumed == rs.consumed, "in pieces as at once");
 	must(!rs.consumed || again.status == rs.status, "same answer");
 	if (rs.consumed && rs.status)
-		must(again.len == rs.len && !memcmp(again.text, rs.text, rs.len), "same bytes");
+		must(again.len == rs.len && !memcmp(again.text, rs.text, rs.len) &&
+				again.body.p == rs.body.p,
+			"same bytes");
 	return 0;
 }
