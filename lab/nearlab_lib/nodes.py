@@ -144,6 +144,10 @@ class Arn(KeyedNode):
 
     def boot(self):
         self.start_bird(routing.arn(self.topo, self.name))
+        # What every ARN has itself, with the same time, so that they answer alike.
+        own = f"run/nearcast/direct/{self.topo.service}/robots.txt"
+        self.write(own, "User-agent: *\nDisallow: /\n")
+        os.utime(self.file(own), (0, 1700000000))
         super().boot()
 
     def configuration(self):
@@ -152,6 +156,7 @@ class Arn(KeyedNode):
         more += ' active = "all"' if self.params.get("active") == "all" else ""
         return self.common("arn") + (
             f'anycast {{ block = "{self.topo.anycast}" interface = "anycast0"{more} }}\n'
+            'direct { directory = "/run/nearcast/direct" }\n'
             + ("prime { rtsp = yes }\n" if self.params.get("prime") else "")
             + ("token { issue = yes }\n" if self.params.get("token") else "")
             + "".join(f'site "{name}" {{ address = "{self.topo.address(name)}" }}\n'

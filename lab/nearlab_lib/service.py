@@ -110,6 +110,18 @@ def one_site(lab):
              f"{returned - back:.1f} s. C1 noticed nothing.")
 
 
+def check_direct(lab):
+    """What the ARNs have themselves needs no node (row B3), and is the same from each of them."""
+    found = []
+    for client in ("C1", "C2"):
+        out, _, code = lab.net[client].pexec(
+            ["curl", "-si", "-m", "5", f"http://{lab.topo.service}/robots.txt"])
+        lab.check(code == 0 and out.startswith("HTTP/1.1 200"),
+                  f"{client} was given /robots.txt while every node was dead")
+        found.append(out)
+    lab.check(found[0] == found[1], "S1 and S2 gave it byte for byte alike")
+
+
 def all_sites(lab):
     """The nodes of both sites die at one moment, and are started again."""
     wait_sites(lab, "S1", "S2")
@@ -129,6 +141,7 @@ def all_sites(lab):
         said = [a for a in asked.answers(client, dead) if a[1] < until]
         lab.check(said and all(a[2] == 503 for a in said),
                   f"each of {client}'s {len(said)} transactions was answered 503")
+    check_direct(lab)
     back = lab.fault("restart", "sn-agent@N1")
     lab.fault("restart", "sn-agent@N2")
     served = {c: asked.wait(c, lambda a, n=n: a[3] == n, back, f"{c} is sent to {n} again")[1]
@@ -143,7 +156,8 @@ def all_sites(lab):
                         transactions=sum(c[0] for c in counts.values()),
                         return_s=round(max(served.values()) - back, 2))
     lab.tell(f"N1 and N2 were killed {at:.2f} s after the start. Neither site knew of another one "
-             "that serves: both stayed, and answered 503 with Retry-After.")
+             "that serves: both stayed, and answered 503 with Retry-After; /robots.txt, which they have "
+             "themselves, they gave.")
     lab.tell(f"The nodes were started again; {lab.measured['return_s']:.1f} s later both clients "
              f"were sent to them. {lab.measured['nodeless']} of {lab.measured['transactions']} "
              f"transactions were told 503, {lab.measured['unanswered']} had no answer.")

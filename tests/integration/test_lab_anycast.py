@@ -24,7 +24,7 @@ def test_clients_reach_the_other_arn_until_theirs_is_back(lab, kind, tmp_path, r
 
 @pytest.mark.parametrize("kind", ["no-service", "all-dead"])
 def test_site_without_nodes_goes_only_while_another_serves(lab, kind, tmp_path, record_property):
-    """Row A3."""
+    """Rows A3 and, while all nodes are dead, B3."""
     code, report = run_scenario(lab, "fig3", kind, tmp_path, "--seed", 3)
     for key, value in report["measured"].items():
         record_property(key, value)
