@@ -177,6 +177,18 @@ def test_files_that_change_are_seen_and_a_broken_directory_changes_nothing(place
     assert place.get("/a.txt")[0] == 302
 
 
+def test_request_in_pieces_gets_the_same(place):
+    content = os.urandom(WHOLE)
+    place.put("default/a.bin", content)
+    place.start(1)
+    with near.connect(place.client, ANYCAST, 80, 10) as s:
+        s.sendall(b"GET /a.bin HTTP/1.1\r\nHo")
+        wait_until(lambda: place.arn.ask("show status")["connections"] == 1, "it has come in part")
+        s.sendall(b"st: x\r\n\r\n")
+        got = b"".join(iter(lambda: s.recv(65536), b""))
+    assert got.partition(b"\r\n\r\n")[2] == content
+
+
 # A client that is no kernel's: it shakes hands, asks, and then acknowledges nothing. What it gets
 # before anything comes twice is the first flight.
 SILENT_CLIENT = r"""
