@@ -27,6 +27,8 @@ lib_libnearcast_a_SOURCES = \
 	lib/event.h \
 	lib/gap.c \
 	lib/gap.h \
+	lib/http.c \
+	lib/http.h \
 	lib/item.c \
 	lib/item.h \
 	lib/json.c \
