@@ -242,6 +242,8 @@ static void get(struct arn *a, const struct want *w)
 {
 	if (w->what == WANT_ORIGIN)
 		naming_want(a->naming, w);
+	if (w->what == WANT_PROFILE)
+		profiles_want(a->profiles, &w->state.anycast);
 	if (w->what == WANT_PRIME && a->primer)
 		primer_want(a->primer, w);
 }
@@ -262,6 +264,15 @@ static void on_origins(void *arg, const struct origins *o)
 
 	directory_set_origins(a->directory, o);
 	a->hurry = true;
+	if (a->profiles)
+		profiles_wake(a->profiles);
+}
+
+static void on_profiles(void *arg, const struct profile_table *t)
+{
+	struct arn *a = arg;
+
+	directory_set_profiles(a->directory, t);
 }
 
 static void on_primed(void *arg)
@@ -377,6 +388,7 @@ static void adopt(struct arn_conf *conf, struct arn_conf *next)
 	conf->nodes = next->nodes;
 	next->nodes = nodes; /* freed with it */
 	conf->naming = next->naming;
+	conf->profiles = next->profiles;
 	conf->services = next->services;
 	next->services = services;
 }
@@ -392,6 +404,19 @@ static void set_naming(struct arn *a)
 	}
 	if (err)
 		log_msg(NLOG_ERROR, "naming stays as it was: %s", strerror(ENOMEM));
+}
+
+static void set_profiles(struct arn *a)
+{
+	struct profiles_conf pc;
+	int err = arn_conf_profiles(&a->conf, &pc);
+
+	if (!err) {
+		err = profiles_set_conf(a->profiles, &pc);
+		free((void *)pc.pinned);
+	}
+	if (err)
+		log_msg(NLOG_ERROR, "profiles stay as they were: %s", strerror(ENOMEM));
 }
 
 static void apply(struct arn *a)
@@ -411,6 +436,7 @@ static void apply(struct arn *a)
 	direct_reader_set_conf(a->direct, &direct);
 	crew_set_limits(a->crew, &lc);
 	set_naming(a);
+	set_profiles(a);
 }
 
 /* The keys that the configuration names: for the group, and for tokens; none where none are needed.
@@ -645,6 +671,17 @@ static int open_naming(struct arn *a)
 	return err;
 }
 
+static int open_profiles(struct arn *a)
+{
+	struct profiles_conf pc;
+
+	if (arn_conf_profiles(&a->conf, &pc) < 0)
+		return -ENOMEM;
+	a->profiles = profiles_new(a->loop, a->naming, &pc, on_profiles, a);
+	free((void *)pc.pinned);
+	return a->profiles ? 0 : -ENOMEM;
+}
+
 static int open_management(struct arn *a)
 {
 	struct addr at;
@@ -690,6 +727,7 @@ static void close_all(struct arn *a)
 	discovery_free(a->discovery);
 	cluster_free(a->cluster);
 	sites_free(a->sites);
+	profiles_free(a->profiles);
 	naming_free(a->naming);
 	prober_free(a->prober);
 	primer_free(a->primer);
@@ -734,6 +772,8 @@ int arn_work(
 		err = open_naming(&a);
 	if (!err)
 		err = open_direct(&a);
+	if (!err)
+		err = open_profiles(&a);
 	if (!err)
 		err = open_crew(&a);
 	if (!err)

@@ -16,6 +16,7 @@
 #include "arn/discovery.h"
 #include "arn/guardian.h"
 #include "arn/naming.h"
+#include "arn/profiles.h"
 #include "arn/primer.h"
 #include "arn/prober.h"
 #include "arn/sites.h"
@@ -47,6 +48,7 @@ struct arn {
 	ns_t published;
 	uint64_t version; /* of what was published then */
 	bool hurry;       /* somebody waits for what is new: publish at once */
+	struct profiles *profiles;
 	struct ctl *ctl;
 	struct metrics *metrics;
 	struct metric *metric;         /* the table that `metrics` borrows */

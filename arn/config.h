@@ -6,6 +6,7 @@
 #include <net/if.h>
 
 #include "arn/naming.h"
+#include "arn/profiles.h"
 #include "arn/snapshot.h"
 #include "lib/addr.h"
 #include "lib/clock.h"
@@ -75,6 +76,12 @@ struct arn_conf {
 	} naming;
 	struct conf_list services; /* struct arn_conf_service */
 	struct {
+		char url[PROFILES_URL]; /* "": none */
+		char ca_file[256];      /* "": the system's */
+		ns_t ttl, timeout, stale, retry, retry_max;
+		int64_t entries;
+	} profiles;
+	struct {
 		int64_t port, misses;
 		ns_t interval, hold_max;
 	} sites;
@@ -120,10 +127,13 @@ struct arn_conf_service {
 extern const struct daemon arn_daemon;
 
 /* config_naming.c */
-extern const struct conf_option arn_naming_options[], arn_service_options[];
+extern const struct conf_option arn_naming_options[], arn_service_options[], arn_profiles_options[];
 void arn_conf_check_naming(const struct arn_conf *c, struct conf_errors *e);
 /* out->rule is the caller's to free. 0, or -1 without memory. */
 int arn_conf_naming(const struct arn_conf *c, struct naming_conf *out);
+
+/* out->pinned is the caller's to free. 0, or -1 without memory. */
+int arn_conf_profiles(const struct arn_conf *c, struct profiles_conf *out);
 
 /* How nodes are chosen; its `arns` and `turn` are 0. */
 struct select_conf arn_conf_select(const struct arn_conf *c);

@@ -75,6 +75,67 @@ const struct conf_option arn_service_options[] = {
 	{0},
 };
 
+static const char *check_profiles(const void *value)
+{
+	char host[DNS_NAME];
+	uint16_t port;
+
+	return profiles_check_url(value, host, &port);
+}
+
+const struct conf_option arn_profiles_options[] = {
+	{"url", CONF_STR, AT(profiles.url), "", .check = check_profiles,
+		.help = "where the profiles are (row D5), %s for the anycast address; \"\": none"},
+	{"ca-file", CONF_STR, AT(profiles.ca_file), "",
+		.help = "certificates of who is believed for https; \"\": the system's"},
+	{"ttl", CONF_MS, AT(profiles.ttl), "60000", 1000, 86400000,
+		.help = "after that long a profile is asked for again"},
+	{"timeout", CONF_MS, AT(profiles.timeout), "2000", 10, 60000,
+		.help = "time for the server to answer"},
+	{"stale", CONF_MS, AT(profiles.stale), "604800000", 0, 2592000000,
+		.help = "how much longer a profile is used when no new one is had"},
+	{"retry", CONF_MS, AT(profiles.retry), "2000", 100, 3600000,
+		.help = "pause after a failure, twice that after the next, …"},
+	{"retry-max", CONF_MS, AT(profiles.retry_max), "60000", 100, 3600000,
+		.help = "longest such pause"},
+	{"entries", CONF_INT, AT(profiles.entries), "256", 32, 65536,
+		.help = "addresses whose profiles are remembered"},
+	{0},
+};
+
+static void check_profiles_of_all(const struct arn_conf *c, struct conf_errors *e)
+{
+	if (c->profiles.retry > c->profiles.retry_max)
+		conf_error(e, "profiles.retry is more than profiles.retry-max");
+	if (*c->profiles.url && c->services.n + PROFILES_WANTS > c->profiles.entries)
+		conf_error(e, "profiles.entries is %lld, expected %d more than there are services",
+			(long long)c->profiles.entries, PROFILES_WANTS);
+}
+
+int arn_conf_profiles(const struct arn_conf *c, struct profiles_conf *out)
+{
+	const struct arn_conf_service *s = c->services.item;
+	struct addr *pinned = calloc((size_t)c->services.n + 1, sizeof(*pinned));
+
+	if (!pinned)
+		return -1;
+	for (int i = 0; i < c->services.n; i++)
+		pinned[i] = s[i].address;
+	*out = (struct profiles_conf){.timeout = c->profiles.timeout,
+		.soft = {.ttl_min = 1,
+			.ttl_max = c->profiles.ttl,
+			.negative_max = c->profiles.ttl,
+			.stale = c->profiles.stale,
+			.retry = c->profiles.retry,
+			.retry_max = c->profiles.retry_max,
+			.entries = (int)c->profiles.entries},
+		.pinned = pinned,
+		.pinned_n = c->services.n};
+	memcpy(out->url, c->profiles.url, sizeof(out->url));
+	memcpy(out->ca_file, c->profiles.ca_file, sizeof(out->ca_file));
+	return 0;
+}
+
 void arn_conf_check_naming(const struct arn_conf *c, struct conf_errors *e)
 {
 	const struct arn_conf_service *s = c->services.item;
@@ -103,6 +164,7 @@ void arn_conf_check_naming(const struct arn_conf *c, struct conf_errors *e)
 				conf_error(e, "services \"%s\" and \"%s\" have the same address",
 					s[k].name, s[i].name);
 	}
+	check_profiles_of_all(c, e);
 	if (c->naming.ttl_min > c->naming.ttl_max)
 		conf_error(e, "naming.ttl-min is more than naming.ttl-max");
 	if (c->naming.retry > c->naming.retry_max)
@@ -130,6 +192,7 @@ int arn_conf_naming(const struct arn_conf *c, struct naming_conf *out)
 		.serves = {[TEXT_HTTP] = c->http.port > 0, [TEXT_RTSP] = c->rtsp.port > 0},
 		.rule = rule,
 		.rules = c->services.n};
+	profiles_check_url(c->profiles.url, out->host, &out->port);
 	memcpy(out->zone, c->naming.zone, sizeof(out->zone));
 	for (int i = 0; i < c->services.n; i++) {
 		rule[i].anycast = s[i].address;

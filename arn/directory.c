@@ -39,6 +39,7 @@ struct directory {
 	const struct primed *primed;
 	const struct origins *origins;
 	const struct direct *direct;
+	const struct profile_table *profiles;
 };
 
 struct directory *directory_new(const struct directory_conf *c, directory_cb *cb, void *arg)
@@ -71,6 +72,7 @@ void directory_free(struct directory *d)
 	primed_unref(d->primed);
 	origins_unref(d->origins);
 	direct_unref(d->direct);
+	profile_table_unref(d->profiles);
 	reserve_sources_unref(d->sources);
 	wire_keys_wipe(&d->conf.tokens.keys);
 	free(d);
@@ -390,6 +392,7 @@ const struct snapshot *directory_snapshot(struct directory *d)
 	s->primed = primed_ref(d->primed);
 	s->origins = origins_ref(d->origins);
 	s->direct = direct_ref(d->direct);
+	s->profiles = profile_table_ref(d->profiles);
 	s->select = d->conf.select;
 	s->sources = reserve_sources_ref(d->sources);
 	s->select.arns = d->arns;
@@ -431,6 +434,14 @@ void directory_set_direct(struct directory *d, const struct direct *direct)
 const struct direct *directory_direct(const struct directory *d)
 {
 	return d->direct;
+}
+
+void directory_set_profiles(struct directory *d, const struct profile_table *t)
+{
+	profile_table_ref(t);
+	profile_table_unref(d->profiles);
+	d->profiles = t;
+	d->stale = true;
 }
 
 void directory_set_origins(struct directory *d, const struct origins *o)

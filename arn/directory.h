@@ -103,6 +103,7 @@ void directory_set_direct(struct directory *d, const struct direct *direct);
 const struct direct *directory_direct(const struct directory *d); /* the directory's reference */
 /* The same with where content comes from. */
 void directory_set_origins(struct directory *d, const struct origins *o);
+void directory_set_profiles(struct directory *d, const struct profile_table *t);
 
 /* For an operator: node i of the snapshot's order, or false behind the last. */
 struct directory_view {

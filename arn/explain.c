@@ -131,6 +131,7 @@ enum ctl_code arn_explain(void *ctx, struct slice args, struct js *body)
 	struct addr from = addr_any(a->conf.anycast.block.addr.sa.sa_family, 0);
 	char request[REDIRECT_MAX_TARGET + 128], text[ADDR_STRLEN];
 	enum text_proto proto;
+	struct addr local;
 	struct select_query q;
 	enum ctl_code code;
 	struct url u;
@@ -147,15 +148,18 @@ enum ctl_code arn_explain(void *ctx, struct slice args, struct js *body)
 		SLICE_ARG(url));
 	if (n >= (int)sizeof(request))
 		return bad(body, "URL too long");
+	local = local_of(a, &u);
 	redirect_query(&q, proto, &from, &u);
+	redirect_profile(&q, snap, &local);
 	js_put_str(body, "client", addr_host(&from, text));
+	js_put_str(body, "profile", q.profile ? addr_host(&local, text) : NULL);
 	code = explain_choice(snap, &q, body);
 	if (code != CTL_OK)
 		return code;
 	return explain_answer(&(struct redirect_request){.bytes = {request, (size_t)n},
 				      .port = proto,
 				      .client = from,
-				      .local = local_of(a, &u),
+				      .local = local,
 				      .wall = clock_wall() / NS_S,
 				      .final = true},
 		snap, body);

@@ -66,6 +66,10 @@ arn_libarn_a_SOURCES = \
 	arn/primer.h \
 	arn/prober.c \
 	arn/prober.h \
+	arn/profile.c \
+	arn/profile.h \
+	arn/profiles.c \
+	arn/profiles.h \
 	arn/redirect.c \
 	arn/redirect.h \
 	arn/report.h \

@@ -298,6 +298,25 @@ static struct metric *add_naming(struct metric *m, struct arn *a)
 	return m;
 }
 
+static uint64_t profiles(void *arg)
+{
+	return (uint64_t)profiles_known(((const struct arn *)arg)->profiles);
+}
+
+static struct metric *add_profiles(struct metric *m, struct arn *a)
+{
+	const struct profiles_counters *c = profiles_counters(a->profiles);
+	static const char help[] = "Questions for profiles, by what came of them.";
+
+	*m++ = GAUGE("profiles", "Anycast addresses that a profile is known of.", profiles, a);
+	*m++ = COUNTER("profile_fetches_total", help, "result=\"taken\"", &c->fetched);
+	*m++ = COUNTER("profile_fetches_total", help, "result=\"unchanged\"", &c->unchanged);
+	*m++ = COUNTER("profile_fetches_total", help, "result=\"none\"", &c->denied);
+	*m++ = COUNTER("profile_fetches_total", help, "result=\"unreadable\"", &c->bad);
+	*m++ = COUNTER("profile_fetches_total", help, "result=\"failed\"", &c->failed);
+	return m;
+}
+
 static struct metric *add_primes(struct metric *m, const struct prime_counters *c)
 {
 	*m++ = COUNTER("primes_asked_total", "Requests for ports sent to nodes.", NULL, &c->asked);
@@ -346,6 +365,7 @@ int arn_meter(struct arn *a)
 	m = add_listeners(m, a);
 	m = add_health(m, health_counters(prober_health(a->prober)));
 	m = add_naming(m, a);
+	m = add_profiles(m, a);
 	m = add_sites(m, a);
 	if (a->discovery)
 		m = add_discovery(m, discovery_counters(a->discovery));

@@ -299,6 +299,36 @@ void naming_want(struct naming *n, const struct want *w)
 		soon(n);
 }
 
+static void about_host(const char *host, uint16_t port, struct prime_state *about)
+{
+	*about = (struct prime_state){.service = SERVICE_HTTP, .origins = 1};
+	snprintf(about->host, sizeof(about->host), "%s", host);
+	about->origin[0] = addr_any(AF_INET, port);
+}
+
+const struct origin_fact *naming_host(struct naming *n, const char *host, uint16_t port)
+{
+	struct prime_state about;
+	const struct item *i;
+
+	about_host(host, port, &about);
+	i = find_item(n, &about);
+	return i ? i->fact : NULL;
+}
+
+static void pin_host(struct naming *n)
+{
+	struct prime_state about;
+	struct item *i;
+
+	if (!*n->conf.host)
+		return;
+	about_host(n->conf.host, n->conf.port, &about);
+	i = want(n, &about);
+	if (i)
+		i->pinned = true;
+}
+
 static void pin_services(struct naming *n)
 {
 	for (int i = 0; i < n->items; i++)
@@ -334,12 +364,13 @@ int naming_set_conf(struct naming *n, const struct naming_conf *c)
 {
 	struct origin_rule *rule = calloc((size_t)c->rules + 1, sizeof(*rule));
 	struct item *item = calloc((size_t)c->soft.entries, sizeof(*item));
+	bool asks = c->rules || *c->host;
 	struct dns *dns = NULL;
 	int err = -ENOMEM;
 
-	if (rule && item && c->rules)
+	if (rule && item && asks)
 		dns = open_dns(n, c, &err);
-	if (!rule || !item || (c->rules && !dns)) {
+	if (!rule || !item || (asks && !dns)) {
 		free(rule);
 		free(item);
 		return err;
@@ -361,11 +392,12 @@ int naming_set_conf(struct naming *n, const struct naming_conf *c)
 	n->conf = *c;
 	n->conf.rule = NULL;
 	resolver_set_conf(n->resolver, &c->soft);
-	if (dns)
+	if (dns) {
 		pin_services(n);
-	else
-		while (n->items)
-			forget(n, 0);
+		pin_host(n);
+	}
+	while (!dns && n->items)
+		forget(n, 0);
 	publish(n);
 	soon(n);
 	return 0;

@@ -20,7 +20,9 @@ struct naming_conf {
 	ns_t timeout;
 	int tries;
 	struct soft_conf soft;
-	bool serves[2];                 /* by enum text_proto */
+	bool serves[2];      /* by enum text_proto */
+	char host[DNS_NAME]; /* a server that is to be known too (naming_host), "": none */
+	uint16_t port;       /* its */
 	const struct origin_rule *rule; /* borrowed during the call only */
 	int rules;
 };
@@ -33,7 +35,7 @@ struct naming_counters {
 typedef void naming_publish_fn(void *arg, const struct origins *o);
 
 struct naming;
-/* NULL with *err. Without rules it does nothing and has no sockets. */
+/* NULL with *err. Without rules and host it does nothing and has no sockets. */
 struct naming *naming_new(struct loop *l, const struct naming_conf *c, naming_publish_fn *publish,
 	void *arg, int *err);
 void naming_free(struct naming *n);
@@ -42,6 +44,8 @@ int naming_set_conf(struct naming *n, const struct naming_conf *c);
 
 /* A request wants this (WANT_ORIGIN). */
 void naming_want(struct naming *n, const struct want *w);
+/* Where the server of the configuration is; NULL: not known yet. Its `why`, if it has no targets. */
+const struct origin_fact *naming_host(struct naming *n, const char *host, uint16_t port);
 /* Records of that name, or all (NULL), are asked for again. How many there were. */
 int naming_flush(struct naming *n, const char *name);
 

@@ -48,6 +48,7 @@ struct transaction {
 	const struct snapshot *snapshot;
 	struct redirect_response *rs;
 	struct prime_state state; /* Q of this request: what the node is to know of it */
+	const struct profile_service *profile; /* NULL: the configuration decides */
 	bool has_cseq;
 	unsigned long long cseq;
 };
@@ -161,8 +162,11 @@ static bool find_origin(struct transaction *t, unsigned service, const struct ur
  * what they bring is not at any origin. */
 static bool needs_priming(const struct transaction *t)
 {
-	return ((t->snapshot->prime & t->state.service) || t->state.origins) &&
-	       !text_method_is(&t->m, "ANNOUNCE");
+	if (text_method_is(&t->m, "ANNOUNCE"))
+		return false;
+	if (t->profile && t->profile->prime >= 0)
+		return t->profile->prime;
+	return (t->snapshot->prime & t->state.service) || t->state.origins;
 }
 
 static void want_prime(struct transaction *t, const struct snapshot_node *node,
@@ -276,6 +280,28 @@ void redirect_query(struct select_query *q, enum text_proto proto, const struct 
 		q->path.n--;
 }
 
+const struct profile_fact *redirect_profile(
+	struct select_query *q, const struct snapshot *s, const struct addr *anycast)
+{
+	const struct profile_fact *f = profile_find(s->profiles, anycast);
+
+	if (f && f->there)
+		q->profile = &f->profile.of[q->service == SERVICE_HTTP ? TEXT_HTTP : TEXT_RTSP];
+	return f;
+}
+
+/* A profile is a wish: whatever else is wanted goes first, and this request does without (row D5). */
+static void take_profile(struct transaction *t, struct select_query *q)
+{
+	struct want *w = &t->rs->want;
+
+	if (!redirect_profile(q, t->snapshot, &t->rq->local) && t->snapshot->profiles) {
+		*w = (struct want){.what = WANT_PROFILE, .state.anycast = t->rq->local};
+		addr_set_port(&w->state.anycast, 0);
+	}
+	t->profile = q->profile;
+}
+
 /* HTTP names the host in a header, if not in the request line. */
 static void take_host(const struct transaction *t, struct url *u)
 {
@@ -320,6 +346,7 @@ static void redirect(struct transaction *t)
 		t->rs->looped = true;
 		return refuse(t, http ? 508 : 482, "sent in circles");
 	}
+	take_profile(t, &q);
 	if (!find_origin(t, q.service, &u))
 		return;
 	t->rs->accusations = select_avoided(t->snapshot, &q, t->rs->accused, REDIRECT_MAX_ACCUSED);

@@ -65,6 +65,11 @@ struct select_query;
 void redirect_query(struct select_query *q, enum text_proto proto, const struct addr *client,
 	const struct url *u);
 
+/* What the profile of the anycast address that was asked says goes into the query. NULL: there is
+ * none yet that is known of, there or not. */
+const struct profile_fact *redirect_profile(
+	struct select_query *q, const struct snapshot *s, const struct addr *anycast);
+
 /* The header in which a client names nodes that failed it, as hosts or names. */
 #define REDIRECT_AVOID "Nearcast-Avoid"
 /* Reads its value, a list with commas, into the query; entries past SELECT_MAX_AVOID are left. */

@@ -13,6 +13,7 @@ struct inquiry {
 	const struct snapshot *s;
 	const struct select_query *q;
 	const struct select_policy *policy;
+	struct select_conf conf; /* the snapshot's, and what the profile says */
 	unsigned arns, turn;
 	bool by_channel;                  /* who carries it is asked */
 	uint32_t channel;                 /* its hash */
@@ -21,11 +22,26 @@ struct inquiry {
 
 const struct select_policy *select_policy_of(const struct snapshot *s, const struct select_query *q)
 {
-	const struct select_policy *p =
-		q->policy ? q->policy
-			  : s->select.policy[q->service == SERVICE_RTSP ? TEXT_RTSP : TEXT_HTTP];
+	const struct select_policy *p = q->policy;
 
+	if (!p && q->profile)
+		p = q->profile->policy;
+	if (!p)
+		p = s->select.policy[q->service == SERVICE_RTSP ? TEXT_RTSP : TEXT_HTTP];
 	return p ? p : &policies[0];
+}
+
+static struct select_conf conf_of(const struct snapshot *s, const struct profile_service *p)
+{
+	struct select_conf c = s->select;
+
+	if (p && p->bound >= 0)
+		c.bound = p->bound / 100.0;
+	if (p && p->affinity_limit >= 0)
+		c.affinity_limit = p->affinity_limit / 100.0;
+	if (p && p->session_kbps >= 0)
+		c.session_kbps = (uint64_t)p->session_kbps;
+	return c;
 }
 
 /* What a session of this channel takes, by any node that knows; and the mean of all sessions. */
@@ -45,7 +61,7 @@ static void estimate_rates(struct inquiry *in)
 		return;
 	in->mean_kbps = sessions ? kbps / sessions : 0;
 	if (!in->mean_kbps)
-		in->mean_kbps = in->s->select.session_kbps;
+		in->mean_kbps = in->conf.session_kbps;
 	for (int i = 0; i < in->s->nodes; i++) {
 		const struct announce *n = &in->s->node[i].said;
 		int at = announce_find_channel(n, in->channel);
@@ -60,6 +76,7 @@ static void inquire(struct inquiry *in, const struct snapshot *s, const struct s
 	*in = (struct inquiry){.s = s,
 		.q = q,
 		.policy = select_policy_of(s, q),
+		.conf = conf_of(s, q->profile),
 		.arns = s->select.arns ? s->select.arns : 1,
 		.turn = s->select.turn,
 		.channel = announce_channel(q->path)};
@@ -240,10 +257,10 @@ static bool gather(struct policy_field *f, struct policy_candidate *c, const str
 struct select_choice select_node(const struct snapshot *s, const struct select_query *q)
 {
 	struct policy_candidate c[NODES_MAX];
-	struct policy_field f = {.c = c, .conf = &s->select};
 	struct select_choice choice = {0};
 	struct select_verdict v;
 	struct inquiry in;
+	struct policy_field f = {.c = c, .conf = &in.conf};
 
 	inquire(&in, s, q);
 	if (gather(&f, c, &in, false, &choice.full))
@@ -273,8 +290,8 @@ void select_explain(
 {
 	int n = s->nodes < NODES_MAX ? s->nodes : NODES_MAX;
 	struct policy_candidate c[NODES_MAX];
-	struct policy_field f = {.c = c, .conf = &s->select};
 	struct inquiry in;
+	struct policy_field f = {.c = c, .conf = &in.conf};
 	bool waits = false;
 
 	inquire(&in, s, q);

@@ -46,8 +46,9 @@ struct select_query {
 	unsigned service;   /* SERVICE_RTSP or SERVICE_HTTP */
 	struct addr client; /* its port is the lot of who draws lots, and matters nowhere else */
 	struct slice path;  /* of the channel or object */
-	const struct select_policy *policy;   /* NULL: the service's, of the snapshot */
-	struct slice avoid[SELECT_MAX_AVOID]; /* hosts or names of nodes */
+	const struct select_policy *policy;    /* NULL: the service's, of the snapshot */
+	const struct profile_service *profile; /* NULL: none; else what it says goes first */
+	struct slice avoid[SELECT_MAX_AVOID];  /* hosts or names of nodes */
 	int avoids;
 };
 

@@ -34,6 +34,7 @@ void snapshot_unref(const struct snapshot *s)
 	primed_unref(s->primed);
 	direct_unref(s->direct);
 	origins_unref(s->origins);
+	profile_table_unref(s->profiles);
 	reserve_sources_unref(s->sources);
 	for (int i = 0; i < s->nodes; i++)
 		reserve_counter_unref(s->node[i].reserved);

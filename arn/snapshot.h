@@ -19,6 +19,7 @@
 #include "arn/health.h"
 #include "arn/origin.h"
 #include "arn/primed.h"
+#include "arn/profile.h"
 #include "arn/reserve.h"
 #include "lib/wire.h"
 
@@ -58,6 +59,7 @@ struct snapshot {
 	const struct origins *origins; /* where content comes from, or NULL; its reference */
 	const struct direct *direct;   /* what is answered without a node, or NULL; its reference */
 	const struct primed *primed;   /* the ports that nodes have given, or NULL; its reference */
+	const struct profile_table *profiles; /* of anycast addresses, or NULL; its reference */
 	struct select_conf select;
 	struct reserve_sources *sources; /* the snapshot's reference; NULL: nobody is limited */
 	struct token_policy tokens;

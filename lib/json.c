@@ -190,6 +190,16 @@ bool js_is_array(const struct js *v)
 	return json_is_array(j(v));
 }
 
+bool js_is_int(const struct js *v)
+{
+	return json_is_integer(j(v));
+}
+
+bool js_is_bool(const struct js *v)
+{
+	return json_is_boolean(j(v));
+}
+
 bool js_is_object(const struct js *v)
 {
 	return json_is_object(j(v));

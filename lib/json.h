@@ -38,6 +38,8 @@ int64_t js_int(const struct js *v);     /* 0 when it is no number */
 double js_real(const struct js *v);
 bool js_bool(const struct js *v); /* false when it is no boolean */
 bool js_is_array(const struct js *v);
+bool js_is_int(const struct js *v); /* a number without a fraction */
+bool js_is_bool(const struct js *v);
 bool js_is_object(const struct js *v);
 size_t js_len(const struct js *array);
 const struct js *js_at(const struct js *array, size_t i);
