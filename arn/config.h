@@ -77,7 +77,7 @@ struct arn_conf {
 	struct conf_list services; /* struct arn_conf_service */
 	struct {
 		char url[PROFILES_URL]; /* "": none */
-		char ca_file[256];      /* "": the system's */
+		char ca_file[256];
 		ns_t ttl, timeout, stale, retry, retry_max;
 		int64_t entries;
 	} profiles;

@@ -86,8 +86,8 @@ static const char *check_profiles(const void *value)
 const struct conf_option arn_profiles_options[] = {
 	{"url", CONF_STR, AT(profiles.url), "", .check = check_profiles,
 		.help = "where the profiles are (row D5), %s for the anycast address; \"\": none"},
-	{"ca-file", CONF_STR, AT(profiles.ca_file), "",
-		.help = "certificates of who is believed for https; \"\": the system's"},
+	{"ca-file", CONF_STR, AT(profiles.ca_file), "/etc/ssl/certs/ca-certificates.crt",
+		.help = "certificates of who is believed for https"},
 	{"ttl", CONF_MS, AT(profiles.ttl), "60000", 1000, 86400000,
 		.help = "after that long a profile is asked for again"},
 	{"timeout", CONF_MS, AT(profiles.timeout), "2000", 10, 60000,

@@ -19,10 +19,11 @@
 #define HTTP_ADDRS 8
 
 struct http_conf {
-	ns_t timeout;        /* for a whole request */
-	size_t body_max;     /* bytes */
-	int concurrent;      /* requests at one time */
-	const char *ca_file; /* who is believed for https; "": the system's. Copied */
+	ns_t timeout;    /* for a whole request */
+	size_t body_max; /* bytes */
+	int concurrent;  /* requests at one time */
+	const char
+		*ca_file; /* who is believed for https; "": libcurl's own, maybe nobody. Copied */
 };
 
 struct http_request {
