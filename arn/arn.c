@@ -32,6 +32,7 @@ static void send_beat(struct arn *a)
 		.master = arn_is_master(a),
 		.heir = !a->cluster || cluster_election(a->cluster)->heir,
 		.draining = a->draining,
+		.owned = a->cluster ? cluster_election(a->cluster)->owned : UINT64_MAX,
 		.away = a->sites && sites_away(a->sites),
 		.busy = crew_busy(a->crew),
 	};
@@ -522,7 +523,9 @@ static struct cluster_conf cluster_conf_of(const struct arn *a)
 			.interval = c->announce.interval,
 			.misses = (int)c->discovery.misses,
 			.hold = c->anycast.hold,
-			.all = c->anycast.active == ARN_ACTIVE_ALL},
+			.all = c->anycast.active != ARN_ACTIVE_MASTER,
+			.address = c->anycast.addresses.addr,
+			.addresses = c->anycast.addresses.n},
 		.port = (uint16_t)c->peers.port,
 		.skew = c->discovery.skew,
 		.keys = &a->keys,

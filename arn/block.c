@@ -23,9 +23,10 @@ struct block {
 	struct nl *nl;
 	int fd; /* of the TUN interface, -1: none */
 	int ifindex;
+	bool bare; /* only single addresses are on it */
 };
 
-struct block *block_new(const struct prefix *p, const char *ifname, int *err)
+struct block *block_new(const struct prefix *p, const char *ifname, bool bare, int *err)
 {
 	struct block *b = calloc(1, sizeof(*b));
 
@@ -33,6 +34,7 @@ struct block *block_new(const struct prefix *p, const char *ifname, int *err)
 	if (!b)
 		return NULL;
 	b->prefix = *p;
+	b->bare = bare;
 	strncpy(b->ifname, ifname, sizeof(b->ifname) - 1);
 	b->fd = -1;
 	b->nl = nl_new(err);
@@ -128,7 +130,7 @@ int block_raise(struct block *b)
 	struct addr first = block_first_host(&b->prefix);
 	int err = b->fd < 0 ? make_interface(b) : 0;
 
-	if (!err)
+	if (!err && !b->bare)
 		err = nl_addr_add(b->nl, b->ifindex, &first, b->prefix.len);
 	if (err)
 		block_drop(b);
@@ -139,7 +141,19 @@ int block_withdraw(struct block *b)
 {
 	struct addr first = block_first_host(&b->prefix);
 
-	return b->fd < 0 ? -ENODEV : nl_addr_del(b->nl, b->ifindex, &first, b->prefix.len);
+	if (b->fd < 0)
+		return -ENODEV;
+	return b->bare ? 0 : nl_addr_del(b->nl, b->ifindex, &first, b->prefix.len);
+}
+
+int block_put(struct block *b, const struct addr *a, bool add)
+{
+	uint8_t whole = is_v4(&b->prefix) ? 32 : 128;
+
+	if (b->fd < 0)
+		return -ENODEV;
+	return add ? nl_addr_add(b->nl, b->ifindex, a, whole)
+	           : nl_addr_del(b->nl, b->ifindex, a, whole);
 }
 
 void block_drop(struct block *b)

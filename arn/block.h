@@ -7,12 +7,15 @@
 #ifndef ARN_BLOCK_H
 #define ARN_BLOCK_H
 
+#include <stdbool.h>
+
 #include "lib/addr.h"
 
 struct block;
 
-/* NULL: *err says why. Nothing is made yet. */
-struct block *block_new(const struct prefix *p, const char *ifname, int *err);
+/* NULL: *err says why. Nothing is made yet. bare: the interface does not carry the block as a whole,
+ * only the addresses that block_put() adds. */
+struct block *block_new(const struct prefix *p, const char *ifname, bool bare, int *err);
 void block_free(struct block *b); /* drops it too */
 
 /* Makes the interface, the route and, last, the address. Also after block_withdraw, which it takes
@@ -23,6 +26,10 @@ int block_raise(struct block *b);
 int block_withdraw(struct block *b);
 /* Closes the descriptor, and the kernel removes all. */
 void block_drop(struct block *b);
+
+/* Adds an address of the block, by itself, or removes it. 0 or negative errno, -ENODEV when there is no
+ * interface. */
+int block_put(struct block *b, const struct addr *a, bool add);
 
 int block_fd(const struct block *b); /* -1 when there is none; POLLERR: someone removed it */
 

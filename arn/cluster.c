@@ -72,6 +72,7 @@ static void tell(struct cluster *c, ns_t now)
 static void step(struct cluster *c)
 {
 	bool was = c->election.master, news;
+	uint64_t owned = c->election.owned;
 	ns_t now = loop_now(c->loop);
 
 	if (!c->discovery)
@@ -81,6 +82,8 @@ static void step(struct cluster *c)
 	if (c->election.master != was) {
 		c->count.elected += c->election.master;
 		tell(c, now);
+	} else if (c->election.owned != owned) {
+		c->cb(c->arg);
 	}
 	if (news)
 		on_announce(c);

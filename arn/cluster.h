@@ -26,7 +26,7 @@ struct cluster_counters {
 };
 
 struct cluster;
-/* cb: the outcome has changed; see cluster_election(). NULL without memory. */
+/* cb: the outcome has changed, mastership or what is owned; see cluster_election(). NULL without memory. */
 struct cluster *cluster_new(
 	struct loop *l, const struct cluster_conf *c, void (*cb)(void *arg), void *arg);
 void cluster_free(struct cluster *c);

@@ -56,6 +56,28 @@ static struct js *describe_direct(const struct arn *a)
 	return o;
 }
 
+/* Whose each address is, and which of them are on the interface: one that was ours a moment ago
+ * still is. */
+static struct js *describe_addresses(const struct arn *a)
+{
+	const struct conf_addr_list *l = &a->conf.anycast.addresses;
+	struct js *list = js_array();
+	char text[ADDR_STRLEN];
+
+	for (int i = 0; i < l->n; i++) {
+		struct js *o = js_object();
+		const char *owner =
+			a->cluster ? election_owner(cluster_election(a->cluster), &l->addr[i])
+				   : a->conf.name;
+
+		js_put_str(o, "address", addr_host(&l->addr[i], text));
+		js_put_str(o, "master", *owner ? owner : NULL);
+		js_put_bool(o, "here", a->word.holds >> i & 1);
+		js_push(list, o);
+	}
+	return list;
+}
+
 static enum ctl_code show_status(void *ctx, struct slice args, struct js *body)
 {
 	struct arn *a = ctx;
@@ -67,6 +89,8 @@ static enum ctl_code show_status(void *ctx, struct slice args, struct js *body)
 	js_put_str(body, "role", "arn");
 	js_put_str(body, "version", PACKAGE_VERSION);
 	js_put(body, "block", describe_block(a, now));
+	if (a->conf.anycast.active == ARN_ACTIVE_EACH)
+		js_put(body, "addresses", describe_addresses(a));
 	js_put_bool(body, "draining", a->draining);
 	o = js_object();
 	js_put_int(o, "pid", a->word.guardian);
@@ -193,6 +217,20 @@ static enum ctl_code show_nodes(void *ctx, struct slice args, struct js *body)
 	return CTL_OK;
 }
 
+/* The addresses that another ARN owns, with spaces between. */
+static void put_owned(const struct arn *a, const char *id, struct js *o)
+{
+	const struct conf_addr_list *l = &a->conf.anycast.addresses;
+	char text[ADDR_STRLEN], all[CONF_MAX_ADDRS * ADDR_STRLEN];
+	struct sbuf b;
+
+	sbuf_init(&b, all, sizeof(all));
+	for (int i = 0; i < l->n; i++)
+		if (!strcmp(election_owner(cluster_election(a->cluster), &l->addr[i]), id))
+			sbuf_printf(&b, "%s%s", b.n ? " " : "", addr_host(&l->addr[i], text));
+	js_put_str(o, "addresses", b.n ? all : "");
+}
+
 static enum ctl_code show_peers(void *ctx, struct slice args, struct js *body)
 {
 	const struct arn *a = ctx;
@@ -209,6 +247,8 @@ static enum ctl_code show_peers(void *ctx, struct slice args, struct js *body)
 		js_put_str(o, "address", addr_host(&p->said.addr, text));
 		js_put_str(o, "state", p->said.master ? "master" : "backup");
 		js_put_str(o, "standing", election_standing_str(p->said.standing));
+		if (a->conf.anycast.active == ARN_ACTIVE_EACH)
+			put_owned(a, p->said.id, o);
 		js_put_bool(o, "connected", peers_up(cluster_peers(a->cluster), p->said.id));
 		js_put_int(o, "announcements", (int64_t)p->announcements);
 		js_put_real(o, "heard_s_ago", (double)(loop_now(a->loop) - p->heard_at) / NS_S);

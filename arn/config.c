@@ -50,7 +50,7 @@ static const char *check_path(const void *value)
 	return *s == '/' && strcspn(s, " \t\r\n") == strlen(s) ? NULL : "a path, from \"/\" on";
 }
 
-static const char *const arn_active_names[] = {"master", "all", NULL};
+static const char *const arn_active_names[] = {"master", "all", "each", NULL};
 
 static const struct conf_option anycast_options[] = {
 	{"block", CONF_PREFIX, AT(anycast.block), .help = "anycast addresses served here"},
@@ -62,7 +62,9 @@ static const struct conf_option anycast_options[] = {
 		.help = "time of continuous health before the block comes (back) up"},
 	{"active", CONF_ENUM, AT(anycast.active), "master", .names = arn_active_names,
 		.help = "which ARNs of the LAN have the block up: the master, or all that are "
-			"ready"},
+			"ready; each: every address has a master of its own"},
+	{"addresses", CONF_ADDR_LIST, AT(anycast.addresses), "",
+		.help = "with active = \"each\": the addresses of the block, 16 at most"},
 	{"next-hop", CONF_ADDR, AT(anycast.next_hop), "", .check = check_own_address,
 		.help = "address of the LAN that routes to the block lead to; \"\": this node's"},
 	{0},
@@ -302,11 +304,35 @@ static void check_next_hop(const struct arn_conf *c, struct conf_errors *e)
 	if (family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&v->in6.sin6_addr))
 		conf_error(e, "anycast: next-hop is link-local, expected one that OSPF can "
 			      "carry as a forwarding address");
-	if (c->anycast.active == ARN_ACTIVE_ALL)
-		conf_error(e, "anycast: next-hop leads to the master only, but active is all");
+	if (c->anycast.active != ARN_ACTIVE_MASTER)
+		conf_error(e, "anycast: next-hop leads to the master only, but active is %s",
+			arn_active_names[c->anycast.active]);
 	if (addr_same_host(v, &c->address))
 		conf_error(e, "anycast: next-hop is this node's address, expected one that no "
 			      "host has");
+}
+
+static void check_addresses(const struct arn_conf *c, struct conf_errors *e)
+{
+	const struct conf_addr_list *l = &c->anycast.addresses;
+	bool each = c->anycast.active == ARN_ACTIVE_EACH;
+	char text[ADDR_STRLEN];
+
+	if (each && !l->n)
+		conf_error(e, "anycast: active is each but no addresses are given");
+	if (!each && l->n)
+		conf_error(e, "anycast: addresses are given but active is %s, expected each",
+			arn_active_names[c->anycast.active]);
+	for (int i = 0; i < l->n; i++) {
+		addr_host(&l->addr[i], text);
+		if (!prefix_has(&c->anycast.block, &l->addr[i]))
+			conf_error(e, "anycast: addresses: %s is not inside the block", text);
+		if (addr_port(&l->addr[i]))
+			conf_error(e, "anycast: addresses: %s has a port, expected none", text);
+		for (int k = 0; k < i; k++)
+			if (addr_same_host(&l->addr[i], &l->addr[k]))
+				conf_error(e, "anycast: addresses: %s is there twice", text);
+	}
 }
 
 static void check_sites(const struct arn_conf *c, struct conf_errors *e)
@@ -332,6 +358,16 @@ static void check_sites(const struct arn_conf *c, struct conf_errors *e)
 				s[i].name);
 }
 
+static bool same_addresses(const struct conf_addr_list *a, const struct conf_addr_list *b)
+{
+	if (a->n != b->n)
+		return false;
+	for (int i = 0; i < a->n; i++)
+		if (addr_cmp(&a->addr[i], &b->addr[i]))
+			return false;
+	return true;
+}
+
 /* Whether two lists of sites are the same. */
 static bool same_sites(const struct arn_conf *a, const struct arn_conf *b)
 {
@@ -352,6 +388,7 @@ static void check_all(const void *conf, struct conf_errors *e)
 	check_nodes(c, e);
 	arn_conf_check_naming(c, e);
 	check_next_hop(c, e);
+	check_addresses(c, e);
 	check_sites(c, e);
 	if (*c->interface && !*c->key_file)
 		conf_error(e,
@@ -454,6 +491,8 @@ const char *arn_conf_fixed_change(const struct arn_conf *was, const struct arn_c
 		return "anycast.hold";
 	if (was->anycast.active != now->anycast.active)
 		return "anycast.active";
+	if (!same_addresses(&was->anycast.addresses, &now->anycast.addresses))
+		return "anycast.addresses";
 	if (addr_cmp(&was->anycast.next_hop, &now->anycast.next_hop))
 		return "anycast.next-hop";
 	if (was->sites.port != now->sites.port || was->sites.interval != now->sites.interval ||

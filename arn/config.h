@@ -16,7 +16,7 @@
 #include "lib/wire.h"
 
 /* Which ARNs of a LAN have the block up. */
-enum arn_active { ARN_ACTIVE_MASTER, ARN_ACTIVE_ALL };
+enum arn_active { ARN_ACTIVE_MASTER, ARN_ACTIVE_ALL, ARN_ACTIVE_EACH };
 
 struct arn_conf {
 	char name[ANNOUNCE_ID_LEN];
@@ -32,8 +32,9 @@ struct arn_conf {
 		struct prefix block;
 		char interface[IFNAMSIZ];
 		ns_t hang_bound, hold;
-		struct addr next_hop; /* AF_UNSPEC: none */
-		int active;           /* enum arn_active */
+		struct addr next_hop;            /* AF_UNSPEC: none */
+		int active;                      /* enum arn_active */
+		struct conf_addr_list addresses; /* that have a master each */
 	} anycast;
 	struct {
 		ns_t interval;

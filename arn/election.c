@@ -179,6 +179,61 @@ static const struct election_peer *best_peer(const struct election *e)
 	return best;
 }
 
+/* FNV-1a and a finalizer: not keyed, but evenly spread also for names that differ in a digit. */
+static uint64_t weight(const char *address, const char *id)
+{
+	uint64_t h = UINT64_C(14695981039346656037);
+
+	for (const char *s = address; *s; s++)
+		h = (h ^ (uint8_t)*s) * UINT64_C(1099511628211);
+	for (const char *s = id; *s; s++)
+		h = (h ^ (uint8_t)*s) * UINT64_C(1099511628211);
+	h = (h ^ h >> 33) * UINT64_C(0xff51afd7ed558ccd);
+	h = (h ^ h >> 33) * UINT64_C(0xc4ceb9fe1a85ec53);
+	return h ^ h >> 33;
+}
+
+struct candidate {
+	const char *id;
+	enum announce_standing standing;
+	uint64_t weight;
+};
+
+static bool precedes(const struct candidate *x, const struct candidate *y)
+{
+	if (!y->id || x->standing != y->standing)
+		return !y->id || x->standing > y->standing;
+	return x->weight != y->weight ? x->weight > y->weight : strcmp(x->id, y->id) < 0;
+}
+
+const char *election_owner(const struct election *e, const struct addr *address)
+{
+	struct candidate best = {0};
+	char text[ADDR_STRLEN];
+
+	addr_host(address, text);
+	if (e->standing != STANDING_OUT && !e->listening)
+		best = (struct candidate){e->id, e->standing, weight(text, e->id)};
+	for (int i = 0; i < e->n; i++) {
+		const struct election_peer *p = &e->peer[i];
+		struct candidate c = {p->said.id, p->said.standing, weight(text, p->said.id)};
+
+		if (c.standing != STANDING_OUT && p->heard_at >= p->heed_at && precedes(&c, &best))
+			best = c;
+	}
+	return best.id ? best.id : "";
+}
+
+static uint64_t owned_now(const struct election *e)
+{
+	uint64_t owned = 0;
+
+	for (int i = 0; i < e->conf.addresses; i++)
+		if (!strcmp(election_owner(e, &e->conf.address[i]), e->id))
+			owned |= UINT64_C(1) << i;
+	return owned;
+}
+
 static const char *why_backup(const struct election *e, const struct election_peer *best, ns_t now)
 {
 	if (e->standing == STANDING_OUT)
@@ -206,7 +261,8 @@ bool election_step(struct election *e, ns_t now)
 	e->standing = standing_now(e, now);
 	better = best && (best->said.standing > e->standing ||
 				 (best->said.standing == e->standing && lower(e, &best->said)));
-	e->heir = now >= e->listen_until && !better;
+	e->listening = now < e->listen_until;
+	e->heir = !e->listening && !better;
 	e->master = e->standing != STANDING_OUT && e->heir;
 	if (!e->master)
 		e->reason = why_backup(e, best, now);
@@ -216,6 +272,7 @@ bool election_step(struct election *e, ns_t now)
 	if (best || e->master)
 		e->loss = NULL;
 	e->greet = false;
+	e->owned = owned_now(e);
 	return e->master != was || e->standing != before || greet;
 }
 

@@ -35,6 +35,16 @@
  *     two closed the connection, it keeps the block; the other one has it too, for an interval and
  *     that eighth at most if nothing is lost. Nobody is doubted again for a hold, so this cannot be
  *     had at will.
+ *
+ * Or each anycast address has a master of its own (row C3): of the ARNs with the highest standing that
+ * is there, the one whose name gives the highest number when it is hashed with the address. Everybody
+ * computes that for himself, of whom it hears and of itself. So, for each address by the same proof:
+ *
+ *  7. An address has no owner for longer than a timeout: never, while an eligible ARN is there.
+ *  8. An ARN that fails, leaves or comes changes the owner of no address but those that are or become
+ *     its own: whether A comes before B does not depend on C. (Unless it was the last one READY, and
+ *     others are only HELD.)
+ *  9. No address moves to and fro: 3. holds for each.
  */
 #ifndef ARN_ELECTION_H
 #define ARN_ELECTION_H
@@ -54,6 +64,8 @@ struct election_conf {
 	int misses;          /* of an ARN's own intervals, until it is gone */
 	ns_t hold;           /* stepped back for so long */
 	bool all;            /* whoever is eligible has the block up, master or not (row A8) */
+	const struct addr *address; /* borrowed: those that have an owner each; at most 64 */
+	int addresses;
 };
 
 struct election_peer {
@@ -76,6 +88,8 @@ struct election {
 	/* The outcome: */
 	bool master;
 	bool heir; /* nobody better is known: a master, or one that leaves and has no other */
+	bool listening;
+	uint64_t owned; /* bit i: this one owns conf.address[i] */
 	enum announce_standing standing;
 	const char *reason;          /* of being master or backup; a constant string */
 	char ruler[ANNOUNCE_ID_LEN]; /* whom this one takes for the master; "": nobody */
@@ -104,6 +118,9 @@ bool election_doubt(struct election *e, const char *id, ns_t now);
  * what is announced has changed, or somebody new has to hear it: announce at once. */
 bool election_step(struct election *e, ns_t now);
 ns_t election_when(const struct election *e, ns_t now);
+
+/* The id of the ARN that owns an anycast address, as of the last step; "": nobody is eligible. */
+const char *election_owner(const struct election *e, const struct addr *address);
 
 /* How many ARNs have the block up, as far as is known: those that take themselves for the master, or,
  * with conf.all, all that are eligible; this one is counted in any case. *turn is how many of them

@@ -93,13 +93,14 @@ void fate_init(struct fate *f, const struct fate_conf *c, ns_t now);
 
 /* What a worker says of itself several times within the hang bound. */
 struct fate_beat {
-	ns_t sent;     /* by the worker's clock, which is ours */
-	bool serving;  /* its listeners and its database work */
-	bool master;   /* no other ARN is to hold the block in its place */
-	bool heir;     /* no other ARN could: a master, or the last one while it leaves */
-	bool draining; /* the operator wants the block to go */
-	bool away;     /* no node is usable, and another site serves */
-	uint32_t busy; /* transactions under way */
+	ns_t sent;      /* by the worker's clock, which is ours */
+	bool serving;   /* its listeners and its database work */
+	bool master;    /* no other ARN is to hold the block in its place */
+	bool heir;      /* no other ARN could: a master, or the last one while it leaves */
+	bool draining;  /* the operator wants the block to go */
+	uint64_t owned; /* of the addresses, those that are this one's (arn/share.h) */
+	bool away;      /* no node is usable, and another site serves */
+	uint32_t busy;  /* transactions under way */
 };
 void fate_beat(struct fate *f, const struct fate_beat *b, ns_t now);
 void fate_closed(struct fate *f, ns_t now);       /* the worker's end of the line is closed */

@@ -41,6 +41,7 @@
 #include "arn/block.h"
 #include "arn/claim.h"
 #include "arn/deadman.h"
+#include "arn/share.h"
 #include "lib/event.h"
 #include "lib/log.h"
 
@@ -54,6 +55,7 @@ struct guardian {
 	struct fate fate;
 	struct block *block;
 	struct claim *claim; /* NULL: no floating next hop */
+	struct share share;  /* of no address, unless each has a master of its own */
 	struct deadman deadman;
 	struct guardian_word word; /* what the worker was told last, or is to be told */
 	bool told;
@@ -102,6 +104,7 @@ static void tell(struct guardian *g, enum guardian_order order)
 	g->word.block = g->fate.block;
 	g->word.ready = g->fate.ready;
 	g->word.claims = g->claim && claim_held(g->claim);
+	g->word.holds = g->share.held;
 	g->word.contested = g->claim ? claim_counters(g->claim)->contested : 0;
 	g->word.spawned = g->fate.spawned;
 	snprintf(g->word.reason, sizeof(g->word.reason), "%s", g->fate.reason);
@@ -211,6 +214,7 @@ static void hear(struct guardian *g, ns_t now)
 
 		if (n == sizeof(b)) {
 			fate_beat(&g->fate, &b, now);
+			share_want(&g->share, b.owned, now);
 		} else if (n < 0 && errno == EINTR) {
 			continue;
 		} else if (n < 0 && errno == EAGAIN) {
@@ -276,6 +280,7 @@ static void withdraw_block(struct guardian *g, ns_t now)
 static void drop_block(struct guardian *g, ns_t now, bool was_up)
 {
 	block_drop(g->block);
+	share_drop(&g->share);
 	if (g->claim)
 		claim_close(g->claim);
 	g->word.since = now;
@@ -348,6 +353,32 @@ static void take_signals(struct guardian *g, ns_t now)
 	}
 }
 
+/* An address of the block, by itself, is put on the interface or taken away. */
+static void turn_share(struct guardian *g, ns_t now)
+{
+	const struct conf_addr_list *list = &g->conf->anycast.addresses;
+	char text[ADDR_STRLEN];
+	bool add;
+	int i;
+
+	while ((i = share_next(&g->share, g->fate.block == FATE_UP, &add, now)) >= 0) {
+		int err = block_put(g->block, &list->addr[i], add);
+		struct js *o;
+
+		addr_host(&list->addr[i], text);
+		if (err)
+			log_msg(NLOG_ERROR, "address %s on %s: %s", text,
+				g->conf->anycast.interface, strerror(-err));
+		else
+			log_msg(NLOG_INFO, "address %s %s", text, add ? "up" : "down");
+		if (err || !event_wanted())
+			continue;
+		o = js_object();
+		js_put_str(o, "address", text);
+		event_emit(add ? "address-up" : "address-down", now, o);
+	}
+}
+
 /* Since the worker was told. */
 static bool claim_changed(const struct guardian *g)
 {
@@ -359,6 +390,8 @@ static int timeout_ms(const struct guardian *g, ns_t now)
 {
 	ns_t wait = fate_when(&g->fate), most = guardian_beat_interval(g->conf);
 
+	if (share_when(&g->share) < wait)
+		wait = share_when(&g->share);
 	if (g->claim && claim_when(g->claim) < wait)
 		wait = claim_when(g->claim);
 	wait = wait == NS_NEVER ? most : wait - now;
@@ -395,7 +428,9 @@ static void guard(struct guardian *g)
 			deadman_feed(&g->deadman);
 		}
 		turn_claim(g, now);
-		if (!g->told || claim_changed(g) || g->word.ready != g->fate.ready)
+		turn_share(g, now);
+		if (!g->told || claim_changed(g) || g->word.holds != g->share.held ||
+			g->word.ready != g->fate.ready)
 			tell(g, GUARDIAN_STATE);
 	}
 }
@@ -440,13 +475,14 @@ int guardian_run(const struct arn_conf *conf, const char *conf_path, guardian_wo
 		.drain_time = 1500 * NS_MS + conf->limits.request_timeout,
 		.backoff_min = 100 * NS_MS,
 		.backoff_max = 10 * NS_S,
-		.shared = floats || conf->anycast.active == ARN_ACTIVE_ALL,
+		.shared = floats || conf->anycast.active != ARN_ACTIVE_MASTER,
 	};
 	int err;
 
 	g.word.guardian = getpid();
 	g.word.since = clock_now();
-	g.block = block_new(&conf->anycast.block, conf->anycast.interface, &err);
+	g.block = block_new(&conf->anycast.block, conf->anycast.interface,
+		conf->anycast.active == ARN_ACTIVE_EACH, &err);
 	if (!g.block) {
 		log_msg(NLOG_ERROR, "no netlink socket: %s", strerror(-err));
 		return EX_OSERR;
@@ -467,6 +503,8 @@ int guardian_run(const struct arn_conf *conf, const char *conf_path, guardian_wo
 		return EX_OSERR;
 	}
 	be_punctual();
+	if (conf->anycast.active == ARN_ACTIVE_EACH)
+		share_init(&g.share, conf->anycast.addresses.n, fc.yield);
 	fate_init(&g.fate, &fc, clock_now());
 	guard(&g);
 	claim_free(g.claim);

@@ -20,6 +20,7 @@ struct guardian_word {
 	enum guardian_order order; /* all carry the state as well */
 	enum fate_block block;
 	char reason[40];    /* why it is not up */
+	uint64_t holds;     /* of the addresses, those that are on the interface */
 	bool claims;        /* it answers for the next hop */
 	uint64_t contested; /* times that another host did, too */
 	bool ready;         /* nothing but mastership is wanting for it to be up */

@@ -79,6 +79,8 @@ arn_libarn_a_SOURCES = \
 	arn/resolve.h \
 	arn/select.c \
 	arn/select.h \
+	arn/share.c \
+	arn/share.h \
 	arn/site.c \
 	arn/site.h \
 	arn/sites.c \

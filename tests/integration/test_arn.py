@@ -6,6 +6,7 @@
 Rows A1 fate, A2 hang, A4 drain, A5 igp, B1 http, B2 rtsp, C1 discover, C2 elect, C5 trust.
 """
 
+import ipaddress
 import os
 import pathlib
 import signal
@@ -29,7 +30,7 @@ name = "{name}"
 interface = "lan0"
 key-file = "{keys}"
 log-level = "debug"
-anycast {{ block = "{block}" hang-bound = 300 hold = 500 }}
+anycast {{ block = "{block}" {anycast} hang-bound = 300 hold = 500 }}
 limits {{ connections = {connections} request-timeout = {request_timeout} idle-timeout = 3000 }}
 """
 
@@ -75,11 +76,13 @@ class Site:
             self.router, self.folder, "router", near.bird_ospf("10.8.0.1", ["core0", "down0"])
         )
 
-    def arn(self, extra="", ready=True, block=BLOCK, connections=100, request_timeout=1000):
+    def arn(self, extra="", ready=True, block=BLOCK, connections=100, request_timeout=1000,
+            anycast=""):
         options = OPTIONS.format(
             name="arn804",
             keys=near.key_file(self.folder),
             block=block,
+            anycast=anycast,
             connections=connections,
             request_timeout=request_timeout,
         )
@@ -427,6 +430,38 @@ def test_block_of_ipv6_works_alike(site):
         assert describe(site.client, "[2001:db8:18::27]")[0] == 302
     wait_until(lambda: block_state(arn) == "down", "the interface is gone")
     assert "2001:db8:18:" not in site.host.run("ip", "-6", "route", "show", "table", "all").stdout
+
+
+@pytest.mark.parametrize("block, one, two, whole", [
+    ("10.1.18.0/24", "10.1.18.27", "10.1.18.0", 32),
+    ("2001:db8:18::/64", "2001:db8:18::27", "2001:db8:18::", 128),
+])
+def test_addresses_with_a_master_each_are_on_the_interface_by_themselves(
+        site, block, one, two, whole):
+    """Row C3, alone: all are this one's, and go with a drain; the block as a whole is not there."""
+    def present():
+        lines = site.host.run("ip", "-o", "addr", "show", "anycast0", check=False).stdout
+        return {a for a in (one, two) if f" {a}/{whole} " in lines}
+
+    v6 = ":" in block
+    node = "2001:db8:2::6" if v6 else "10.2.0.9"
+    arn = site.arn(f'node "n" {{ address = "{node}" }}\n', block=block,
+                   anycast=f'active = "each" addresses = {{ "{one}", "{two}" }}')
+    wait_up(arn)
+    wait_until(lambda: present() == {one, two}, "both addresses are there")
+    lines = site.host.run("ip", "-o", "addr", "show", "anycast0").stdout
+    first = ipaddress.ip_network(block)[1]
+    assert f" {first}/" not in lines
+    said = arn.ask("show status")["addresses"]
+    assert [a["address"] for a in said] == [one, two]
+    assert all(a["here"] for a in said) and len({a["master"] for a in said}) == 1
+    site.route_statically(block, "2001:db8:8::2" if v6 else "10.8.0.2")
+    for address in (one, two):
+        assert describe(site.client, f"[{address}]" if v6 else address)[0] == 302
+    arn.ask("drain")
+    wait_until(lambda: not present(), "no address is there")
+    arn.ask("undrain")
+    wait_until(lambda: present() == {one, two}, "both addresses are back")
 
 
 def test_connection_to_another_address_of_the_host_is_closed_and_counted(site):

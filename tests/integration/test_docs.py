@@ -367,7 +367,7 @@ def test_protocol_has_every_member_of_a_peer(daemons):
     found = wait_until(heard, "the ARN hears another one")
     row = next(line for line in section_of(DOCS / "protocol.md", "## The control socket").splitlines()
                if line.startswith("| `show peers`"))
-    assert set(found[0]) | {"peers"} == set(re.findall(r"`(\w+)`", row.split("|")[2]))
+    assert set(found[0]) | {"peers", "addresses"} == set(re.findall(r"`(\w+)`", row.split("|")[2]))
     assert found[0]["arn"] == "b" and found[0]["standing"] == "ready"
     peer.close()
 

@@ -321,6 +321,96 @@ START_TEST(test_active_arns_are_counted_and_have_their_turns_by_address)
 }
 END_TEST
 
+static struct addr anycast[8];
+
+static void share_addresses(void)
+{
+	char text[24];
+
+	for (int i = 0; i < 8; i++) {
+		snprintf(text, sizeof(text), "10.1.18.%d", 27 + i);
+		anycast[i] = address(text);
+	}
+	conf.address = anycast;
+	conf.addresses = 8;
+	election_set_conf(&e, &conf);
+}
+
+START_TEST(test_one_that_listens_or_cannot_serve_owns_no_address)
+{
+	share_addresses();
+	election_set_able(&e, true);
+	election_step(&e, now);
+	ck_assert_int_eq(e.owned, 0);
+	ck_assert_str_eq(election_owner(&e, &anycast[0]), "");
+	now += TIMEOUT;
+	election_step(&e, now);
+	ck_assert_int_eq(e.owned, 0xff);
+	election_set_able(&e, false);
+	election_step(&e, now);
+	ck_assert_int_eq(e.owned, 0);
+}
+END_TEST
+
+START_TEST(test_addresses_are_shared_and_only_those_of_one_that_goes_move)
+{
+	const char *before[8];
+	uint64_t owned;
+	int moved = 0;
+
+	share_addresses();
+	be_able_alone();
+	hear("two", "10.2.0.6", STANDING_READY, false);
+	hear("three", "10.2.0.7", STANDING_READY, false);
+	owned = e.owned;
+	ck_assert(owned && owned != 0xff);
+	for (int i = 0; i < 8; i++) {
+		before[i] = election_owner(&e, &anycast[i]);
+		before[i] = !strcmp(before[i], "three") ? NULL
+		            : !strcmp(before[i], "two") ? "two"
+		                                        : "self";
+	}
+	ck_assert(election_goodbye(&e, "three"));
+	election_step(&e, now);
+	for (int i = 0; i < 8; i++) {
+		if (before[i])
+			ck_assert_str_eq(election_owner(&e, &anycast[i]), before[i]);
+		else
+			ck_assert_str_ne(election_owner(&e, &anycast[i]), "three");
+		moved += !before[i];
+	}
+	ck_assert_int_gt(moved, 0);
+	hear("three", "10.2.0.7", STANDING_READY, false);
+	ck_assert_int_eq(e.owned, owned);
+}
+END_TEST
+
+START_TEST(test_held_one_owns_addresses_only_while_nobody_is_ready)
+{
+	share_addresses();
+	be_able_alone();
+	hear("two", "10.2.0.6", STANDING_HELD, false);
+	ck_assert_int_eq(e.owned, 0xff);
+	election_set_able(&e, false);
+	election_step(&e, now);
+	for (int i = 0; i < 8; i++)
+		ck_assert_str_eq(election_owner(&e, &anycast[i]), "two");
+}
+END_TEST
+
+START_TEST(test_addresses_of_one_whose_connection_ended_move_at_once)
+{
+	share_addresses();
+	be_able_alone();
+	hear("two", "10.2.0.6", STANDING_READY, false);
+	ck_assert_int_ne(e.owned, 0xff);
+	now += NS_MS;
+	ck_assert(election_doubt(&e, "two", now));
+	election_step(&e, now);
+	ck_assert_int_eq(e.owned, 0xff);
+}
+END_TEST
+
 START_TEST(test_announcement_says_what_it_is_and_can_be_sent)
 {
 	uint8_t out[512];
@@ -365,6 +455,10 @@ int main(void)
 	tcase_add_test(t, test_one_that_goes_to_another_block_is_not_waited_for);
 	tcase_add_test(t, test_more_peers_than_there_is_room_for_are_refused_until_one_goes);
 	tcase_add_test(t, test_active_arns_are_counted_and_have_their_turns_by_address);
+	tcase_add_test(t, test_one_that_listens_or_cannot_serve_owns_no_address);
+	tcase_add_test(t, test_addresses_are_shared_and_only_those_of_one_that_goes_move);
+	tcase_add_test(t, test_held_one_owns_addresses_only_while_nobody_is_ready);
+	tcase_add_test(t, test_addresses_of_one_whose_connection_ended_move_at_once);
 	tcase_add_test(t, test_announcement_says_what_it_is_and_can_be_sent);
 	return run_case("election", t);
 }

@@ -21,8 +21,10 @@
 /* What a promise of "one timeout" may take: the LAN's delay, there and back, and ticks. */
 #define BOUND (TIMEOUT + (2 * DELAY + 4) * TICK)
 /* And for how long there are two when one was doubted in vain. */
-#define VAIN (INTERVAL + INTERVAL / 8 + (DELAY + 2) * TICK)
-#define MAX  7
+#define VAIN          (INTERVAL + INTERVAL / 8 + (DELAY + 2) * TICK)
+#define MAX           7
+#define ADDRESSES     8
+#define EVERY_ADDRESS 0xff
 
 struct node {
 	struct election e;
@@ -45,6 +47,7 @@ struct flight {
 
 static struct node node[MAX];
 static int nodes;
+static struct addr anycast[ADDRESSES];
 static bool cut[MAX][MAX];  /* from, to */
 static ns_t lost[MAX][MAX]; /* when something between two was last lost, either way */
 static int loss;            /* per mille */
@@ -100,6 +103,9 @@ static void boot(int i)
 		.interval = INTERVAL, .misses = MISSES, .hold = HOLD};
 	struct node *n = &node[i];
 	struct election_conf c = conf;
+
+	c.address = anycast;
+	c.addresses = ADDRESSES;
 	char text[24];
 	struct addr a;
 
@@ -183,6 +189,17 @@ static void check_pair(int i, int k)
 			node[k].e.id, (long long)((now - at_peace(i, k)) / NS_MS));
 }
 
+/* Some eligible one takes each address for its own. */
+static bool all_owned(void)
+{
+	uint64_t owned = 0;
+
+	for (int i = 0; i < nodes; i++)
+		if (node[i].alive)
+			owned |= node[i].e.owned;
+	return owned == EVERY_ADDRESS;
+}
+
 static void check_promises(void)
 {
 	bool eligible = false, ruled = false;
@@ -197,6 +214,9 @@ static void check_promises(void)
 		for (int k = 0; k < i && n->e.master; k++)
 			check_pair(i, k);
 	}
+	if (eligible && !all_owned())
+		ck_assert_msg(now - upset <= BOUND, "an address without an owner for %lld ms",
+			(long long)((now - upset) / NS_MS));
 	if (eligible && !ruled)
 		ck_assert_msg(now - upset <= BOUND, "no master for %lld ms",
 			(long long)((now - upset) / NS_MS));
@@ -236,6 +256,12 @@ static void run(ns_t span)
 
 static void start(int n)
 {
+	char text[24];
+
+	for (int i = 0; i < ADDRESSES; i++) {
+		snprintf(text, sizeof(text), "10.1.18.%d", 27 + i);
+		addr_parse(&anycast[i], slice_of(text), 0);
+	}
 	nodes = n;
 	flights = loss = 0;
 	now = 1000 * NS_S;
@@ -492,6 +518,46 @@ START_TEST(test_doubts_of_others_change_nothing_while_a_better_backup_is_there)
 }
 END_TEST
 
+/* Each address has one owner. */
+static void expect_one_owner_each(void)
+{
+	uint64_t seen = 0;
+
+	for (int i = 0; i < nodes; i++) {
+		if (!node[i].alive)
+			continue;
+		ck_assert_int_eq(seen & node[i].e.owned, 0);
+		seen |= node[i].e.owned;
+	}
+	ck_assert_int_eq(seen, EVERY_ADDRESS);
+}
+
+START_TEST(test_only_addresses_of_the_one_that_fails_and_returns_change_their_owner)
+{
+	uint64_t before[MAX];
+
+	boot_all(_i);
+	expect_one_owner_each();
+	for (int k = 0; k < nodes; k++) {
+		for (int i = 0; i < nodes; i++)
+			before[i] = node[i].e.owned;
+		crash(k);
+		for (ns_t end = now + BOUND + HOLD; now < end; tick())
+			for (int i = 0; i < nodes; i++)
+				if (i != k) /* they lose none, whatever they get */
+					ck_assert_int_eq(before[i] & ~node[i].e.owned, 0);
+		node[k].e.owned = 0;
+		expect_one_owner_each();
+		boot(k);
+		run(HOLD - (DELAY + 2) * TICK);
+		ck_assert_int_eq(node[k].e.owned, 0);
+		run(TIMEOUT);
+		for (int i = 0; i < nodes; i++)
+			ck_assert_int_eq(node[i].e.owned, before[i]);
+	}
+}
+END_TEST
+
 static void misfortune(void)
 {
 	int i = (int)(random() % nodes), k = (int)(random() % nodes);
@@ -539,6 +605,7 @@ START_TEST(test_no_night_of_failures_breaks_a_promise)
 	}
 	run(2 * HOLD + 2 * NS_S);
 	expect_alone(0);
+	expect_one_owner_each();
 }
 END_TEST
 
@@ -561,6 +628,9 @@ int main(void)
 		t, test_master_doubted_in_vain_keeps_the_block_and_is_heard_within_an_interval);
 	tcase_add_test(t, test_nobody_is_doubted_twice_within_a_hold);
 	tcase_add_test(t, test_doubts_of_others_change_nothing_while_a_better_backup_is_there);
+	tcase_add_loop_test(t,
+		test_only_addresses_of_the_one_that_fails_and_returns_change_their_owner, 2,
+		MAX + 1);
 	tcase_add_loop_test(t, test_no_night_of_failures_breaks_a_promise, 0, 60);
 	return run_case("election simulation", t);
 }
