@@ -13,6 +13,7 @@ dist_nearlab_DATA = \
 	lab/nearlab_lib/compare.py \
 	lab/nearlab_lib/crowd.py \
 	lab/nearlab_lib/daemons.py \
+	lab/nearlab_lib/each.py \
 	lab/nearlab_lib/failover.py \
 	lab/nearlab_lib/faults.py \
 	lab/nearlab_lib/fetch.py \
@@ -49,6 +50,7 @@ dist_scenarios_DATA = \
 	lab/scenarios/dns-dies.py \
 	lab/scenarios/drain-master.py \
 	lab/scenarios/ecmp-kill.py \
+	lab/scenarios/per-address.py \
 	lab/scenarios/flap-master.py \
 	lab/scenarios/flash-crowd.py \
 	lab/scenarios/hang-arn.py \

@@ -153,7 +153,10 @@ class Arn(KeyedNode):
     def configuration(self):
         next_hop = self.topo.next_hop(self.name)
         more = f' next-hop = "{next_hop}"' if next_hop else ""
-        more += ' active = "all"' if self.params.get("active") == "all" else ""
+        if self.params.get("active", "master") != "master":
+            more += f' active = "{self.params["active"]}"'
+        if self.params.get("addresses"):
+            more += f' addresses = {{{", ".join(self.params["addresses"])}}}'
         return self.common("arn") + (
             f'anycast {{ block = "{self.topo.anycast}" interface = "anycast0"{more} }}\n'
             'direct { directory = "/run/nearcast/direct" }\n'

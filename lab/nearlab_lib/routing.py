@@ -12,7 +12,8 @@ An ARN speaks OSPF on its LAN, and exports one thing: the block of the interface
 holds, as an external route of type 1, whose metric grows with distance, so that every router picks
 the nearest ARN. (External, not stub: routers then need no tick of BIRD's OSPF on the ARN itself to
 learn of the withdrawal.) On a LAN with a floating next hop the route leads there: BIRD makes it the
-forwarding address of OSPF, so the routers' routes are the same from whichever ARN they come.
+forwarding address of OSPF, so the routers' routes are the same from whichever ARN they come. Where
+each anycast address has a master of its own, the same filter exports single addresses.
 """
 
 BFD = """protocol bfd {

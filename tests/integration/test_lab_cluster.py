@@ -61,6 +61,20 @@ def test_only_the_share_of_the_one_that_dies_is_disturbed(tmp_path, record_prope
     assert code == 0
 
 
+def test_each_address_has_a_master_and_only_those_of_the_one_that_dies_move(
+        tmp_path, record_property):
+    """Row C3: a failed ARN's addresses are re-elected, the others' are untouched."""
+    nearlab("up", "fig5", "--detach", "--name", "cluster-each", "--param", "active=each")
+    try:
+        code, report = run_scenario("cluster-each", "fig5", "per-address", tmp_path, "--seed", 5)
+    finally:
+        nearlab("down", "--name", "cluster-each")
+    for key, value in report["measured"].items():
+        record_property(key, value)
+    assert not [c["text"] for c in report["checks"] if not c["held"]]
+    assert code == 0
+
+
 def test_takeover_bench_measures_nearcast_and_its_peer(lab, tmp_path):
     """One kill each: that the bench works, not what it measures."""
     bench = Path(__file__).resolve().parent.parent / "bench" / "takeover.py"
