@@ -278,6 +278,19 @@ uint64_t addr_hash(const struct addr *a)
 	return (h ^ (port >> 8)) * 0x100000001b3u;
 }
 
+/* inet_ntop() does the same with printf, and an ARN does it for every client. */
+static void write_v4(const uint8_t *p, char *buf)
+{
+	for (int i = 0; i < 4; i++) {
+		if (p[i] >= 100)
+			*buf++ = (char)('0' + p[i] / 100);
+		if (p[i] >= 10)
+			*buf++ = (char)('0' + p[i] / 10 % 10);
+		*buf++ = (char)('0' + p[i] % 10);
+		*buf++ = i < 3 ? '.' : '\0';
+	}
+}
+
 const char *addr_host(const struct addr *a, char *buf)
 {
 	size_t n;
@@ -288,8 +301,12 @@ const char *addr_host(const struct addr *a, char *buf)
 		snprintf(buf, ADDR_STRLEN, "?");
 		return buf;
 	}
-	inet_ntop(a->sa.sa_family, p, buf, ADDR_STRLEN);
-	if (a->sa.sa_family == AF_INET6 && a->in6.sin6_scope_id) {
+	if (a->sa.sa_family == AF_INET) {
+		write_v4(p, buf);
+		return buf;
+	}
+	inet_ntop(AF_INET6, p, buf, ADDR_STRLEN);
+	if (a->in6.sin6_scope_id) {
 		size_t used = strlen(buf);
 
 		/* At most 39 bytes of a link-local address, '%' and the name: they fit. */
@@ -305,9 +322,10 @@ const char *addr_urlhost(const struct addr *a, char *buf)
 {
 	char host[ADDR_STRLEN];
 
+	if (a->sa.sa_family != AF_INET6)
+		return addr_host(a, buf);
 	addr_host(a, host);
-	snprintf(buf, ADDR_STRLEN, a->sa.sa_family == AF_INET6 ? "[%.*s]" : "%.*s", ADDR_STRLEN - 3,
-		host);
+	snprintf(buf, ADDR_STRLEN, "[%.*s]", ADDR_STRLEN - 3, host);
 	return buf;
 }
 

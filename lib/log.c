@@ -117,6 +117,11 @@ static void write_line(enum log_level level, const char *prefix, const char *fmt
 	errno = saved;
 }
 
+bool log_wants(enum log_level level)
+{
+	return level >= state.least;
+}
+
 void log_msg(enum log_level level, const char *fmt, ...)
 {
 	va_list ap;

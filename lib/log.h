@@ -19,6 +19,7 @@ extern const char *const log_level_names[];
 /* ident prefixes every line; lines below `least` are dropped. Before there are any threads. */
 void log_open(const char *ident, enum log_level least);
 void log_set_level(enum log_level least);
+bool log_wants(enum log_level level); /* worth the trouble of making the text */
 void log_msg(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* "debug", "info", …; -EINVAL. */
 int log_level_parse(const char *name, enum log_level *out);

@@ -50,3 +50,15 @@ void sbuf_append(struct sbuf *b, const void *p, size_t n)
 	b->n += n;
 	b->p[b->n] = '\0';
 }
+
+void sbuf_uint(struct sbuf *b, unsigned long long v)
+{
+	char digit[20];
+	size_t i = sizeof(digit);
+
+	do {
+		digit[--i] = (char)('0' + v % 10);
+		v /= 10;
+	} while (v);
+	sbuf_append(b, digit + i, sizeof(digit) - i);
+}

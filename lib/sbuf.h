@@ -20,6 +20,11 @@ struct sbuf {
 void sbuf_init(struct sbuf *b, char *mem, size_t cap);
 void sbuf_printf(struct sbuf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void sbuf_append(struct sbuf *b, const void *p, size_t n);
+void sbuf_uint(struct sbuf *b, unsigned long long v); /* in decimal */
+static inline void sbuf_str(struct sbuf *b, const char *s)
+{
+	sbuf_append(b, s, strlen(s)); /* which a compiler knows of a literal */
+}
 static inline void sbuf_slice(struct sbuf *b, struct slice s)
 {
 	sbuf_append(b, s.p, s.n);

@@ -5,6 +5,8 @@
 #include <check.h>
 #include <stdlib.h>
 
+#include <stdint.h>
+
 #include "tests/unit/run.h"
 
 static char *mem;
@@ -38,6 +40,25 @@ START_TEST(test_pieces_follow_each_other)
 	ck_assert_str_eq(b.p, "12-abcd");
 	ck_assert_uint_eq(b.n, 7);
 	ck_assert(!b.full);
+}
+END_TEST
+
+START_TEST(test_numbers_are_decimal)
+{
+	char mem[64];
+	struct sbuf b;
+
+	sbuf_init(&b, mem, sizeof(mem));
+	sbuf_uint(&b, 0);
+	sbuf_str(&b, " ");
+	sbuf_uint(&b, 1009);
+	sbuf_str(&b, " ");
+	sbuf_uint(&b, UINT64_MAX);
+	ck_assert_str_eq(b.p, "0 1009 18446744073709551615");
+	sbuf_init(&b, mem, 4);
+	sbuf_uint(&b, 1234);
+	ck_assert(b.full);
+	ck_assert_str_eq(b.p, "");
 }
 END_TEST
 
@@ -87,6 +108,7 @@ int main(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, test_empty_is_a_string);
 	tcase_add_test(t, test_pieces_follow_each_other);
+	tcase_add_test(t, test_numbers_are_decimal);
 	tcase_add_test(t, test_last_byte_is_for_the_nul);
 	tcase_add_test(t, test_printf_that_does_not_fit_leaves_nothing_of_itself);
 	tcase_add_test(t, test_error_sticks);
