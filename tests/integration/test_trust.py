@@ -230,7 +230,8 @@ def test_flood_costs_little_and_nobody_is_lost_in_it(site):
 def test_node_is_not_lost_when_a_flood_drowns_its_announcements(site):
     """The ARN stands still for longer than the node's timeout, and what it finds then is garbage."""
     options = OPTIONS.format(
-        name="arn804", keys=site.key, block=BLOCK, connections=100, request_timeout=1000
+        name="arn804", keys=site.key, block=BLOCK, connections=100, request_timeout=1000,
+        anycast="",
     ).replace("hang-bound = 300", "hang-bound = 5000")
     arn = near.Daemon(site.host, site.program("arn"), site.folder, "arn804", options)
     site.agent()
