@@ -47,6 +47,7 @@ struct hand {
 	struct loop_wake *wake;
 	struct loop_timer *beat;
 	const struct snapshot *snapshot;
+	uint64_t told; /* the version that requests that wait were last tried with */
 	_Atomic ns_t turned;
 	struct {
 		pthread_mutex_t lock;
@@ -127,8 +128,10 @@ static void on_wake(void *arg)
 		arn_listener_set_limits(h->listener, &h->order.conf);
 	h->order.limits = false;
 	pthread_mutex_unlock(&h->order.lock);
-	if (!board_is_newest(h->crew->board, h->snapshot)) {
-		newest(h); /* a thread without clients holds no old one either */
+	/* A thread without clients holds no old one either. And one that has it already, since a client
+	 * asked before it was woken, has not tried with it those who wait. */
+	if (newest(h)->version != h->told) {
+		h->told = h->snapshot->version;
 		arn_listener_published(h->listener);
 	}
 }

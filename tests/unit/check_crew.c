@@ -9,6 +9,7 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 #include <unistd.h>
 
 #include "arn/board.h"
+#include "arn/policy.h"
 #include "tests/unit/run.h"
 
 #define THREADS 3
@@ -37,6 +39,8 @@ static void on_guard(void *arg)
 static void on_report(void *arg, const struct report *r)
 {
 	(void)arg;
+	if (r->kind == REPORT_WANT)
+		return;
 	ck_assert_int_eq(r->kind, REPORT_ACCUSE);
 	ck_assert_str_eq(r->accuse.node, "sn1");
 	ck_assert_int_eq(r->accuse.service, TEXT_RTSP);
@@ -213,6 +217,93 @@ START_TEST(test_limit_of_connections_is_one_of_all_threads_together)
 }
 END_TEST
 
+static sem_t held, go;
+
+static int hold(const struct policy_field *f, const struct select_query *q, const char **by)
+{
+	(void)f;
+	*by = "test";
+	if (slice_eq(q->path, SLICE("/hold"))) {
+		sem_post(&held);
+		sem_wait(&go);
+	}
+	return 0;
+}
+
+/* Whoever comes to RTSP is sent to a port of its own, which the node has given from version 2 on. */
+static void publish_primed(uint64_t version)
+{
+	static const struct select_policy policy = {.name = "hold", .choose = hold};
+	struct snapshot *s = one_node("10.2.0.6", version);
+	struct primed *p = primed_new(1);
+
+	s->prime = s->node[0].said.primes = SERVICE_RTSP;
+	s->node[0].said.control_port = 7702;
+	s->select.policy[TEXT_RTSP] = &policy;
+	if (version > 1) {
+		p->n = 1;
+		strcpy(p->port[0].node, "sn1");
+		p->port[0].port = 20001;
+		p->port[0].state.service = SERVICE_RTSP;
+		addr_parse(&p->port[0].state.anycast, SLICE("127.0.0.1"), 0);
+	}
+	primed_sort(p);
+	s->primed = p;
+	crew_publish(crew, s);
+	snapshot_unref(s);
+}
+
+static void say(int fd, const char *request)
+{
+	ck_assert_int_eq(write(fd, request, strlen(request)), (ssize_t)strlen(request));
+}
+
+static void hear(int fd, const char *expected)
+{
+	struct timeval patience = {.tv_sec = 3};
+	char answer[512];
+	ssize_t n;
+
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	n = read(fd, answer, sizeof(answer) - 1);
+	ck_assert_msg(n > 0, "no answer: %s", strerror(errno));
+	answer[n] = '\0';
+	ck_assert_msg(strstr(answer, expected) != NULL, "%s", answer);
+}
+
+/* The thread finds a client's request and that there is a newer snapshot in one turn, in this order. */
+START_TEST(test_who_waits_is_answered_also_when_another_client_found_the_snapshot_first)
+{
+	static const char options[] = "OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n";
+	int idle, waiting, holding;
+
+	crew_free(crew);
+	conf.threads = 1;
+	conf.listener.prepare = 8 * NS_S;
+	start_crew(10);
+	sem_init(&held, 0, 0);
+	sem_init(&go, 0, 0);
+	publish_primed(1);
+	idle = dial();
+	say(idle, options);
+	hear(idle, "200 OK");
+	waiting = dial();
+	say(waiting, "DESCRIBE rtsp://a/x RTSP/1.0\r\nCSeq: 1\r\n\r\n");
+	while (!crew_count(crew, offsetof(struct arn_listener_counters, prepared)))
+		turn_for(NS_MS);
+	holding = dial();
+	say(holding, "ANNOUNCE rtsp://a/hold RTSP/1.0\r\nCSeq: 1\r\n\r\n");
+	sem_wait(&held);
+	say(idle, options);
+	publish_primed(2);
+	sem_post(&go);
+	hear(waiting, "Location: rtsp://10.2.0.6:20001/x");
+	close(idle);
+	close(waiting);
+	close(holding);
+}
+END_TEST
+
 START_TEST(test_crew_vouches_as_long_as_all_turn)
 {
 	int who = -1;
@@ -332,6 +423,8 @@ int main(void)
 	tcase_add_test(t, test_every_thread_answers_from_what_was_published_last);
 	tcase_add_test(t, test_counters_and_connections_are_those_of_all_threads);
 	tcase_add_test(t, test_limit_of_connections_is_one_of_all_threads_together);
+	tcase_add_test(
+		t, test_who_waits_is_answered_also_when_another_client_found_the_snapshot_first);
 	tcase_add_test(t, test_crew_vouches_as_long_as_all_turn);
 	tcase_add_test(t, test_port_that_somebody_else_has_is_not_shared);
 	tcase_add_test(t, test_crew_is_as_many_as_configured_but_no_more_than_there_are_places);
