@@ -437,23 +437,6 @@ static void on_close(void *arg, int err)
 	conn_free(c);
 }
 
-static void make_room(struct arn_listener *ls)
-{
-	int total = arn_listener_connections(ls);
-
-	for (int q = CLOSING; q < QUEUES; q++) {
-		struct conn *c;
-
-		for (; total >= ls->conf.connections && (c = TAILQ_FIRST(&ls->queue[q])); total--) {
-			count(&ls->count.evicted);
-			conn_free(c);
-			log_limited(&ls->log_full, NLOG_WARN,
-				"all %d connections are taken: the oldest gave way to a new one",
-				(int)ls->conf.connections);
-		}
-	}
-}
-
 /* ---- a new connection ---- */
 
 static bool is_for_block(struct arn_listener *ls, const struct addr *peer, const struct addr *local)
@@ -532,6 +515,33 @@ static void on_turn(void *arg)
 
 	if (ls->arrivals)
 		serve_arrivals(ls);
+}
+
+/* In whose place a new connection is least likely to do harm. */
+static struct conn *most_dispensable(struct arn_listener *ls)
+{
+	struct conn *c = NULL;
+
+	for (int q = CLOSING; q < QUEUES && !c; q++)
+		c = TAILQ_FIRST(&ls->queue[q]);
+	return c;
+}
+
+/* Those that came in the same moment are served first: nearly always they make room, and nobody has to
+ * go, least of all one of them that was not even looked at. */
+static void make_room(struct arn_listener *ls)
+{
+	struct conn *c;
+
+	if (ls->arrivals && arn_listener_connections(ls) >= ls->conf.connections)
+		serve_arrivals(ls);
+	while (arn_listener_connections(ls) >= ls->conf.connections && (c = most_dispensable(ls))) {
+		count(&ls->count.evicted);
+		conn_free(c);
+		log_limited(&ls->log_full, NLOG_WARN,
+			"all %d connections are taken: the oldest gave way to a new one",
+			(int)ls->conf.connections);
+	}
 }
 
 static void on_accept(void *arg, int fd, const struct addr *peer)

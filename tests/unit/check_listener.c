@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "lib/stream.h"
 #include "tests/unit/run.h"
@@ -387,6 +389,183 @@ START_TEST(test_many_requests_at_once_are_all_answered)
 }
 END_TEST
 
+/* ---- many that come in one moment: the loop stands still until all have ---- */
+
+#define CROWD 40
+static int crowd[CROWD];
+
+/* The i-th, with the first n bytes of a request. */
+static void arrive(int i, uint16_t to, const char *request, size_t n)
+{
+	struct addr at = literal("127.0.0.1");
+
+	addr_set_port(&at, to);
+	crowd[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	ck_assert_int_eq(connect(crowd[i], &at.sa, addr_len(&at)), 0);
+	ck_assert_int_eq(send(crowd[i], request, n, MSG_NOSIGNAL), (ssize_t)n);
+}
+
+static void reset(int i)
+{
+	struct linger l = {.l_onoff = 1};
+
+	setsockopt(crowd[i], SOL_SOCKET, SO_LINGER, &l, sizeof(l));
+	close(crowd[i]);
+}
+
+static void limit_to(int connections)
+{
+	struct arn_listener_conf c = {.connections = connections,
+		.request_timeout = 5 * NS_S,
+		.idle_timeout = 5 * NS_S,
+		.prepare = PREPARE};
+
+	arn_listener_set_limits(listener, &c);
+}
+
+static void run_until_accepted(enum text_proto p, uint64_t n)
+{
+	while (arn_listener_counters(listener)->accepted[p] < n)
+		run_for(NS_MS);
+	run_for(NS_MS);
+}
+
+/* The whole answer is there, and then the connection's end, in order. */
+static void ck_answered(int i, const char *start)
+{
+	char got[8192];
+	size_t n = 0;
+	ssize_t more;
+
+	while ((more = recv(crowd[i], got + n, sizeof(got) - 1 - n, MSG_DONTWAIT)) > 0)
+		n += (size_t)more;
+	got[n] = '\0';
+	ck_assert_msg(!strncmp(got, start, strlen(start)), "%d: '%s'", i, got);
+	ck_assert_int_eq(more, 0);
+	close(crowd[i]);
+}
+
+START_TEST(test_crowd_that_is_larger_than_the_limit_is_served_whole)
+{
+	limit_to(4);
+	for (int i = 0; i < CROWD; i++)
+		arrive(i, http_port, GET "\r\n", strlen(GET) + 2);
+	run_until_accepted(TEXT_HTTP, CROWD);
+	for (int i = 0; i < CROWD; i++)
+		ck_answered(i, "HTTP/1.1 503 ");
+	ck_assert_uint_eq(arn_listener_counters(listener)->evicted, 0);
+	ck_assert_int_eq(arn_listener_connections(listener), 0);
+	ck_assert_uint_eq(arn_listener_busy(listener), 0);
+}
+END_TEST
+
+/* Four that never end their request hold all places: the first one's is enough for all others. */
+START_TEST(test_crowd_takes_no_more_places_than_it_needs)
+{
+	limit_to(4);
+	for (int i = 0; i < 4; i++)
+		arrive(i, http_port, GET, strlen(GET));
+	run_until_accepted(TEXT_HTTP, 4);
+	for (int i = 4; i < CROWD; i++)
+		arrive(i, http_port, GET "\r\n", strlen(GET) + 2);
+	run_until_accepted(TEXT_HTTP, CROWD);
+	for (int i = 4; i < CROWD; i++)
+		ck_answered(i, "HTTP/1.1 503 ");
+	ck_assert_uint_eq(arn_listener_counters(listener)->evicted, 1);
+	ck_assert_int_eq(arn_listener_connections(listener), 3);
+	for (int i = 0; i < 4; i++)
+		close(crowd[i]);
+}
+END_TEST
+
+/* More that stay than there are places: each gives way in its turn, also within one batch. */
+START_TEST(test_crowd_of_those_that_stay_gives_way_to_itself)
+{
+	make_snapshot(0);
+	limit_to(4);
+	for (int i = 0; i < CROWD; i++)
+		arrive(i, port, NEWS, i % 3 == 0 ? 10 : strlen(NEWS));
+	run_until_accepted(TEXT_RTSP, CROWD);
+	ck_assert_uint_eq(arn_listener_counters(listener)->evicted, CROWD - 4);
+	ck_assert_int_eq(arn_listener_connections(listener), 4);
+	publish_in(0);
+	run_for(10 * NS_MS);
+	for (int i = 0; i < CROWD; i++)
+		close(crowd[i]);
+}
+END_TEST
+
+START_TEST(test_clients_that_reset_take_nobody_along)
+{
+	make_snapshot(20001);
+	limit_to(100);
+	for (int i = 0; i < CROWD; i++) {
+		arrive(i, i % 2 ? http_port : port, i % 2 ? GET "\r\n" : NEWS,
+			i % 5 == 1 ? 20 : strlen(i % 2 ? GET "\r\n" : NEWS));
+		if (i % 3 == 0)
+			reset(i);
+	}
+	run_until_accepted(TEXT_HTTP, CROWD / 2);
+	for (int i = 0; i < CROWD; i++) {
+		if (i % 3 == 0)
+			continue;
+		if (i % 5 == 1)
+			reset(i);
+		else if (i % 2)
+			ck_answered(i, "HTTP/1.1 503 ");
+		else
+			close(crowd[i]);
+	}
+	while (arn_listener_connections(listener))
+		run_for(NS_MS);
+	ck_assert_uint_eq(arn_listener_busy(listener), 0);
+}
+END_TEST
+
+START_TEST(test_crowd_whose_requests_come_in_pieces_is_served)
+{
+	limit_to(100);
+	for (int i = 0; i < CROWD; i++)
+		arrive(i, http_port, GET "\r\n", (size_t)i % strlen(GET "\r\n") + 1);
+	run_until_accepted(TEXT_HTTP, CROWD);
+	for (int i = 0; i < CROWD; i++) {
+		const char *rest = GET "\r\n" + i % strlen(GET "\r\n") + 1;
+
+		send(crowd[i], rest, strlen(rest), MSG_NOSIGNAL);
+	}
+	while (arn_listener_counters(listener)->unavailable[TEXT_HTTP] < CROWD)
+		run_for(NS_MS);
+	for (int i = 0; i < CROWD; i++)
+		if ((size_t)i % strlen(GET "\r\n") + 1 < strlen(GET "\r\n"))
+			shutdown(crowd[i], SHUT_WR);
+	while (arn_listener_connections(listener))
+		run_for(NS_MS);
+	for (int i = 0; i < CROWD; i++)
+		ck_answered(i, "HTTP/1.1 503 ");
+	ck_assert_uint_eq(arn_listener_counters(listener)->broken, 0);
+}
+END_TEST
+
+/* The loop is stopped in the turn in which they came: they were accepted, and are not served. */
+START_TEST(test_listener_ends_with_connections_that_were_not_looked_at)
+{
+	struct loop_wake *stop = loop_wake_new(loop, (loop_wake_cb *)loop_stop, loop);
+
+	run_for(NS_MS);
+	for (int i = 0; i < 5; i++)
+		arrive(i, http_port, GET "\r\n", strlen(GET "\r\n"));
+	loop_wake(stop);
+	loop_run(loop);
+	ck_assert_uint_eq(arn_listener_counters(listener)->accepted[TEXT_HTTP], 5);
+	ck_assert_uint_eq(arn_listener_busy(listener), 5); /* a drain waits for them */
+	arn_listener_free(listener);
+	listener = NULL;
+	loop_wake_free(stop);
+	for (int i = 0; i < 5; i++)
+		close(crowd[i]);
+}
+END_TEST
+
 START_TEST(test_accusations_are_told)
 {
 	make_snapshot(20001);
@@ -405,6 +584,12 @@ int main(void)
 	tcase_add_test(t, test_last_answer_ends_the_connection_in_order);
 	tcase_add_test(t, test_request_in_pieces_is_one_request);
 	tcase_add_test(t, test_many_requests_at_once_are_all_answered);
+	tcase_add_test(t, test_crowd_that_is_larger_than_the_limit_is_served_whole);
+	tcase_add_test(t, test_crowd_takes_no_more_places_than_it_needs);
+	tcase_add_test(t, test_crowd_of_those_that_stay_gives_way_to_itself);
+	tcase_add_test(t, test_clients_that_reset_take_nobody_along);
+	tcase_add_test(t, test_crowd_whose_requests_come_in_pieces_is_served);
+	tcase_add_test(t, test_listener_ends_with_connections_that_were_not_looked_at);
 	tcase_add_test(t, test_accusations_are_told);
 	tcase_add_test(t, test_request_waits_for_what_its_answer_wants);
 	tcase_add_test(t, test_request_that_waits_in_vain_is_answered_in_time);
