@@ -352,7 +352,7 @@ static void note_answer(struct conn *c, const struct redirect_response *rs)
 static size_t answered(struct conn *c, const struct redirect_response *rs, size_t n)
 {
 	/* All was read, so that the kernel ends the connection in order, without a reset. */
-	bool last = rs->close && rs->consumed == n;
+	bool last = rs->close && rs->consumed == n && n < AT_ONCE;
 	size_t sent = 0;
 
 	note_answer(c, rs);
@@ -481,10 +481,15 @@ static void read_first(struct arrival *a)
 static void go_on(struct arrival *a)
 {
 	struct conn *c = a->c;
+	struct arn_listener *ls = c->owner;
 
 	c->arrival = NULL;
-	if (has_stream(c) && a->n)
-		stream_feed(c->stream, a->in + a->used, a->n - a->used);
+	if (!has_stream(c) || a->n == a->used)
+		return;
+	if (stream_feed(c->stream, a->in + a->used, a->n - a->used) < 0) {
+		count(&ls->count.broken); /* no memory, and what follows is half a request */
+		conn_free(c);
+	}
 }
 
 /* One snapshot for all: what an answer refers to is in it, until it is sent. Any of them may go away in

@@ -546,6 +546,25 @@ START_TEST(test_crowd_whose_requests_come_in_pieces_is_served)
 }
 END_TEST
 
+/* As many bytes as are read at once are a whole request, and more are behind it, not read. */
+START_TEST(test_answer_to_a_long_request_is_not_lost_with_what_is_behind_it)
+{
+	enum { AT_ONCE = 4096 };
+	char request[AT_ONCE + 100];
+	size_t n = strlen(GET "X: ");
+
+	memset(request, 'x', sizeof(request));
+	memcpy(request, GET "X: ", n);
+	memcpy(request + AT_ONCE - 4, "\r\n\r\n", 4);
+	arrive(0, http_port, request, sizeof(request));
+	run_until_accepted(TEXT_HTTP, 1);
+	ck_answered(0, "HTTP/1.1 503 ");
+	while (arn_listener_connections(listener))
+		run_for(NS_MS);
+	ck_assert_uint_eq(arn_listener_counters(listener)->broken, 0);
+}
+END_TEST
+
 /* The loop is stopped in the turn in which they came: they were accepted, and are not served. */
 START_TEST(test_listener_ends_with_connections_that_were_not_looked_at)
 {
@@ -589,6 +608,7 @@ int main(void)
 	tcase_add_test(t, test_crowd_of_those_that_stay_gives_way_to_itself);
 	tcase_add_test(t, test_clients_that_reset_take_nobody_along);
 	tcase_add_test(t, test_crowd_whose_requests_come_in_pieces_is_served);
+	tcase_add_test(t, test_answer_to_a_long_request_is_not_lost_with_what_is_behind_it);
 	tcase_add_test(t, test_listener_ends_with_connections_that_were_not_looked_at);
 	tcase_add_test(t, test_accusations_are_told);
 	tcase_add_test(t, test_request_waits_for_what_its_answer_wants);
