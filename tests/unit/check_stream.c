@@ -242,6 +242,27 @@ START_TEST(test_what_is_not_consumed_comes_again_with_more)
 }
 END_TEST
 
+START_TEST(test_what_was_read_before_comes_first)
+{
+	dial(64, 64);
+	server.stop_at = 12;
+	server.minimum = 12;
+	while (!server.s || !client.opened)
+		idle(NS_MS);
+	ck_assert_int_eq(stream_feed(server.s, "before", 6), 0);
+	ck_assert_uint_eq(server.n, 0);
+	ck_assert_int_eq(stream_write(client.s, "behind", 6), 0);
+	loop_run(loop);
+	ck_assert_mem_eq(server.got, "beforebehind", 12);
+	ck_assert_int_eq(stream_feed(client.s, server.got, 65), -ENOMEM);
+	ck_assert_int_eq(client.calls, 0);
+	server.minimum = 0;
+	server.when = FREE_ON_DATA;
+	ck_assert_int_eq(stream_feed(server.s, "last", 4), 0);
+	ck_assert_ptr_null(server.s);
+}
+END_TEST
+
 START_TEST(test_message_without_end_is_cut_off)
 {
 	static uint8_t data[70000];
@@ -584,6 +605,7 @@ int main(void)
 	tcase_add_test(t, test_connect_that_fails_at_once_is_told_later);
 	tcase_add_test(t, test_megabytes_arrive_in_order_through_small_reads);
 	tcase_add_test(t, test_what_is_not_consumed_comes_again_with_more);
+	tcase_add_test(t, test_what_was_read_before_comes_first);
 	tcase_add_test(t, test_message_without_end_is_cut_off);
 	tcase_add_test(t, test_exactly_the_bound_can_be_consumed);
 	tcase_add_test(t, test_output_is_bounded);
