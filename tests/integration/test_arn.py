@@ -358,8 +358,11 @@ def test_rtsp_is_redirected_to_the_announced_node_and_stays_open(site):
     arn = site.arn()
     site.route_statically()
     announcer = site.node()
-    keep_announcing(announcer, lambda: usable(arn) == 1, "the node is known")
-    wait_up(arn)
+    keep_announcing(
+        announcer,
+        lambda: block_state(arn) == "up" and usable(arn) == 1,
+        "the block is up and the node is known",
+    )
     with near.connect(site.client, ANYCAST, 554) as s:
         for cseq, method in enumerate(["OPTIONS", "DESCRIBE", "DESCRIBE"], 1):
             announcer.send()
