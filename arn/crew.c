@@ -87,14 +87,14 @@ static const struct snapshot *newest(void *arg)
 	return board_read(h->crew->board, &h->snapshot);
 }
 
-/* Lost reports are counted: a client asks again. */
-static void on_want(void *arg, const struct want *w, bool waits)
+/* Reports that do not fit are counted (mailbox_lost). */
+static bool on_want(void *arg, const struct want *w, bool waits)
 {
 	const struct hand *h = arg;
 	struct report r = {.kind = REPORT_WANT, .want = *w};
 
 	(void)waits;
-	mailbox_post(h->crew->reports, &r);
+	return mailbox_post(h->crew->reports, &r);
 }
 
 static void on_accuse(

@@ -271,8 +271,7 @@ static void tell_want(struct conn *c, const struct want *w, bool waits)
 
 	if (waits && c->wanted == hash)
 		return;
-	c->wanted = hash;
-	ls->ops->want(ls->arg, w, waits);
+	c->wanted = ls->ops->want(ls->arg, w, waits) ? hash : 0;
 }
 
 static size_t not_whole(struct conn *c, size_t n)

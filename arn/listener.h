@@ -48,8 +48,9 @@ struct arn_listener_ops {
 	/* The nodes as they are when a request is answered. */
 	const struct snapshot *(*snapshot)(void *arg);
 	/* A request wants this, and waits for it unless `waits` is false. When it is there, or cannot
-	 * be had, a newer snapshot says so and arn_listener_published() is to be called. */
-	void (*want)(void *arg, const struct want *w, bool waits);
+	 * be had, a newer snapshot says so and arn_listener_published() is to be called. False: it
+	 * could not be told; it will be again, when the request is tried again. */
+	bool (*want)(void *arg, const struct want *w, bool waits);
 	/* A client says that this node failed it. So many in a second at most, the rest is not told. */
 	void (*accuse)(
 		void *arg, const char *node, enum text_proto service, const struct addr *client);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Connections: answered at once when the request is there, and ended in order. Requests whose answer
- * wants something first (row B6): they wait without holding up anybody, and never for ever. Over loopback, which stands for the anycast block: the listener is the real one,
- * the snapshots are the test's, and so is who is told of wants.
+ * wants something first (row B6): they wait without holding up anybody, and never for ever. Over
+ * loopback, which stands for the anycast block: the listener is the real one, the snapshots are the
+ * test's, and so is who is told of wants.
  */
 #include "arn/listener.h"
 
@@ -26,6 +27,7 @@ static struct arn_listener *listener;
 static struct snapshot *snap;
 static uint16_t port, http_port;
 static int wants, accusations;
+static bool deaf;            /* to the next want */
 static bool publish_at_once; /* as soon as something is wanted */
 
 static struct client {
@@ -101,15 +103,20 @@ static void publish_in(ns_t time)
 	loop_timer_at(later, clock_now() + time);
 }
 
-static void on_want(void *arg, const struct want *w, bool waits)
+static bool on_want(void *arg, const struct want *w, bool waits)
 {
 	(void)arg;
 	ck_assert_int_eq(w->what, WANT_PRIME);
 	if (!waits) /* a wish, of one that is answered */
-		return;
+		return true;
+	if (deaf) {
+		deaf = false;
+		return false;
+	}
 	wants++;
 	if (publish_at_once && !later)
 		publish_in(0);
+	return true;
 }
 
 static void on_accuse(void *arg, const char *node, enum text_proto service, const struct addr *peer)
@@ -182,6 +189,7 @@ static void setup(void)
 
 	memset(client, 0, sizeof(client));
 	wants = accusations = 0;
+	deaf = false;
 	publish_at_once = false;
 	loop = loop_new();
 	guard = loop_timer_new(loop, on_guard, NULL);
@@ -263,6 +271,19 @@ START_TEST(test_request_that_waits_in_vain_is_answered_in_time)
 	ck_assert_ptr_nonnull(strstr(client[0].got, "Location: rtsp://10.2.0.6/news"));
 	ck_assert_int_ge(clock_now() - begin, PREPARE);
 	ck_assert_uint_eq(arn_listener_counters(listener)->unprepared, 1);
+}
+END_TEST
+
+START_TEST(test_want_that_could_not_be_told_is_told_when_it_is_tried_again)
+{
+	deaf = true;
+	send_from(0, NEWS);
+	run_for(PREPARE / 4);
+	ck_assert_int_eq(wants, 0);
+	arn_listener_published(listener);
+	arn_listener_published(listener);
+	ck_assert_int_eq(wants, 1);
+	ck_assert_uint_eq(client[0].n, 0);
 }
 END_TEST
 
@@ -614,6 +635,7 @@ int main(void)
 	tcase_add_test(t, test_request_waits_for_what_its_answer_wants);
 	tcase_add_test(t, test_request_that_waits_in_vain_is_answered_in_time);
 	tcase_add_test(t, test_want_is_told_once_however_often_it_is_tried);
+	tcase_add_test(t, test_want_that_could_not_be_told_is_told_when_it_is_tried_again);
 	tcase_add_test(t, test_want_that_is_had_at_once_is_used_at_once);
 	tcase_add_test(t, test_what_comes_behind_a_request_that_waits_is_answered_after_it);
 	tcase_add_test(t, test_one_that_waits_holds_up_nobody);
