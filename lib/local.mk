@@ -29,6 +29,8 @@ lib_libnearcast_a_SOURCES = \
 	lib/gap.h \
 	lib/http.c \
 	lib/http.h \
+	lib/httpd.c \
+	lib/httpd.h \
 	lib/item.c \
 	lib/item.h \
 	lib/json.c \

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Counters and gauges in Prometheus text, served over HTTP (libmicrohttpd) on the management
+ * Counters and gauges in Prometheus text, served over HTTP (httpd.h) on the management
  * address. A daemon lists its metrics in one static table; values are plain uint64_t that the
  * owner increments, or a callback.
  */
