@@ -7,6 +7,8 @@ lib_libnearcast_a_SOURCES = \
 	lib/announce.c \
 	lib/clock.h \
 	lib/conf.c \
+	lib/cas.c \
+	lib/cas.h \
 	lib/conf.h \
 	lib/conf_impl.h \
 	lib/conf_text.c \

@@ -82,6 +82,50 @@ static int set_upstreams(struct agent *a)
 	return feeds_set_nodes(a->feeds, node, a->conf.upstreams.n);
 }
 
+/* How channels are allotted; fixed has room for those of the configuration. */
+static void casd_conf_of(const struct agent *a, struct allotment *fixed, struct casd_conf *c)
+{
+	const struct sn_conf_channel *ch = a->conf.channels.item;
+
+	*c = (struct casd_conf){.source = a->conf.address,
+		.ttl = a->conf.cas.ttl,
+		.lifetime = a->conf.cas.lifetime,
+		.max = (int)a->conf.cas.max,
+		.fixed = fixed,
+		.n_fixed = a->conf.channels.n};
+	addr_set_port(&c->source, (uint16_t)a->conf.rtsp.port);
+	c->n_anycast = rtsp_prefixes(a->conf.cas.anycast, c->anycast);
+	for (int i = 0; i < a->conf.channels.n; i++) {
+		snprintf(fixed[i].url, sizeof(fixed[i].url), "%s", ch[i].url);
+		snprintf(fixed[i].path, sizeof(fixed[i].path), "%s", ch[i].path);
+	}
+}
+
+/* Opens it, or takes over another configuration. 0 or negative errno. */
+static int set_cas(struct agent *a)
+{
+	struct allotment *fixed;
+	struct casd_conf c;
+	struct addr at;
+	int err = 0;
+
+	if (!*a->conf.cas.listen)
+		return 0;
+	fixed = calloc((size_t)a->conf.channels.n + 1, sizeof(*fixed));
+	if (!fixed)
+		return -ENOMEM;
+	casd_conf_of(a, fixed, &c);
+	if (a->casd) {
+		err = casd_set_conf(a->casd, &c);
+	} else {
+		addr_parse(&at, slice_of(a->conf.cas.listen), 0);
+		a->casd = casd_new(a->loop, &at, &c, &a->channels, &err);
+		a->rtsp.allot = a->casd ? casd_allot(a->casd) : NULL;
+	}
+	free(fixed);
+	return err;
+}
+
 /* In place: who borrows them has the new ones. 0; or negative errno with the reason in why, and the
  * old ones stay. */
 static int load_keys(struct agent *a, const struct sn_conf *c, char why[256])
@@ -140,6 +184,8 @@ int agent_reload(struct agent *a, struct conf_errors *err)
 	struct ports_conf pc = ports_conf_of(&a->conf);
 	if (a->primes)
 		primes_set_conf(a->primes, &pc);
+	if (set_cas(a))
+		log_msg(NLOG_ERROR, "channels stay allotted as before: out of memory");
 	announcer_now(a->announcer);
 	event_emit("reload", loop_now(a->loop), NULL);
 	log_msg(NLOG_INFO, "configuration reloaded");
@@ -329,6 +375,9 @@ static int open_management(struct agent *a)
 	a->ctl = ctl_new(a->loop, c->control, agent_commands, agent_n_commands, a, &err);
 	if (!a->ctl)
 		return complain(c->control, err);
+	err = set_cas(a);
+	if (err)
+		return complain(c->cas.listen, err);
 	a->metrics = metrics_new();
 	if (!a->metrics)
 		return complain("metrics", -ENOMEM);
@@ -388,6 +437,7 @@ static void close_all(struct agent *a)
 	metrics_free(a->metrics);
 	selfcheck_free(a->selfcheck);
 	primes_free(a->primes);
+	casd_free(a->casd);
 	server_free(a->server);
 	feeds_free(a->feeds);
 	channels_free(&a->channels);

@@ -15,6 +15,7 @@
 #include "lib/log.h"
 #include "lib/metrics.h"
 #include "sn-agent/announcer.h"
+#include "sn-agent/casd.h"
 #include "sn-agent/channel.h"
 #include "sn-agent/config.h"
 #include "sn-agent/feed.h"
@@ -27,7 +28,7 @@
 
 #define AGENT_SAMPLES 10 /* of bytes sent, one a house-keeping: kbps is over them */
 #define AGENT_HOUSE   (100 * NS_MS)
-#define AGENT_METRICS 72
+#define AGENT_METRICS 76
 
 struct agent {
 	struct sn_conf conf;
@@ -49,6 +50,7 @@ struct agent {
 	struct announcer *announcer;
 	struct wire_keys token_keys; /* none: tokens are not looked at */
 	struct primes *primes;       /* NULL: it cannot be primed */
+	struct casd *casd;           /* NULL: it allots no channels */
 	struct selfcheck *selfcheck;
 	struct ctl *ctl;
 	struct metrics *metrics;

@@ -112,6 +112,50 @@ static const struct conf_option prime_options[] = {
 	{0},
 };
 
+/* As it is to be written: what is configured and what is asked for are compared as text. */
+static const char *check_url(const void *value)
+{
+	struct addr anycast;
+	struct slice path;
+	char url[CAS_URL];
+
+	return cas_url_parse(slice_of(value), &anycast, &path) || cas_url(&anycast, path, url) ||
+	                       strcmp(url, value) != 0
+	               ? "rtsp://ADDRESS/PATH, without a port or a slash at the end"
+	               : NULL;
+}
+
+static const char *check_path(const void *value)
+{
+	const char *s = value;
+
+	return s[0] == '/' && s[1] && s[strlen(s) - 1] != '/' && !strpbrk(s, " ?#")
+	               ? NULL
+	               : "a path, as \"/news\"";
+}
+
+static const struct conf_option cas_options[] = {
+	{"listen", CONF_STR, AT(cas.listen), "", .check = conf_check_management,
+		.help = "ADDRESS:PORT at which ARNs ask for channels over HTTP (row D3); \"\": "
+			"none"},
+	{"anycast", CONF_STR, AT(cas.anycast), "", .check = check_prefixes,
+		.help = "address blocks whose URLs mean the channel of their path here"},
+	{"ttl", CONF_MS, AT(cas.ttl), "15000", 1000, CAS_TTL * 1000,
+		.help = "how long an ARN may go by an answer"},
+	{"max", CONF_INT, AT(cas.max), "256", 1, 4096, .help = "channels allotted at one time"},
+	{"lifetime", CONF_MS, AT(cas.lifetime), "600000", 1000, 86400000,
+		.help = "how long one is kept that nobody asks for or uses"},
+	{0},
+};
+
+static const struct conf_option channel_options[] = {
+	{"url", CONF_STR, offsetof(struct sn_conf_channel, url), CAS_URL, .check = check_url,
+		.help = "rtsp://ADDRESS/PATH that players ask for"},
+	{"path", CONF_STR, offsetof(struct sn_conf_channel, path), CAS_PATH, .check = check_path,
+		.help = "the channel's path at this node"},
+	{0},
+};
+
 static const struct conf_option limits_options[] = {
 	{"connections", CONF_INT, AT(limits.connections), "8192", 1, 1000000,
 		.help = "RTSP connections at one time"},
@@ -155,6 +199,10 @@ static const struct conf_option options[] = {
 	{"http", CONF_SECTION, .sub = http_options},
 	{"prime", CONF_SECTION, .sub = prime_options},
 	{"access", CONF_SECTION, .sub = access_options},
+	{"cas", CONF_SECTION, .sub = cas_options},
+	{"channel", CONF_SECTION_LIST, offsetof(struct sn_conf, channels),
+		sizeof(struct sn_conf_channel), .sub = channel_options,
+		.help = "a URL that means a channel of another path here"},
 	{"limits", CONF_SECTION, .sub = limits_options},
 	{"capacity", CONF_SECTION, .sub = capacity_options},
 	{"ring", CONF_MS, AT(ring), "10000", 100, 600000,
@@ -209,6 +257,22 @@ static void check_prime(const struct sn_conf *c, struct conf_errors *e)
 			c->prime.ports, (long long)c->rtsp.port);
 }
 
+static void check_cas(const struct sn_conf *c, struct conf_errors *e)
+{
+	const struct sn_conf_channel *ch = c->channels.item;
+
+	if (c->channels.n > c->cas.max)
+		conf_error(e, "%d channels, expected cas.max, %lld, at most", c->channels.n,
+			(long long)c->cas.max);
+	if (c->cas.lifetime <= c->cas.ttl)
+		conf_error(e, "cas.lifetime is not longer than cas.ttl: numbers would end in use");
+	for (int i = 0; i < c->channels.n; i++)
+		for (int k = 0; k < i; k++)
+			if (!strcmp(ch[i].url, ch[k].url))
+				conf_error(e, "channel \"%s\": \"%s\" has its url", ch[i].name,
+					ch[k].name);
+}
+
 static void check_access(const struct sn_conf *c, struct conf_errors *e)
 {
 	if (c->access.token != ACCESS_OFF && !*c->access.key_file && !*c->key_file)
@@ -231,6 +295,7 @@ static void check_all(const void *conf, struct conf_errors *e)
 		conf_error(e, "address has a port, expected none: rtsp.port is the server's");
 	check_upstreams(c, e);
 	check_prime(c, e);
+	check_cas(c, e);
 	check_access(c, e);
 }
 
@@ -264,6 +329,8 @@ const char *sn_conf_fixed_change(const struct sn_conf *was, const struct sn_conf
 		return "rtp.port";
 	if (was->prime.port != now->prime.port)
 		return "prime.port";
+	if (strcmp(was->cas.listen, now->cas.listen))
+		return "cas.listen";
 	if (strcmp(was->prime.ports, now->prime.ports))
 		return "prime.ports";
 	return NULL;

@@ -6,6 +6,7 @@
 #include <net/if.h>
 
 #include "lib/addr.h"
+#include "lib/cas.h"
 #include "lib/clock.h"
 #include "lib/conf.h"
 #include "lib/daemon.h"
@@ -48,6 +49,13 @@ struct sn_conf {
 		ns_t lifetime;
 	} prime;
 	struct {
+		char listen[ADDR_STRLEN]; /* "": it allots no channels */
+		char anycast[512];        /* prefixes */
+		ns_t ttl, lifetime;
+		int64_t max;
+	} cas;
+	struct conf_list channels; /* struct sn_conf_channel */
+	struct {
 		int64_t connections;
 		ns_t request_timeout, idle_timeout;
 	} limits;
@@ -61,6 +69,13 @@ struct sn_conf {
 struct sn_conf_upstream {
 	char name[CONF_TITLE];
 	struct addr address;
+};
+
+/* A URL whose channel is another path here. */
+struct sn_conf_channel {
+	char name[CONF_TITLE];
+	char url[CAS_URL];
+	char path[CAS_PATH];
 };
 
 extern const struct daemon sn_daemon;

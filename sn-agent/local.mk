@@ -6,10 +6,14 @@ sn_agent_libsnagent_a_SOURCES = \
 	sn-agent/agent.h \
 	sn-agent/access.c \
 	sn-agent/access.h \
+	sn-agent/allot.c \
+	sn-agent/allot.h \
 	sn-agent/announcer.c \
 	sn-agent/announcer.h \
 	sn-agent/attachment.c \
 	sn-agent/attachment.h \
+	sn-agent/casd.c \
+	sn-agent/casd.h \
 	sn-agent/channel.c \
 	sn-agent/channel.h \
 	sn-agent/config.c \

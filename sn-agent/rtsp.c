@@ -110,6 +110,18 @@ static bool list_has(struct slice list, struct slice item)
 	return false;
 }
 
+/* A channel of ours that is asked for by its number (row D3). */
+static void take_number(struct request *q)
+{
+	const struct allotment *t = NULL;
+	uint32_t number;
+
+	if (q->r->allot && !*rtsp_origin(q) && cas_channel_parse(q->name, &number))
+		t = allot_number(q->r->allot, number, q->now);
+	if (t)
+		q->name = slice_of(t->path);
+}
+
 /* Path and track of the request's URI. Some players put the control after the query. */
 static bool parse_uri(struct request *q)
 {
@@ -124,6 +136,7 @@ static bool parse_uri(struct request *q)
 	q->name = q->path;
 	if (q->c->scope && *q->c->scope->channel)
 		q->name = slice_of(q->c->scope->channel);
+	take_number(q);
 	return true;
 }
 

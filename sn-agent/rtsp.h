@@ -25,6 +25,7 @@
 #include "lib/clock.h"
 #include "lib/sbuf.h"
 #include "lib/text.h"
+#include "sn-agent/allot.h"
 #include "sn-agent/channel.h"
 #include "sn-agent/relay.h"
 #include "lib/token.h"
@@ -66,6 +67,7 @@ struct rtsp {
 	struct relay *relay;
 	struct sessions sessions;
 	uint64_t (*random)(void);      /* 64 unguessable bits */
+	struct allot *allot;           /* channels that have a number; NULL: none */
 	bool draining;                 /* no new sessions */
 	uint64_t kbps;                 /* sent now, and what sessions that have begun will add */
 	uint32_t attached;             /* sessions of clients that have begun, ever */

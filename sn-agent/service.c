@@ -289,6 +289,7 @@ void agent_house_keeping(void *arg)
 	measure(a, now);
 	silent_sessions(a, now);
 	channel_time(a, now);
+	casd_house_keeping(a->casd, now);
 	server_tick(a->server, now);
 	loop_timer_at(a->house, now + AGENT_HOUSE);
 	if (a->stopping && (a->rtsp.sessions.players == 0 || now >= a->stop_by))

@@ -192,6 +192,15 @@ static enum ctl_code undrain(void *ctx, struct slice args, struct js *out)
 	return CTL_OK;
 }
 
+static enum ctl_code show_allotments(void *ctx, struct slice args, struct js *out)
+{
+	struct agent *a = ctx;
+
+	(void)args;
+	js_put(out, "allotments", casd_show(a->casd, loop_now(a->loop)));
+	return CTL_OK;
+}
+
 static enum ctl_code reload(void *ctx, struct slice args, struct js *out)
 {
 	struct conf_errors e = {.n = 0};
@@ -210,6 +219,7 @@ const struct ctl_command agent_commands[] = {
 	{"show sessions", NULL, "players and publishers", show_sessions},
 	{"show upstreams", NULL, "nodes that channels are subscribed at", show_upstreams},
 	{"show primes", NULL, "ports that are given to ARNs, and for what", show_primes},
+	{"show allotments", NULL, "numbers that channels have for ARNs", show_allotments},
 	{"show counters", NULL, "all counters", show_counters},
 	{"drain", NULL, "take no new sessions", drain},
 	{"undrain", NULL, "take sessions again", undrain},
@@ -291,6 +301,7 @@ int agent_fill_metrics(struct agent *a)
 	const struct server_counters *sv = server_counters(a->server);
 	const struct media_counters *md = media_counters(a->media);
 	const struct feed_counters *fd = feeds_counters(a->feeds);
+	const struct casd_counters *cs = casd_counters(a->casd);
 #define COUNTER(n, h, v)                                                                           \
 	{                                                                                          \
 		"nearcast_sn_" n, h, METRIC_COUNTER, NULL, v, NULL, NULL                           \
@@ -324,6 +335,10 @@ int agent_fill_metrics(struct agent *a)
 			METRIC_COUNTER, NULL, NULL, read_primes_refused, a},
 		{"nearcast_sn_primes_gone_total", "ports taken back for want of room",
 			METRIC_COUNTER, NULL, NULL, read_primes_gone, a},
+		COUNTER("cas_allotted_total", "ARNs told a channel's number", &cs->allotted),
+		COUNTER("cas_unknown_total", "of a channel that is not here", &cs->unknown),
+		COUNTER("cas_bad_total", "requests that cannot be read", &cs->bad),
+		COUNTER("cas_full_total", "no room for another channel", &cs->full),
 		COUNTER("sessions_total", "players ever", &a->sessions_total),
 		COUNTER("publishers_total", "publishers ever", &a->publishers_total),
 		COUNTER("session_timeouts_total", "sessions without a sign of life", &a->timeouts),

@@ -25,7 +25,7 @@ fuzz_targets +=
 
 # arn
 fuzz_targets += tests/fuzz/fuzz_nexthop tests/fuzz/fuzz_peer tests/fuzz/fuzz_redirect
-fuzz_targets += tests/fuzz/fuzz_origin tests/fuzz/fuzz_profile
+fuzz_targets += tests/fuzz/fuzz_origin tests/fuzz/fuzz_profile tests/fuzz/fuzz_cas
 
 # sn-agent
 fuzz_targets += tests/fuzz/fuzz_sn_rtcp tests/fuzz/fuzz_sn_rtsp

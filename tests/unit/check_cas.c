@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The channel allocation service (row D3): its answers, and the numbers that URLs have. */
+#include "lib/cas.h"
+
+#include <check.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sn-agent/allot.h"
+#include "tests/unit/run.h"
+
+#define NEWS "rtsp://10.1.18.27/news"
+
+static struct allot allot;
+
+static void set_up(void)
+{
+	allot_init(&allot);
+	ck_assert_int_eq(allot_set_conf(&allot, 4, 10 * NS_S, NULL, 0), 0);
+}
+
+static void tear_down(void)
+{
+	allot_free(&allot);
+}
+
+static bool never(void *arg, const char *path)
+{
+	(void)arg, (void)path;
+	return false;
+}
+
+static bool is_news(void *arg, const char *path)
+{
+	(void)arg;
+	return !strcmp(path, "/news");
+}
+
+START_TEST(test_d3_a_url_has_one_spelling)
+{
+	static const char *const same[] = {NEWS, "RTSP://10.1.18.27:554/news/", NEWS "//"};
+	static const char *const none[] = {"", "/news", "http://10.1.18.27/news", NEWS "?a=1",
+		"rtsp://acme/news", "rtsp://10.1.18.27:555/news", "rtsp://10.1.18.27/",
+		"rtsp://10.1.18.27", "rtsp://10.1.18.27/ne ws"};
+	char url[CAS_URL], longest[CAS_PATH + 1];
+	struct slice path;
+	struct addr a;
+
+	for (size_t i = 0; i < sizeof(same) / sizeof(same[0]); i++) {
+		ck_assert_int_eq(cas_url_parse(slice_of(same[i]), &a, &path), 0);
+		ck_assert_int_eq(cas_url(&a, path, url), 0);
+		ck_assert_str_eq(url, NEWS);
+	}
+	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++)
+		ck_assert(cas_url_parse(slice_of(none[i]), &a, &path) || cas_url(&a, path, url));
+	ck_assert_int_eq(cas_url_parse(slice_of("rtsp://[2001:DB8::1]/a%20b"), &a, &path), 0);
+	ck_assert_int_eq(cas_url(&a, path, url), 0);
+	ck_assert_str_eq(url, "rtsp://[2001:db8::1]/a%20b");
+	memset(longest, 'x', sizeof(longest));
+	longest[0] = '/';
+	ck_assert_int_eq(cas_url(&a, (struct slice){longest, CAS_PATH - 1}, url), 0);
+	ck_assert_int_eq(cas_url(&a, (struct slice){longest, CAS_PATH}, url), -EINVAL);
+}
+END_TEST
+
+START_TEST(test_d3_a_url_is_escaped_in_a_query)
+{
+	char mem[64];
+	struct sbuf b;
+
+	sbuf_init(&b, mem, sizeof(mem));
+	cas_put_escaped(&b, "rtsp://[::1]/a%20b&c=+");
+	ck_assert_str_eq(mem, "rtsp%3A//%5B%3A%3A1%5D/a%2520b%26c%3D%2B");
+}
+END_TEST
+
+START_TEST(test_d3_an_answer_is_read_as_it_was_written)
+{
+	struct cas_answer a = {.url = NEWS, .channel = 12, .ttl = 15}, b;
+	char why[CAS_WHY], *line;
+
+	ck_assert_int_eq(addr_parse(&a.source, SLICE("[2001:db8::8]:8554"), 0), 0);
+	line = cas_write(&a);
+	ck_assert_str_eq(line, "{\"url\":\"" NEWS "\",\"source\":\"[2001:db8::8]:8554\","
+			       "\"channel\":12,\"ttl\":15}");
+	ck_assert_int_eq(cas_read(&b, slice_of(line), NEWS, why), 0);
+	ck_assert_int_eq(addr_cmp(&a.source, &b.source), 0);
+	ck_assert_uint_eq(b.channel, 12);
+	ck_assert_uint_eq(b.ttl, 15);
+	ck_assert_int_eq(cas_read(&b, slice_of(line), NEWS "2", why), -EINVAL);
+	ck_assert_ptr_nonnull(strstr(why, "url: "));
+	free(line);
+}
+END_TEST
+
+START_TEST(test_d3_what_is_wrong_is_named)
+{
+	static const struct {
+		const char *rest, *named;
+	} t[] = {
+		{"\"source\": \"10.8.0.8\", \"channel\": 0, \"ttl\": 1}", "channel: "},
+		{"\"source\": \"10.8.0.8\", \"channel\": 2147483648, \"ttl\": 1}", "channel: "},
+		{"\"source\": \"10.8.0.8\", \"channel\": 1.5, \"ttl\": 1}", "channel: "},
+		{"\"source\": \"10.8.0.8\", \"channel\": \"1\", \"ttl\": 1}", "channel: "},
+		{"\"source\": \"10.8.0.8\", \"channel\": 1}", "ttl: "},
+		{"\"source\": \"10.8.0.8\", \"channel\": 1, \"ttl\": 86401}", "ttl: "},
+		{"\"source\": \"239.1.2.3\", \"channel\": 1, \"ttl\": 1}", "source: "},
+		{"\"source\": \"0.0.0.0\", \"channel\": 1, \"ttl\": 1}", "source: "},
+		{"\"source\": \"acme\", \"channel\": 1, \"ttl\": 1}", "source: "},
+		{"\"source\": 1, \"channel\": 1, \"ttl\": 1}", "source: "},
+		{"\"channel\": 1, \"ttl\": 1}", "source: "},
+		{"\"channel\": 1", "byte"},
+	};
+	char text[256], why[CAS_WHY];
+	struct cas_answer a;
+
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		snprintf(text, sizeof(text), "{\"url\": \"" NEWS "\", %s", t[i].rest);
+		ck_assert_int_eq(cas_read(&a, slice_of(text), NEWS, why), -EINVAL);
+		ck_assert_msg(strstr(why, t[i].named), "%s: %s", text, why);
+	}
+	ck_assert_int_eq(cas_read(&a, SLICE("[]"), NEWS, why), -EINVAL);
+	ck_assert_int_eq(cas_read(&a, SLICE(""), NEWS, why), -EINVAL);
+}
+END_TEST
+
+START_TEST(test_d3_a_number_is_a_path)
+{
+	static const char *const none[] = {
+		"", "/=", "/=0", "/=01", "/=x", "/=1/", "/=2147483648", "/1", "/=-1"};
+	char text[CAS_CHANNEL];
+	uint32_t n;
+
+	ck_assert(cas_channel_parse(slice_of(cas_channel_path(CAS_NUMBERS, text)), &n));
+	ck_assert_uint_eq(n, CAS_NUMBERS);
+	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++)
+		ck_assert(!cas_channel_parse(slice_of(none[i]), &n));
+}
+END_TEST
+
+START_TEST(test_d3_the_number_of_a_url_is_its_own_and_survives_a_restart)
+{
+	struct allotment *t = allot_add(&allot, NEWS, SLICE("/news"), NS_S);
+	uint32_t n = t->number;
+
+	ck_assert_uint_eq(n, cas_number(NEWS, 0));
+	ck_assert_ptr_eq(allot_find(&allot, NEWS), t);
+	ck_assert_ptr_eq(allot_number(&allot, n, NS_S), t);
+	ck_assert_str_eq(t->path, "/news");
+	tear_down();
+	set_up();
+	ck_assert_ptr_null(allot_number(&allot, n, NS_S));
+	ck_assert_uint_eq(allot_add(&allot, NEWS, SLICE("/news"), NS_S)->number, n);
+}
+END_TEST
+
+START_TEST(test_d3_no_two_urls_share_a_number)
+{
+	struct allotment *first = allot_add(&allot, "rtsp://10.1.18.27/other", SLICE("/o"), NS_S);
+	uint32_t n;
+
+	first->number = cas_number(NEWS, 0); /* as if they had the same */
+	n = allot_add(&allot, NEWS, SLICE("/news"), NS_S)->number;
+	ck_assert_uint_eq(n, cas_number(NEWS, 1));
+	ck_assert_str_eq(allot_number(&allot, cas_number(NEWS, 0), NS_S)->path, "/o");
+	/* It keeps that one when the other has gone. */
+	allot_expire(&allot, is_news, NULL, 20 * NS_S);
+	ck_assert_int_eq(allot.n, 1);
+	ck_assert_uint_eq(allot_find(&allot, NEWS)->number, n);
+	ck_assert_int_eq(allot_set_conf(&allot, 4, NS_S, NULL, 0), 0);
+	ck_assert_uint_eq(allot_find(&allot, NEWS)->number, n);
+}
+END_TEST
+
+START_TEST(test_d3_there_is_an_end_of_room_and_none_gives_way_in_use)
+{
+	char url[CAS_URL];
+
+	for (int i = 0; i < 4; i++) {
+		snprintf(url, sizeof(url), NEWS "%d", i);
+		ck_assert_ptr_nonnull(allot_add(&allot, url, SLICE("/news"), NS_S));
+	}
+	ck_assert_ptr_null(allot_add(&allot, NEWS, SLICE("/news"), NS_S));
+	allot_expire(&allot, is_news, NULL, 100 * NS_S); /* used all the time */
+	ck_assert_int_eq(allot.n, 4);
+	allot_expire(&allot, never, NULL, 109 * NS_S); /* its lifetime is not over */
+	ck_assert_int_eq(allot.n, 4);
+	allot_expire(&allot, never, NULL, 110 * NS_S);
+	ck_assert_int_eq(allot.n, 0);
+}
+END_TEST
+
+START_TEST(test_d3_what_is_configured_comes_first_and_stays)
+{
+	struct allotment fixed = {.url = NEWS, .path = "/acme/1"};
+	uint32_t n;
+
+	n = allot_add(&allot, NEWS, SLICE("/news"), NS_S)->number;
+	ck_assert_int_eq(allot_set_conf(&allot, 1, 10 * NS_S, &fixed, 1), 0);
+	ck_assert_int_eq(allot.n, 1);
+	ck_assert_uint_eq(allot_find(&allot, NEWS)->number, n);
+	ck_assert_str_eq(allot_number(&allot, n, NS_S)->path, "/acme/1");
+	allot_expire(&allot, never, NULL, 1000 * NS_S);
+	ck_assert_int_eq(allot.n, 1);
+	ck_assert_int_eq(allot_set_conf(&allot, 4, 10 * NS_S, NULL, 0), 0);
+	ck_assert_int_eq(allot.n, 0);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("cas");
+	TCase *t = tcase_create("cas");
+
+	tcase_add_checked_fixture(t, set_up, tear_down);
+	tcase_add_test(t, test_d3_a_url_has_one_spelling);
+	tcase_add_test(t, test_d3_a_url_is_escaped_in_a_query);
+	tcase_add_test(t, test_d3_an_answer_is_read_as_it_was_written);
+	tcase_add_test(t, test_d3_what_is_wrong_is_named);
+	tcase_add_test(t, test_d3_a_number_is_a_path);
+	tcase_add_test(t, test_d3_the_number_of_a_url_is_its_own_and_survives_a_restart);
+	tcase_add_test(t, test_d3_no_two_urls_share_a_number);
+	tcase_add_test(t, test_d3_there_is_an_end_of_room_and_none_gives_way_in_use);
+	tcase_add_test(t, test_d3_what_is_configured_comes_first_and_stays);
+	suite_add_tcase(s, t);
+	return run_suite(s);
+}
