@@ -245,6 +245,8 @@ static void get(struct arn *a, const struct want *w)
 		naming_want(a->naming, w);
 	if (w->what == WANT_PROFILE)
 		profiles_want(a->profiles, &w->state.anycast);
+	if (w->what == WANT_CHANNEL)
+		casc_want(a->casc, &w->state.anycast, w->state.channel);
 	if (w->what == WANT_PRIME && a->primer)
 		primer_want(a->primer, w);
 }
@@ -267,6 +269,8 @@ static void on_origins(void *arg, const struct origins *o)
 	a->hurry = true;
 	if (a->profiles)
 		profiles_wake(a->profiles);
+	if (a->casc)
+		casc_wake(a->casc);
 }
 
 static void on_profiles(void *arg, const struct profile_table *t)
@@ -274,6 +278,14 @@ static void on_profiles(void *arg, const struct profile_table *t)
 	struct arn *a = arg;
 
 	directory_set_profiles(a->directory, t);
+}
+
+static void on_channels(void *arg, const struct cas_table *t)
+{
+	struct arn *a = arg;
+
+	directory_set_channels(a->directory, t);
+	a->hurry = true;
 }
 
 static void on_primed(void *arg)
@@ -390,6 +402,7 @@ static void adopt(struct arn_conf *conf, struct arn_conf *next)
 	next->nodes = nodes; /* freed with it */
 	conf->naming = next->naming;
 	conf->profiles = next->profiles;
+	conf->cas = next->cas;
 	conf->services = next->services;
 	next->services = services;
 }
@@ -420,6 +433,14 @@ static void set_profiles(struct arn *a)
 		log_msg(NLOG_ERROR, "profiles stay as they were: %s", strerror(ENOMEM));
 }
 
+static void set_cas(struct arn *a)
+{
+	struct casc_conf cc = arn_conf_cas(&a->conf);
+
+	if (casc_set_conf(a->casc, &cc))
+		log_msg(NLOG_ERROR, "channels stay as they were: %s", strerror(ENOMEM));
+}
+
 static void apply(struct arn *a)
 {
 	struct directory_conf dc = directory_conf_of(a);
@@ -438,6 +459,7 @@ static void apply(struct arn *a)
 	crew_set_limits(a->crew, &lc);
 	set_naming(a);
 	set_profiles(a);
+	set_cas(a);
 }
 
 /* The keys that the configuration names: for the group, and for tokens; none where none are needed.
@@ -685,6 +707,14 @@ static int open_profiles(struct arn *a)
 	return a->profiles ? 0 : -ENOMEM;
 }
 
+static int open_cas(struct arn *a)
+{
+	struct casc_conf cc = arn_conf_cas(&a->conf);
+
+	a->casc = casc_new(a->loop, a->naming, &cc, on_channels, a);
+	return a->casc ? 0 : -ENOMEM;
+}
+
 static int open_management(struct arn *a)
 {
 	struct addr at;
@@ -731,6 +761,7 @@ static void close_all(struct arn *a)
 	cluster_free(a->cluster);
 	sites_free(a->sites);
 	profiles_free(a->profiles);
+	casc_free(a->casc);
 	naming_free(a->naming);
 	prober_free(a->prober);
 	primer_free(a->primer);
@@ -777,6 +808,8 @@ int arn_work(
 		err = open_direct(&a);
 	if (!err)
 		err = open_profiles(&a);
+	if (!err)
+		err = open_cas(&a);
 	if (!err)
 		err = open_crew(&a);
 	if (!err)

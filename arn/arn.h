@@ -16,6 +16,7 @@
 #include "arn/discovery.h"
 #include "arn/guardian.h"
 #include "arn/naming.h"
+#include "arn/casc.h"
 #include "arn/profiles.h"
 #include "arn/primer.h"
 #include "arn/prober.h"
@@ -49,6 +50,7 @@ struct arn {
 	uint64_t version; /* of what was published then */
 	bool hurry;       /* somebody waits for what is new: publish at once */
 	struct profiles *profiles;
+	struct casc *casc;
 	struct ctl *ctl;
 	struct metrics *metrics;
 	struct metric *metric;         /* the table that `metrics` borrows */

@@ -373,6 +373,15 @@ static enum ctl_code show_profiles(void *ctx, struct slice args, struct js *body
 	return CTL_OK;
 }
 
+static enum ctl_code show_allotments(void *ctx, struct slice args, struct js *body)
+{
+	const struct arn *a = ctx;
+
+	(void)args;
+	js_put(body, "allotments", casc_show(a->casc));
+	return CTL_OK;
+}
+
 static enum ctl_code flush_names(void *ctx, struct slice args, struct js *body)
 {
 	struct arn *a = ctx;
@@ -400,6 +409,7 @@ const struct ctl_command arn_commands[] = {
 	{"show counters", NULL, "all counters, by the names of the metrics", show_counters},
 	{"show names", NULL, "origins, and the DNS records that lead to them", show_names},
 	{"show profiles", NULL, "how services want their nodes chosen and set up", show_profiles},
+	{"show allotments", NULL, "channels that services have for URLs", show_allotments},
 	{"flush names", "[NAME]", "ask for DNS records again, all or those of a name", flush_names},
 	{"explain", "URL [CLIENT]", "which node a client is sent to, and why", arn_explain},
 	{"drain", NULL, "withdraw the block; answer what still comes", drain},

@@ -259,6 +259,7 @@ static const struct conf_option options[] = {
 		sizeof(struct arn_conf_service), .sub = arn_service_options,
 		.help = "an address of the block whose content has an origin"},
 	{"profiles", CONF_SECTION, .sub = arn_profiles_options},
+	{"cas", CONF_SECTION, .sub = arn_cas_options},
 	{"sites", CONF_SECTION, .sub = sites_options},
 	{"site", CONF_SECTION_LIST, offsetof(struct arn_conf, site), sizeof(struct arn_conf_site),
 		.sub = site_options, .help = "an ARN of another site"},

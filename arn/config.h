@@ -6,6 +6,7 @@
 #include <net/if.h>
 
 #include "arn/naming.h"
+#include "arn/casc.h"
 #include "arn/profiles.h"
 #include "arn/snapshot.h"
 #include "lib/addr.h"
@@ -83,6 +84,11 @@ struct arn_conf {
 		int64_t entries;
 	} profiles;
 	struct {
+		bool ask;
+		ns_t timeout, ttl_max, negative_max, stale, retry, retry_max;
+		int64_t entries;
+	} cas;
+	struct {
 		int64_t port, misses;
 		ns_t interval, hold_max;
 	} sites;
@@ -128,13 +134,16 @@ struct arn_conf_service {
 extern const struct daemon arn_daemon;
 
 /* config_naming.c */
-extern const struct conf_option arn_naming_options[], arn_service_options[], arn_profiles_options[];
+extern const struct conf_option arn_naming_options[], arn_service_options[], arn_profiles_options[],
+	arn_cas_options[];
 void arn_conf_check_naming(const struct arn_conf *c, struct conf_errors *e);
 /* out->rule is the caller's to free. 0, or -1 without memory. */
 int arn_conf_naming(const struct arn_conf *c, struct naming_conf *out);
 
 /* out->pinned is the caller's to free. 0, or -1 without memory. */
 int arn_conf_profiles(const struct arn_conf *c, struct profiles_conf *out);
+
+struct casc_conf arn_conf_cas(const struct arn_conf *c);
 
 /* How nodes are chosen; its `arns` and `turn` are 0. */
 struct select_conf arn_conf_select(const struct arn_conf *c);

@@ -103,6 +103,40 @@ const struct conf_option arn_profiles_options[] = {
 	{0},
 };
 
+const struct conf_option arn_cas_options[] = {
+	{"ask", CONF_BOOL, AT(cas.ask), "no",
+		.help = "whether channel allocation services are asked where channels are (row "
+                        "D3)"},
+	{"timeout", CONF_MS, AT(cas.timeout), "1000", 10, 60000,
+		.help = "time for a service to answer"},
+	{"ttl-max", CONF_MS, AT(cas.ttl_max), "3600000", 1000, 86400000,
+		.help = "an answer is used for this long at most, whatever it says"},
+	{"negative-max", CONF_MS, AT(cas.negative_max), "2000", 100, 3600000,
+		.help = "how long it is believed that a URL has no channel"},
+	{"stale", CONF_MS, AT(cas.stale), "3600000", 0, 86400000,
+		.help = "how much longer an answer is used when no new one is had"},
+	{"retry", CONF_MS, AT(cas.retry), "1000", 100, 3600000,
+		.help = "pause after a failure, twice that after the next, …"},
+	{"retry-max", CONF_MS, AT(cas.retry_max), "30000", 100, 3600000,
+		.help = "longest such pause"},
+	{"entries", CONF_INT, AT(cas.entries), "1024", 16, 65536,
+		.help = "URLs whose channels are remembered"},
+	{0},
+};
+
+struct casc_conf arn_conf_cas(const struct arn_conf *c)
+{
+	return (struct casc_conf){.ask = c->cas.ask,
+		.timeout = c->cas.timeout,
+		.soft = {.ttl_min = 1,
+			.ttl_max = c->cas.ttl_max,
+			.negative_max = c->cas.negative_max,
+			.stale = c->cas.stale,
+			.retry = c->cas.retry,
+			.retry_max = c->cas.retry_max,
+			.entries = (int)c->cas.entries}};
+}
+
 static void check_profiles_of_all(const struct arn_conf *c, struct conf_errors *e)
 {
 	if (c->profiles.retry > c->profiles.retry_max)
@@ -165,6 +199,8 @@ void arn_conf_check_naming(const struct arn_conf *c, struct conf_errors *e)
 					s[k].name, s[i].name);
 	}
 	check_profiles_of_all(c, e);
+	if (c->cas.retry > c->cas.retry_max)
+		conf_error(e, "cas.retry is more than cas.retry-max");
 	if (c->naming.ttl_min > c->naming.ttl_max)
 		conf_error(e, "naming.ttl-min is more than naming.ttl-max");
 	if (c->naming.retry > c->naming.retry_max)
@@ -190,6 +226,7 @@ int arn_conf_naming(const struct arn_conf *c, struct naming_conf *out)
 			.retry_max = c->naming.retry_max,
 			.entries = (int)c->naming.entries},
 		.serves = {[TEXT_HTTP] = c->http.port > 0, [TEXT_RTSP] = c->rtsp.port > 0},
+		.cas = c->cas.ask,
 		.rule = rule,
 		.rules = c->services.n};
 	profiles_check_url(c->profiles.url, out->host, &out->port);

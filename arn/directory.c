@@ -40,6 +40,7 @@ struct directory {
 	const struct origins *origins;
 	const struct direct *direct;
 	const struct profile_table *profiles;
+	const struct cas_table *channels;
 };
 
 struct directory *directory_new(const struct directory_conf *c, directory_cb *cb, void *arg)
@@ -73,6 +74,7 @@ void directory_free(struct directory *d)
 	origins_unref(d->origins);
 	direct_unref(d->direct);
 	profile_table_unref(d->profiles);
+	cas_table_unref(d->channels);
 	reserve_sources_unref(d->sources);
 	wire_keys_wipe(&d->conf.tokens.keys);
 	free(d);
@@ -393,6 +395,7 @@ const struct snapshot *directory_snapshot(struct directory *d)
 	s->origins = origins_ref(d->origins);
 	s->direct = direct_ref(d->direct);
 	s->profiles = profile_table_ref(d->profiles);
+	s->channels = cas_table_ref(d->channels);
 	s->select = d->conf.select;
 	s->sources = reserve_sources_ref(d->sources);
 	s->select.arns = d->arns;
@@ -441,6 +444,14 @@ void directory_set_profiles(struct directory *d, const struct profile_table *t)
 	profile_table_ref(t);
 	profile_table_unref(d->profiles);
 	d->profiles = t;
+	d->stale = true;
+}
+
+void directory_set_channels(struct directory *d, const struct cas_table *t)
+{
+	cas_table_ref(t);
+	cas_table_unref(d->channels);
+	d->channels = t;
 	d->stale = true;
 }
 

@@ -104,6 +104,7 @@ const struct direct *directory_direct(const struct directory *d); /* the directo
 /* The same with where content comes from. */
 void directory_set_origins(struct directory *d, const struct origins *o);
 void directory_set_profiles(struct directory *d, const struct profile_table *t);
+void directory_set_channels(struct directory *d, const struct cas_table *t);
 
 /* For an operator: node i of the snapshot's order, or false behind the last. */
 struct directory_view {

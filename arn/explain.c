@@ -123,6 +123,20 @@ static struct addr local_of(const struct arn *a, const struct url *u)
 	return at;
 }
 
+/* Where the URL's channel is joined, if a service has said so. */
+static const char *describe_channel(const struct snapshot *snap, const struct addr *local,
+	struct slice path, char where[ADDR_STRLEN + 32])
+{
+	char url[CAS_URL], number[CAS_CHANNEL], text[ADDR_STRLEN];
+	const struct cas_fact *f = redirect_channel(snap, local, path, url);
+
+	if (!f || !f->there)
+		return NULL;
+	snprintf(where, ADDR_STRLEN + 32, "rtsp://%s%s", addr_str(&f->source, text),
+		cas_channel_path(f->number, number));
+	return where;
+}
+
 enum ctl_code arn_explain(void *ctx, struct slice args, struct js *body)
 {
 	struct arn *a = ctx;
@@ -130,6 +144,7 @@ enum ctl_code arn_explain(void *ctx, struct slice args, struct js *body)
 	struct slice rest = args, url = slice_cut(&rest, ' '), client = slice_trim(rest);
 	struct addr from = addr_any(a->conf.anycast.block.addr.sa.sa_family, 0);
 	char request[REDIRECT_MAX_TARGET + 128], text[ADDR_STRLEN];
+	char where[ADDR_STRLEN + 32];
 	enum text_proto proto;
 	struct addr local;
 	struct select_query q;
@@ -153,6 +168,8 @@ enum ctl_code arn_explain(void *ctx, struct slice args, struct js *body)
 	redirect_profile(&q, snap, &local);
 	js_put_str(body, "client", addr_host(&from, text));
 	js_put_str(body, "profile", q.profile ? addr_host(&local, text) : NULL);
+	js_put_str(body, "channel",
+		proto == TEXT_RTSP ? describe_channel(snap, &local, u.path, where) : NULL);
 	code = explain_choice(snap, &q, body);
 	if (code != CTL_OK)
 		return code;

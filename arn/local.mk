@@ -10,6 +10,10 @@ arn_libarn_a_SOURCES = \
 	arn/block.h \
 	arn/board.c \
 	arn/board.h \
+	arn/cas_table.c \
+	arn/cas_table.h \
+	arn/casc.c \
+	arn/casc.h \
 	arn/claim.c \
 	arn/claim.h \
 	arn/cluster.c \

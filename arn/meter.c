@@ -317,6 +317,24 @@ static struct metric *add_profiles(struct metric *m, struct arn *a)
 	return m;
 }
 
+static uint64_t allotments(void *arg)
+{
+	return (uint64_t)casc_known(((const struct arn *)arg)->casc);
+}
+
+static struct metric *add_channels(struct metric *m, struct arn *a)
+{
+	const struct casc_counters *c = casc_counters(a->casc);
+	static const char help[] = "Questions for channels, by what came of them.";
+
+	*m++ = GAUGE("allotments", "URLs that a channel is known of.", allotments, a);
+	*m++ = COUNTER("allotment_fetches_total", help, "result=\"taken\"", &c->taken);
+	*m++ = COUNTER("allotment_fetches_total", help, "result=\"none\"", &c->denied);
+	*m++ = COUNTER("allotment_fetches_total", help, "result=\"unreadable\"", &c->bad);
+	*m++ = COUNTER("allotment_fetches_total", help, "result=\"failed\"", &c->failed);
+	return m;
+}
+
 static struct metric *add_primes(struct metric *m, const struct prime_counters *c)
 {
 	*m++ = COUNTER("primes_asked_total", "Requests for ports sent to nodes.", NULL, &c->asked);
@@ -366,6 +384,7 @@ int arn_meter(struct arn *a)
 	m = add_health(m, health_counters(prober_health(a->prober)));
 	m = add_naming(m, a);
 	m = add_profiles(m, a);
+	m = add_channels(m, a);
 	m = add_sites(m, a);
 	if (a->discovery)
 		m = add_discovery(m, discovery_counters(a->discovery));

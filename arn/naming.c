@@ -92,15 +92,10 @@ static void ask(void *arg, const char *name, enum dns_type type)
 
 /* ---- what is known ---- */
 
-static const char *service_str(unsigned service)
-{
-	return service == SERVICE_HTTP ? "http" : "rtsp";
-}
-
 static int names_of(
 	const struct naming *n, const struct prime_state *about, char names[2][DNS_NAME])
 {
-	const char *service = service_str(about->service);
+	const char *service = origin_service_str(about->service);
 	int count = 0;
 
 	if (n->conf.form != ORIGIN_FORM_PATENT)
@@ -316,6 +311,14 @@ const struct origin_fact *naming_host(struct naming *n, const char *host, uint16
 	return i ? i->fact : NULL;
 }
 
+const struct origin_fact *naming_cas(struct naming *n, const struct addr *anycast)
+{
+	const struct prime_state about = {.service = ORIGIN_CAS, .anycast = *anycast};
+	const struct item *i = find_item(n, &about);
+
+	return i ? i->fact : NULL;
+}
+
 static void pin_host(struct naming *n)
 {
 	struct prime_state about;
@@ -329,6 +332,15 @@ static void pin_host(struct naming *n)
 		i->pinned = true;
 }
 
+static void pin(struct naming *n, unsigned service, const struct addr *anycast)
+{
+	const struct prime_state about = {.service = service, .anycast = *anycast};
+	struct item *i = want(n, &about);
+
+	if (i)
+		i->pinned = true;
+}
+
 static void pin_services(struct naming *n)
 {
 	for (int i = 0; i < n->items; i++)
@@ -336,15 +348,12 @@ static void pin_services(struct naming *n)
 	for (int r = 0; r < n->conf.rules; r++) {
 		if (n->rule[r].method != ORIGIN_SRV)
 			continue;
-		for (int p = 0; p < 2; p++) {
-			struct prime_state about = {
-				.service = p == TEXT_HTTP ? SERVICE_HTTP : SERVICE_RTSP,
-				.anycast = n->rule[r].anycast};
-			struct item *i = n->conf.serves[p] ? want(n, &about) : NULL;
-
-			if (i)
-				i->pinned = true;
-		}
+		if (n->conf.serves[TEXT_HTTP])
+			pin(n, SERVICE_HTTP, &n->rule[r].anycast);
+		if (n->conf.serves[TEXT_RTSP])
+			pin(n, SERVICE_RTSP, &n->rule[r].anycast);
+		if (n->conf.serves[TEXT_RTSP] && n->conf.cas)
+			pin(n, ORIGIN_CAS, &n->rule[r].anycast);
 	}
 }
 

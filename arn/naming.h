@@ -21,6 +21,7 @@ struct naming_conf {
 	int tries;
 	struct soft_conf soft;
 	bool serves[2];      /* by enum text_proto */
+	bool cas;            /* channel allocation services are to be known too (naming_cas) */
 	char host[DNS_NAME]; /* a server that is to be known too (naming_host), "": none */
 	uint16_t port;       /* its */
 	const struct origin_rule *rule; /* borrowed during the call only */
@@ -46,6 +47,8 @@ int naming_set_conf(struct naming *n, const struct naming_conf *c);
 void naming_want(struct naming *n, const struct want *w);
 /* Where the server of the configuration is; NULL: not known yet. Its `why`, if it has no targets. */
 const struct origin_fact *naming_host(struct naming *n, const char *host, uint16_t port);
+/* Where the channel allocation service of the address is; NULL: not known yet, or not to be known. */
+const struct origin_fact *naming_cas(struct naming *n, const struct addr *anycast);
 /* Records of that name, or all (NULL), are asked for again. How many there were. */
 int naming_flush(struct naming *n, const char *name);
 

@@ -73,9 +73,9 @@ void origin_fact_unref(struct origin_fact *f)
 		free(f);
 }
 
-static const char *service_str(unsigned service)
+const char *origin_service_str(unsigned service)
 {
-	return service == SERVICE_HTTP ? "http" : "rtsp";
+	return service == SERVICE_HTTP ? "http" : service == ORIGIN_CAS ? "cas" : "rtsp";
 }
 
 const char *origin_key(const struct prime_state *about, char *buf)
@@ -85,7 +85,7 @@ const char *origin_key(const struct prime_state *about, char *buf)
 	if (*about->host)
 		snprintf(buf, ORIGIN_KEY, "host %s:%u", about->host, addr_port(&about->origin[0]));
 	else
-		snprintf(buf, ORIGIN_KEY, "srv %s %s", service_str(about->service),
+		snprintf(buf, ORIGIN_KEY, "srv %s %s", origin_service_str(about->service),
 			addr_host(&about->anycast, text));
 	return buf;
 }
@@ -115,6 +115,13 @@ static const struct origin_rule *find_rule(const struct origins *o, const struct
 		if (addr_same_host(&o->rule[i].anycast, anycast))
 			return &o->rule[i];
 	return NULL;
+}
+
+bool origin_by_srv(const struct origins *o, const struct addr *anycast)
+{
+	const struct origin_rule *r = find_rule(o, anycast);
+
+	return r && r->method == ORIGIN_SRV;
 }
 
 /* ---- the name of an address ---- */

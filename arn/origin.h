@@ -81,6 +81,14 @@ void origins_unref(const struct origins *o);
 struct origin_fact *origin_fact_ref(struct origin_fact *f);
 void origin_fact_unref(struct origin_fact *f);
 
+/* The service of a question for the SRV records of channel allocation services (row D3). */
+#define ORIGIN_CAS 4u
+
+/* Whether that is how the address's origin is found. NULL: no. */
+bool origin_by_srv(const struct origins *o, const struct addr *anycast);
+
+/* The name that SRV records are asked for: "http", "rtsp", "cas". */
+const char *origin_service_str(unsigned service);
 /* Who a question is about: SRV of the anycast address with host "", else a host with the port of
  * origin[0]. The key of the fact that answers it, in buf[ORIGIN_KEY]. */
 const char *origin_key(const struct prime_state *about, char *buf);

@@ -33,6 +33,7 @@
  */
 #include "arn/redirect.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "arn/pass.h"
@@ -145,6 +146,47 @@ static bool answer_directly(struct transaction *t, const struct url *u)
 
 /* ---- priming (row B6): the node is told beforehand what the client cannot say ---- */
 
+const struct cas_fact *redirect_channel(
+	const struct snapshot *s, const struct addr *anycast, struct slice path, char url[CAS_URL])
+{
+	int track;
+
+	*url = '\0';
+	if (!s->channels || !origin_by_srv(s->origins, anycast))
+		return NULL;
+	url_take_track(&path, &track);
+	if (cas_url(anycast, path, url)) {
+		*url = '\0';
+		return NULL;
+	}
+	return cas_find(s->channels, url);
+}
+
+/* The channel that the provider's service has for this URL (row D3): Q says where it is joined.
+ * Without one, the origin decides as ever. */
+static enum origin_verdict find_channel(struct transaction *t, const struct url *u)
+{
+	struct prime_state *q = &t->state;
+	const struct cas_fact *f;
+	char url[CAS_URL], number[CAS_CHANNEL];
+	struct want *w = &t->rs->want;
+	struct slice path;
+
+	f = redirect_channel(t->snapshot, &q->anycast, u->path, url);
+	if (!f && *url && !t->rq->final) {
+		*w = (struct want){.what = WANT_CHANNEL, .state.anycast = q->anycast};
+		cas_url_parse(slice_of(url), &w->state.anycast, &path);
+		slice_copy(path, w->state.channel, sizeof(w->state.channel));
+		return ORIGIN_WAIT;
+	}
+	if (!f || !f->there)
+		return ORIGIN_REFUSE;
+	q->origin[0] = f->source;
+	q->origins = 1;
+	snprintf(q->channel, sizeof(q->channel), "%s", cas_channel_path(f->number, number));
+	return ORIGIN_GO;
+}
+
 /* State Q of this request: the provider, and where its content is. False: it is refused, or wants
  * something first. Publishers bring their own. */
 static bool find_origin(struct transaction *t, unsigned service, const struct url *u)
@@ -156,6 +198,12 @@ static bool find_origin(struct transaction *t, unsigned service, const struct ur
 	addr_set_port(&t->state.anycast, 0);
 	if (!t->snapshot->origins || text_method_is(&t->m, "ANNOUNCE"))
 		return true;
+	if (service == SERVICE_RTSP) {
+		enum origin_verdict v = find_channel(t, u);
+
+		if (v != ORIGIN_REFUSE)
+			return v == ORIGIN_GO;
+	}
 	switch (origin_of(
 		t->snapshot->origins, u, t->rq->final, &t->state, &t->rs->want, &status, &why)) {
 	case ORIGIN_GO: return true;

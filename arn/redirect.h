@@ -75,4 +75,9 @@ const struct profile_fact *redirect_profile(
 /* Reads its value, a list with commas, into the query; entries past SELECT_MAX_AVOID are left. */
 void redirect_parse_avoid(struct slice value, struct select_query *q);
 
+/* What is known of the channel that a URL at this address has (row D3), whose one spelling is put
+ * into url: "" when nobody is to be asked for it. NULL: nothing, or not yet. */
+const struct cas_fact *redirect_channel(
+	const struct snapshot *s, const struct addr *anycast, struct slice path, char url[CAS_URL]);
+
 #endif

@@ -35,6 +35,7 @@ void snapshot_unref(const struct snapshot *s)
 	direct_unref(s->direct);
 	origins_unref(s->origins);
 	profile_table_unref(s->profiles);
+	cas_table_unref(s->channels);
 	reserve_sources_unref(s->sources);
 	for (int i = 0; i < s->nodes; i++)
 		reserve_counter_unref(s->node[i].reserved);

@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "arn/cas_table.h"
 #include "arn/direct.h"
 #include "arn/health.h"
 #include "arn/origin.h"
@@ -60,6 +61,7 @@ struct snapshot {
 	const struct direct *direct;   /* what is answered without a node, or NULL; its reference */
 	const struct primed *primed;   /* the ports that nodes have given, or NULL; its reference */
 	const struct profile_table *profiles; /* of anycast addresses, or NULL; its reference */
+	const struct cas_table *channels;     /* what services have said, or NULL; its reference */
 	struct select_conf select;
 	struct reserve_sources *sources; /* the snapshot's reference; NULL: nobody is limited */
 	struct token_policy tokens;

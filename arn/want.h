@@ -12,6 +12,7 @@ enum want_kind {
 	WANT_NOTHING,
 	WANT_PRIME,   /* `node` is to have a port for `state` */
 	WANT_ORIGIN,  /* where `state` (its service and address, or its host) is: arn/origin.h */
+	WANT_CHANNEL, /* that of the URL of `state`, its address and channel: arn/cas_table.h */
 	WANT_PROFILE, /* that of the address of `state`: arn/profile.h; nobody waits for it */
 };
 

@@ -77,11 +77,14 @@ static void transfer_free(struct transfer *t)
 
 static void finish(struct transfer *t, CURLcode result)
 {
-	struct http_answer a = {.body = {t->body, t->n}, .etag = t->etag};
+	struct http_answer a = {.body = {t->body, t->n}, .etag = t->etag, .type = ""};
+	char *type = NULL;
 	long status = 0;
 
 	curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
 	a.status = (int)status;
+	if (!curl_easy_getinfo(t->easy, CURLINFO_CONTENT_TYPE, &type) && type)
+		a.type = type;
 	if (t->large)
 		t->cb(t->arg, "the answer is too large", NULL);
 	else if (result != CURLE_OK)

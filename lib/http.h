@@ -39,6 +39,7 @@ struct http_answer {
 	int status;
 	struct slice body; /* during the callback */
 	const char *etag;  /* "": none */
+	const char *type;  /* Content-Type, "": none */
 };
 
 /* why is NULL, or says why there is no answer (a is NULL then). Called once, never from within. */
