@@ -105,8 +105,7 @@ const struct conf_option arn_profiles_options[] = {
 
 const struct conf_option arn_cas_options[] = {
 	{"ask", CONF_BOOL, AT(cas.ask), "no",
-		.help = "whether channel allocation services are asked where channels are (row "
-                        "D3)"},
+		.help = "whether channel allocation services are asked (row D3)"},
 	{"timeout", CONF_MS, AT(cas.timeout), "1000", 10, 60000,
 		.help = "time for a service to answer"},
 	{"ttl-max", CONF_MS, AT(cas.ttl_max), "3600000", 1000, 86400000,

@@ -22,6 +22,7 @@ nobase_dist_doc_DATA = \
 	docs/decisions/0007-withdrawn-before-down.md \
 	docs/decisions/0008-one-port-pair.md \
 	docs/decisions/0009-in-doubt-master.md \
+	docs/decisions/0021-numbers-follow-from-urls.md \
 	docs/examples/arn.conf \
 	docs/examples/bird.conf \
 	docs/examples/sn-agent.conf \

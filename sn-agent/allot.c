@@ -83,6 +83,16 @@ struct allotment *allot_number(struct allot *a, uint32_t number, ns_t now)
 	return t;
 }
 
+struct slice allot_path(struct allot *a, struct slice path, ns_t now)
+{
+	const struct allotment *t = NULL;
+	uint32_t number;
+
+	if (a && cas_channel_parse(path, &number))
+		t = allot_number(a, number, now);
+	return t ? slice_of(t->path) : path;
+}
+
 void allot_expire(struct allot *a, bool (*in_use)(void *arg, const char *path), void *arg, ns_t now)
 {
 	for (int i = a->n - 1; i >= 0; i--) {

@@ -45,6 +45,8 @@ struct allotment *allot_find(struct allot *a, const char *url);
 struct allotment *allot_add(struct allot *a, const char *url, struct slice path, ns_t now);
 /* The one of a number, which is in use with that; NULL: nobody has it. */
 struct allotment *allot_number(struct allot *a, uint32_t number, ns_t now);
+/* The path that is meant by one that may be a number, which is in use with that. a may be NULL. */
+struct slice allot_path(struct allot *a, struct slice path, ns_t now);
 /* Forgets what nobody has asked for or used during its lifetime. */
 void allot_expire(
 	struct allot *a, bool (*in_use)(void *arg, const char *path), void *arg, ns_t now);

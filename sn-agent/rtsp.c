@@ -110,18 +110,6 @@ static bool list_has(struct slice list, struct slice item)
 	return false;
 }
 
-/* A channel of ours that is asked for by its number (row D3). */
-static void take_number(struct request *q)
-{
-	const struct allotment *t = NULL;
-	uint32_t number;
-
-	if (q->r->allot && !*rtsp_origin(q) && cas_channel_parse(q->name, &number))
-		t = allot_number(q->r->allot, number, q->now);
-	if (t)
-		q->name = slice_of(t->path);
-}
-
 /* Path and track of the request's URI. Some players put the control after the query. */
 static bool parse_uri(struct request *q)
 {
@@ -136,7 +124,8 @@ static bool parse_uri(struct request *q)
 	q->name = q->path;
 	if (q->c->scope && *q->c->scope->channel)
 		q->name = slice_of(q->c->scope->channel);
-	take_number(q);
+	if (!*rtsp_origin(q)) /* a channel of ours may be asked for by its number (row D3) */
+		q->name = allot_path(q->r->allot, q->name, q->now);
 	return true;
 }
 

@@ -103,6 +103,8 @@ static void expect(void *arg, struct port *p, const char *path)
 		name.n--;
 	for (ch = a->channels.first; ch; ch = ch->next)
 		n += now < ch->expected && !ch->playing;
+	if (!*s->origin)
+		name = allot_path(a->rtsp.allot, name, now);
 	ch = channels_find_at(&a->channels, s->origin, name);
 	if (a->rtsp.draining || name.n < 2 || (!*s->origin && !a->conf.upstreams.n) ||
 		n >= EXPECTED)

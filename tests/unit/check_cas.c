@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arn/redirect.h"
 #include "sn-agent/allot.h"
 #include "tests/unit/run.h"
 
@@ -202,10 +203,111 @@ START_TEST(test_d3_what_is_configured_comes_first_and_stays)
 	ck_assert_int_eq(allot.n, 1);
 	ck_assert_uint_eq(allot_find(&allot, NEWS)->number, n);
 	ck_assert_str_eq(allot_number(&allot, n, NS_S)->path, "/acme/1");
+	ck_assert(slice_eq(allot_path(NULL, SLICE("/=1"), 0), SLICE("/=1")));
+	ck_assert(slice_eq(allot_path(&allot, SLICE("/news"), 0), SLICE("/news")));
 	allot_expire(&allot, never, NULL, 1000 * NS_S);
 	ck_assert_int_eq(allot.n, 1);
 	ck_assert_int_eq(allot_set_conf(&allot, 4, 10 * NS_S, NULL, 0), 0);
 	ck_assert_int_eq(allot.n, 0);
+}
+END_TEST
+
+/* ---- what ARNs make of it ---- */
+
+static struct redirect_response rs;
+
+static void ask(const struct snapshot *s, const char *path, bool final)
+{
+	char text[256];
+	struct redirect_request rq = {.port = TEXT_RTSP, .final = final};
+	int n = snprintf(text, sizeof(text),
+		"DESCRIBE rtsp://10.1.18.27%s RTSP/1.0\r\nCSeq: 1\r\n\r\n", path);
+
+	rq.bytes = (struct slice){text, (size_t)n};
+	ck_assert_int_eq(addr_parse(&rq.local, SLICE("10.1.18.27:554"), 0), 0);
+	ck_assert_int_eq(addr_parse(&rq.client, SLICE("10.9.0.1:4000"), 0), 0);
+	redirect_answer(&rq, s, &rs);
+}
+
+/* An ARN that knows one channel and one URL that has none; no records of origins. */
+static struct snapshot *make_snapshot(enum origin_method method)
+{
+	struct origin_rule rule = {.method = method};
+	struct snapshot *s = snapshot_new(1);
+	struct cas_table *t = cas_table_new(2);
+	struct announce *n = &s->node[s->nodes++].said;
+
+	ck_assert_int_eq(addr_parse(&rule.anycast, SLICE("10.1.18.27"), 0), 0);
+	s->origins = origins_new(&rule, 1, NULL, 0);
+	*n = (struct announce){.role = ROLE_SN,
+		.rtsp_port = 554,
+		.healthy = true,
+		.weight = 100,
+		.control_port = 7702,
+		.primes = SERVICE_RTSP,
+		.generation = 1};
+	snprintf(n->id, sizeof(n->id), "sn1");
+	ck_assert_int_eq(addr_parse(&n->addr, SLICE("10.2.0.6"), 0), 0);
+	t->n = 2;
+	snprintf(t->fact[0].url, sizeof(t->fact[0].url), NEWS "2");
+	snprintf(t->fact[1].url, sizeof(t->fact[1].url), NEWS);
+	t->fact[1].there = true;
+	t->fact[1].number = 77;
+	ck_assert_int_eq(addr_parse(&t->fact[1].source, SLICE("10.8.0.8:554"), 0), 0);
+	cas_table_sort(t);
+	s->channels = t;
+	return s;
+}
+
+START_TEST(test_d3_the_node_is_told_the_channel_of_the_url)
+{
+	struct snapshot *s = make_snapshot(ORIGIN_SRV);
+	static const char *const same[] = {"/news", "/news/", "/news?a=1", "/news/trackID=1"};
+	char text[ADDR_STRLEN];
+
+	for (size_t i = 0; i < sizeof(same) / sizeof(same[0]); i++) {
+		ask(s, same[i], false);
+		ck_assert_int_eq(rs.want.what, WANT_PRIME);
+		ck_assert_str_eq(rs.want.state.channel, "/=77");
+		ck_assert_str_eq(rs.want.state.host, "");
+		ck_assert_int_eq(rs.want.state.origins, 1);
+		ck_assert_str_eq(addr_str(&rs.want.state.origin[0], text), "10.8.0.8:554");
+	}
+	ck_assert(s->channels->fact[0].used && !s->channels->fact[1].used);
+	snapshot_unref(s);
+}
+END_TEST
+
+START_TEST(test_d3_what_is_not_known_is_wanted_and_in_time_done_without)
+{
+	struct snapshot *s = make_snapshot(ORIGIN_SRV);
+
+	ask(s, "/other/", false);
+	ck_assert_int_eq(rs.want.what, WANT_CHANNEL);
+	ck_assert_str_eq(rs.want.state.channel, "/other");
+	ask(s, "/other", true);
+	ck_assert_int_eq(rs.want.what, WANT_NOTHING);
+	ck_assert_int_eq(rs.status, 504); /* nor is the origin known */
+	ask(s, "/news2", false);          /* it has no channel: the origin is asked for at once */
+	ck_assert_int_eq(rs.want.what, WANT_ORIGIN);
+	snapshot_unref(s);
+}
+END_TEST
+
+START_TEST(test_d3_without_a_service_nothing_is_wanted)
+{
+	struct snapshot *s = make_snapshot(ORIGIN_NONE);
+
+	ask(s, "/other", false);
+	ck_assert_int_eq(rs.want.what, WANT_NOTHING);
+	ck_assert_int_eq(rs.status, 302);
+	snapshot_unref(s);
+	s = make_snapshot(ORIGIN_SRV);
+	cas_table_unref(s->channels);
+	s->channels = NULL;
+	ask(s, "/news", false);
+	ck_assert_int_eq(rs.want.what, WANT_ORIGIN);
+	snapshot_unref(s);
 }
 END_TEST
 
@@ -224,6 +326,9 @@ int main(void)
 	tcase_add_test(t, test_d3_no_two_urls_share_a_number);
 	tcase_add_test(t, test_d3_there_is_an_end_of_room_and_none_gives_way_in_use);
 	tcase_add_test(t, test_d3_what_is_configured_comes_first_and_stays);
+	tcase_add_test(t, test_d3_the_node_is_told_the_channel_of_the_url);
+	tcase_add_test(t, test_d3_what_is_not_known_is_wanted_and_in_time_done_without);
+	tcase_add_test(t, test_d3_without_a_service_nothing_is_wanted);
 	suite_add_tcase(s, t);
 	return run_suite(s);
 }
