@@ -160,7 +160,8 @@ static int send_question(struct casc *p, struct question *q, const char **why)
 	struct slice path;
 	struct sbuf b;
 
-	cas_url_parse(slice_of(q->url), &anycast, &path);
+	if (cas_url_parse(slice_of(q->url), &anycast, &path))
+		return -EAGAIN; /* cas_url() wrote it */
 	f = naming_cas(p->naming, &anycast);
 	if (!f)
 		return -EAGAIN;

@@ -175,7 +175,8 @@ static enum origin_verdict find_channel(struct transaction *t, const struct url 
 	f = redirect_channel(t->snapshot, &q->anycast, u->path, url);
 	if (!f && *url && !t->rq->final) {
 		*w = (struct want){.what = WANT_CHANNEL, .state.anycast = q->anycast};
-		cas_url_parse(slice_of(url), &w->state.anycast, &path);
+		if (cas_url_parse(slice_of(url), &w->state.anycast, &path))
+			path = SLICE("");
 		slice_copy(path, w->state.channel, sizeof(w->state.channel));
 		return ORIGIN_WAIT;
 	}
