@@ -10,10 +10,10 @@
 #include <unistd.h>
 
 #include "arn/deadman.h"
+#include "arn/reload.h"
 #include "lib/event.h"
 #include "lib/log.h"
 
-#define DESCRIPTORS 96 /* besides those of connections */
 /* Loads change with every announcement: the nodes are published anew no more often than so. */
 #define PUBLISH_GAP (5 * NS_MS)
 
@@ -57,24 +57,13 @@ static void on_beat(void *arg)
 	loop_timer_at(a->beat, loop_now(a->loop) + guardian_beat_interval(&a->conf));
 }
 
-static void log_errors(const struct conf_errors *e)
-{
-	struct slice rest = slice_of(e->text);
-
-	while (rest.n) {
-		struct slice line = slice_cut(&rest, '\n');
-
-		log_msg(NLOG_CONF, SLICE_FMT, SLICE_ARG(line));
-	}
-}
-
 static void reload_as_ordered(struct arn *a)
 {
 	struct conf_errors e;
 	const char *fixed;
 
 	if (arn_reload(a, &e, &fixed) < 0) {
-		log_errors(&e);
+		arn_log_errors(&e);
 		log_msg(NLOG_CONF, "configuration not reloaded: it stays as it was");
 	} else if (fixed) {
 		log_msg(NLOG_CONF, "configuration reloaded; %s changes at the next start", fixed);
@@ -308,229 +297,6 @@ const struct direct *arn_direct(const struct arn *a)
 	return directory_direct(a->directory);
 }
 
-static struct direct_conf direct_conf_of(const struct arn_conf *c)
-{
-	struct direct_conf d = {.max_age = (uint32_t)c->direct.max_age,
-		.max_objects = (int)c->direct.max_objects,
-		.max_bytes = (size_t)c->direct.max_bytes,
-		.block = c->anycast.block};
-
-	memcpy(d.directory, c->direct.directory, sizeof(d.directory));
-	return d;
-}
-
-static struct directory_conf directory_conf_of(const struct arn *a)
-{
-	const struct arn_conf *c = &a->conf;
-
-	return (struct directory_conf){.misses = (int)c->discovery.misses,
-		.retry_after = (uint32_t)c->retry_after,
-		.block = c->anycast.block,
-		.prime = (c->prime.rtsp ? SERVICE_RTSP : 0) | (c->prime.http ? SERVICE_HTTP : 0),
-		.reservation = c->select.reservation,
-		.select = arn_conf_select(c),
-		.tokens = {.lifetime = (uint16_t)(c->token.lifetime / NS_S),
-			.bind = c->token.bind_client,
-			.resume = c->token.resume / NS_S,
-			.skew = c->discovery.skew / NS_S,
-			.keys = a->token_keys}};
-}
-
-static struct prober_conf prober_conf_of(const struct arn_conf *c)
-{
-	struct prober_conf p = {.timeout = c->probe.timeout,
-		.health = {.interval = c->probe.interval,
-			.rise = c->probe.rise,
-			.fall = c->probe.fall,
-			.quarantine = c->probe.quarantine,
-			.quarantine_max = c->probe.quarantine_max,
-			.concurrent = c->probe.concurrent}};
-
-	memcpy(p.path, c->probe.path, sizeof(p.path));
-	return p;
-}
-
-static void configure_nodes(struct arn *a)
-{
-	const struct arn_conf_node *n = a->conf.nodes.item;
-	struct announce *list = calloc((size_t)a->conf.nodes.n + 1, sizeof(*list));
-
-	if (!list)
-		return;
-	for (int i = 0; i < a->conf.nodes.n; i++)
-		list[i] = arn_conf_announce(&n[i]);
-	directory_configure(a->directory, list, a->conf.nodes.n, loop_now(a->loop));
-	free(list);
-}
-
-/* ---- configuration ---- */
-
-static struct arn_listener_conf listener_conf_of(const struct arn_conf *c)
-{
-	int64_t most = c->limits.connections, own = DESCRIPTORS + c->probe.concurrent;
-
-	return (struct arn_listener_conf){
-		.port = {[TEXT_HTTP] = (uint16_t)c->http.port,
-			[TEXT_RTSP] = (uint16_t)c->rtsp.port},
-		.block = c->anycast.block,
-		.connections = daemon_connections(
-			most, own + CREW_DESCRIPTORS * crew_size(c->workers, most)),
-		.request_timeout = c->limits.request_timeout,
-		.idle_timeout = c->limits.idle_timeout,
-		.prepare = c->prime.wait,
-	};
-}
-
-/* Moves what can change while we run from `next`; the rest stays as it is. */
-static void adopt(struct arn_conf *conf, struct arn_conf *next)
-{
-	struct conf_list nodes = conf->nodes, services = conf->services;
-
-	conf->log_level = next->log_level;
-	conf->limits = next->limits;
-	conf->probe = next->probe;
-	conf->retry_after = next->retry_after;
-	conf->prime = next->prime;
-	conf->select = next->select;
-	conf->rtsp.policy = next->rtsp.policy;
-	conf->http.policy = next->http.policy;
-	conf->discovery.misses = next->discovery.misses;
-	conf->token = next->token;
-	conf->direct = next->direct;
-	memcpy(conf->key_file, next->key_file, sizeof(conf->key_file));
-	conf->nodes = next->nodes;
-	next->nodes = nodes; /* freed with it */
-	conf->naming = next->naming;
-	conf->profiles = next->profiles;
-	conf->cas = next->cas;
-	conf->services = next->services;
-	next->services = services;
-}
-
-static void set_naming(struct arn *a)
-{
-	struct naming_conf nc;
-	int err = arn_conf_naming(&a->conf, &nc);
-
-	if (!err) {
-		err = naming_set_conf(a->naming, &nc);
-		free((void *)nc.rule);
-	}
-	if (err)
-		log_msg(NLOG_ERROR, "naming stays as it was: %s", strerror(ENOMEM));
-}
-
-static void set_profiles(struct arn *a)
-{
-	struct profiles_conf pc;
-	int err = arn_conf_profiles(&a->conf, &pc);
-
-	if (!err) {
-		err = profiles_set_conf(a->profiles, &pc);
-		free((void *)pc.pinned);
-	}
-	if (err)
-		log_msg(NLOG_ERROR, "profiles stay as they were: %s", strerror(ENOMEM));
-}
-
-static void set_cas(struct arn *a)
-{
-	struct casc_conf cc = arn_conf_cas(&a->conf);
-
-	if (casc_set_conf(a->casc, &cc))
-		log_msg(NLOG_ERROR, "channels stay as they were: %s", strerror(ENOMEM));
-}
-
-static void apply(struct arn *a)
-{
-	struct directory_conf dc = directory_conf_of(a);
-	struct arn_listener_conf lc = listener_conf_of(&a->conf);
-	struct prober_conf pc = prober_conf_of(&a->conf);
-	struct direct_conf direct = direct_conf_of(&a->conf);
-
-	log_set_level((enum log_level)a->conf.log_level);
-	directory_set_conf(a->directory, &dc);
-	prober_set_conf(a->prober, &pc);
-	wire_keys_wipe(&dc.tokens.keys);
-	if (a->cluster)
-		cluster_set_misses(a->cluster, (int)a->conf.discovery.misses);
-	configure_nodes(a);
-	direct_reader_set_conf(a->direct, &direct);
-	crew_set_limits(a->crew, &lc);
-	set_naming(a);
-	set_profiles(a);
-	set_cas(a);
-}
-
-/* The keys that the configuration names: for the group, and for tokens; none where none are needed.
- * Both or nothing: negative errno, and `why` says what is wrong. With 0, it is "" or a warning. */
-static int load_keys(
-	const struct arn_conf *c, struct wire_keys *group, struct wire_keys *tokens, char why[256])
-{
-	int err = 0;
-
-	*group = *tokens = (struct wire_keys){0};
-	*why = '\0';
-	if (*c->interface)
-		err = wire_keys_load(group, c->key_file, why);
-	if (!err && c->token.issue)
-		err = wire_keys_load(tokens, arn_conf_token_keys(c), why);
-	if (err)
-		wire_keys_wipe(group);
-	return err;
-}
-
-int arn_reload(struct arn *a, struct conf_errors *why, const char **fixed)
-{
-	struct wire_keys group, tokens;
-	struct arn_conf next;
-	char text[256];
-	int err = daemon_load(&arn_daemon, a->conf_path, &next, why);
-
-	*fixed = NULL;
-	if (err)
-		return err;
-	err = load_keys(&next, &group, &tokens, text);
-	if (err) {
-		conf_error(why, "%s", text);
-		conf_free(arn_daemon.options, &next);
-		return err;
-	}
-	/* In place: whoever was heard stays known, so nothing can be played again. */
-	if (a->discovery)
-		a->keys = group;
-	a->token_keys = tokens;
-	wire_keys_wipe(&group);
-	wire_keys_wipe(&tokens);
-	*fixed = arn_conf_fixed_change(&a->conf, &next);
-	adopt(&a->conf, &next);
-	apply(a);
-	conf_free(arn_daemon.options, &next);
-	event_emit("reload", loop_now(a->loop), NULL);
-	return 0;
-}
-
-/* A worker that replaces another starts with the file as it is now, as far as what the guardian
- * holds to allows; if the file is not right, with what the guardian has. */
-static void load_own(struct arn *a, const struct arn_conf *inherited)
-{
-	struct arn_conf next;
-	struct conf_errors e;
-	const char *fixed;
-
-	a->conf = *inherited;
-	if (daemon_load(&arn_daemon, a->conf_path, &next, &e) < 0) {
-		log_errors(&e);
-		log_msg(NLOG_CONF, "starting with the configuration of before");
-		return;
-	}
-	fixed = arn_conf_fixed_change(inherited, &next);
-	if (fixed)
-		log_msg(NLOG_CONF, "%s changes at the next start of the guardian", fixed);
-	adopt(&a->conf, &next);
-	conf_free(arn_daemon.options, &next);
-}
-
 /* ---- life ---- */
 
 static struct cluster_conf cluster_conf_of(const struct arn *a)
@@ -569,7 +335,7 @@ static int open_primer(struct arn *a)
 static int open_keys(struct arn *a)
 {
 	char why[256];
-	int err = load_keys(&a->conf, &a->keys, &a->token_keys, why);
+	int err = arn_load_keys(&a->conf, &a->keys, &a->token_keys, why);
 
 	if (*why) /* an error, or a warning */
 		log_msg(NLOG_CONF, "%s", why);
@@ -603,8 +369,8 @@ static int open_discovery(struct arn *a)
 
 static int open_directory(struct arn *a)
 {
-	struct directory_conf dc = directory_conf_of(a);
-	struct prober_conf pc = prober_conf_of(&a->conf);
+	struct directory_conf dc = arn_directory_conf(a);
+	struct prober_conf pc = arn_prober_conf(&a->conf);
 
 	a->directory = directory_new(&dc, on_node, a);
 	wire_keys_wipe(&dc.tokens.keys);
@@ -613,7 +379,7 @@ static int open_directory(struct arn *a)
 	a->prober = prober_new(a->loop, &pc, a->directory);
 	if (!a->prober)
 		return -ENOMEM;
-	configure_nodes(a);
+	arn_configure_nodes(a);
 	return 0;
 }
 
@@ -653,7 +419,7 @@ static int open_sites(struct arn *a)
 
 static int open_crew(struct arn *a)
 {
-	struct crew_conf cc = {.listener = listener_conf_of(&a->conf),
+	struct crew_conf cc = {.listener = arn_listener_conf_of(&a->conf),
 		.beat = guardian_beat_interval(&a->conf) / 2};
 	uint16_t port;
 	int err;
@@ -673,7 +439,7 @@ static int open_crew(struct arn *a)
 
 static int open_direct(struct arn *a)
 {
-	struct direct_conf dc = direct_conf_of(&a->conf);
+	struct direct_conf dc = arn_direct_conf(&a->conf);
 	int err;
 
 	a->direct = direct_reader_new(a->loop, &dc, on_direct, a, &err);
@@ -788,7 +554,7 @@ int arn_work(
 	struct deadman deadman;
 	int err;
 
-	load_own(&a, conf);
+	arn_load_own(&a, conf);
 	log_open(a.conf.name, (enum log_level)a.conf.log_level);
 	/* Later than the guardian's patience: it shall have the word on why the worker died. */
 	if (deadman_init(&deadman, a.conf.anycast.hang_bound * 3 / 2) < 0)

@@ -76,6 +76,8 @@ arn_libarn_a_SOURCES = \
 	arn/profiles.h \
 	arn/redirect.c \
 	arn/redirect.h \
+	arn/reload.c \
+	arn/reload.h \
 	arn/report.h \
 	arn/reserve.c \
 	arn/reserve.h \
