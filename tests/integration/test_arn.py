@@ -488,6 +488,27 @@ def test_explain_says_what_a_client_would_get(site):
 # ---- bad clients ----
 
 
+def test_nothing_long_lived_runs_over_the_anycast_address(site):
+    """Row B5: HTTP ends with its answer, an RTSP connection soon after the last one, and no session
+    can begin."""
+    arn = site.arn('node "a" { address = "10.2.0.9" http-port = 80 }\n')
+    wait_up(arn)
+    site.route_statically()
+    with near.connect(site.client, ANYCAST, 80) as http, \
+            near.connect(site.client, ANYCAST, 554) as rtsp:
+        http.sendall(b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n" * 2)
+        rtsp.sendall(b"OPTIONS rtsp://a/b RTSP/1.0\r\nCSeq: 1\r\n\r\n"
+                     b"PLAY rtsp://a/b RTSP/1.0\r\nCSeq: 2\r\nSession: 1\r\n\r\n")
+        answers = {s: b"" for s in (http, rtsp)}
+        for s in answers:
+            s.settimeout(10)  # longer than idle-timeout, 3 s
+            while piece := s.recv(65536):
+                answers[s] += piece
+    assert answers[http].count(b"HTTP/1.1 302") == 1 and b"Connection: close" in answers[http]
+    assert answers[rtsp].startswith(b"RTSP/1.0 302") and b"RTSP/1.0 454" in answers[rtsp]
+    assert arn.ask("show counters")['nearcast_arn_timeouts_total{waiting_for="next"}'] == 1
+
+
 def test_slow_loris_harms_nobody_and_is_ended(site):
     arn = site.arn('node "a" { address = "10.2.0.9" }\n', connections=40, request_timeout=2000)
     wait_up(arn)
