@@ -43,12 +43,13 @@
 #include "lib/log.h"
 #include "lib/stream.h"
 
-#define LINGER  NS_S
-#define BACKLOG 1024
-#define MAX_IN  (TEXT_MAX_HEAD + TEXT_MAX_BODY)
-#define MAX_OUT 65536
-#define AT_ONCE 4096 /* bytes that are read before there is a stream */
-#define BATCH   16   /* connections that are served together */
+#define LINGER       NS_S
+#define BACKLOG      1024
+#define MOST_ANSWERS 32 /* on one connection: players ask two or three times */
+#define MAX_IN       (TEXT_MAX_HEAD + TEXT_MAX_BODY)
+#define MAX_OUT      65536
+#define AT_ONCE      4096 /* bytes that are read before there is a stream */
+#define BATCH        16   /* connections that are served together */
 
 enum queue { CLOSING, IDLE, WAITING, PREPARING, QUEUES }; /* in the order of eviction */
 
@@ -61,7 +62,7 @@ struct conn {
 	enum text_proto port;
 	enum queue queue;
 	struct admission admission;
-	bool answered;   /* something was, on this connection */
+	int answers;     /* given on this connection */
 	size_t seen;     /* bytes of a request in part that were looked at */
 	bool again;      /* preparing: it is being tried again */
 	bool final;      /* preparing: its time is over */
@@ -254,7 +255,8 @@ static void ask(struct conn *c, const uint8_t *p, size_t n, const struct snapsho
 	struct redirect_request rq = {.bytes = {(const char *)p, n},
 		.seen = c->seen,
 		.port = c->port,
-		.first = !c->answered,
+		.first = !c->answers,
+		.last = c->answers + 1 >= MOST_ANSWERS,
 		.client = c->peer,
 		.local = c->local,
 		.wall = clock_wall() / NS_S,
@@ -340,7 +342,7 @@ static void note_answer(struct conn *c, const struct redirect_response *rs)
 	if (c->final)
 		count(&c->owner->count.unprepared);
 	c->seen = 0;
-	c->answered = true;
+	c->answers++;
 	c->final = false;
 	count_answer(c->owner, rs);
 	log_answer(c->owner, c, rs);

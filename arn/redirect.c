@@ -462,11 +462,11 @@ static void answer_rtsp(struct transaction *t)
 	static const char *const of_a_session[] = {
 		"PLAY", "PAUSE", "RECORD", "TEARDOWN", "GET_PARAMETER", "SET_PARAMETER", NULL};
 
+	t->rs->close = t->rq->last || slice_ieq(text_header(&t->m, "Connection"), SLICE("close"));
 	/* RFC 2326, 12.17: every request has it, and every answer repeats it. */
 	t->has_cseq = slice_u64(text_header(&t->m, "CSeq"), UINT32_MAX, &t->cseq) == 0;
 	if (!t->has_cseq)
 		return refuse(t, 400, "no CSeq");
-	t->rs->close = slice_ieq(text_header(&t->m, "Connection"), SLICE("close"));
 	if (method_is_one_of(&t->m, of_a_session))
 		return refuse(t, 454, "no session runs here");
 	if (!method_is_one_of(&t->m, redirected)) {

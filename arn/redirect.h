@@ -24,6 +24,7 @@ struct redirect_request {
 	                       * many pieces costs linear time); 0 is always right */
 	enum text_proto port; /* what is spoken at the port it came to */
 	bool first;           /* of its connection: nothing was answered on it yet */
+	bool last;            /* of its connection: it ends with the answer */
 	struct addr client;   /* with its port */
 	struct addr local; /* the address of the block that it came to; the port does not matter */
 	int64_t wall;      /* now, seconds since 1970 */

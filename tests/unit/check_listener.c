@@ -396,17 +396,36 @@ START_TEST(test_request_in_pieces_is_one_request)
 }
 END_TEST
 
-START_TEST(test_many_requests_at_once_are_all_answered)
+static void send_options(int i, int n)
 {
 	char all[64 * 60] = "";
-	int n = 60;
 
-	for (int i = 0; i < n; i++)
+	for (int k = 0; k < n; k++)
 		snprintf(all + strlen(all), sizeof(all) - strlen(all),
-			"OPTIONS * RTSP/1.0\r\nCSeq: %d\r\n\r\n", i);
-	send_from(0, all);
-	run_until_answers(n);
+			"OPTIONS * RTSP/1.0\r\nCSeq: %d\r\n\r\n", k);
+	send_from(i, all);
+}
+
+START_TEST(test_many_requests_at_once_are_all_answered)
+{
+	send_options(0, 31);
+	run_until_answers(31);
 	ck_assert_int_eq(arn_listener_connections(listener), 1);
+}
+END_TEST
+
+/* Row B5: nothing long-lived runs over the anycast address, however often it is asked. */
+START_TEST(test_connection_ends_in_order_after_many_answers)
+{
+	send_options(0, 31);
+	run_until_answers(31);
+	ck_assert_ptr_null(strstr(client[0].got, "Connection: close"));
+	send_options(0, 9);
+	while (!client[0].closed)
+		loop_run(loop);
+	ck_assert_int_eq(client[0].err, 0);
+	ck_assert_int_eq(answers(&client[0]), 32);
+	ck_assert_ptr_nonnull(strstr(client[0].got, "Connection: close"));
 }
 END_TEST
 
@@ -624,6 +643,7 @@ int main(void)
 	tcase_add_test(t, test_last_answer_ends_the_connection_in_order);
 	tcase_add_test(t, test_request_in_pieces_is_one_request);
 	tcase_add_test(t, test_many_requests_at_once_are_all_answered);
+	tcase_add_test(t, test_connection_ends_in_order_after_many_answers);
 	tcase_add_test(t, test_crowd_that_is_larger_than_the_limit_is_served_whole);
 	tcase_add_test(t, test_crowd_takes_no_more_places_than_it_needs);
 	tcase_add_test(t, test_crowd_of_those_that_stay_gives_way_to_itself);
