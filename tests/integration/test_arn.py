@@ -574,9 +574,9 @@ def test_requests_in_one_flight_are_all_answered(site):
     site.route_statically()
     with near.connect(site.client, ANYCAST, 554) as s:
         s.sendall(
-            b"".join(b"OPTIONS rtsp://a/ RTSP/1.0\r\nCSeq: %d\r\n\r\n" % i for i in range(1, 51))
+            b"".join(b"OPTIONS rtsp://a/ RTSP/1.0\r\nCSeq: %d\r\n\r\n" % i for i in range(1, 31))
         )
-        for i in range(1, 51):
+        for i in range(1, 31):
             status, headers = near.read_head(s)
             assert (status, headers["cseq"]) == (302, str(i))
 
