@@ -564,12 +564,14 @@ END_TEST
 
 START_TEST(test_crowd_whose_requests_come_in_pieces_is_served)
 {
+	static const char whole[] = GET "\r\n";
+
 	limit_to(100);
 	for (int i = 0; i < CROWD; i++)
-		arrive(i, http_port, GET "\r\n", (size_t)i % strlen(GET "\r\n") + 1);
+		arrive(i, http_port, whole, (size_t)i % strlen(whole) + 1);
 	run_until_accepted(TEXT_HTTP, CROWD);
 	for (int i = 0; i < CROWD; i++) {
-		const char *rest = GET "\r\n" + i % strlen(GET "\r\n") + 1;
+		const char *rest = &whole[i % strlen(whole) + 1];
 
 		send(crowd[i], rest, strlen(rest), MSG_NOSIGNAL);
 	}
