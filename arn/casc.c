@@ -263,7 +263,7 @@ static bool ask(struct casc *p, struct soft_entry *e, ns_t now)
 static void look(void *arg)
 {
 	struct casc *p = arg;
-	ns_t now = loop_now(p->loop), next = now + LOOK;
+	ns_t now = loop_now(p->loop), when;
 
 	if (!p->conf.ask)
 		return;
@@ -273,10 +273,8 @@ static void look(void *arg)
 			break;
 	soft_expire(p->soft, IDLE, now);
 	publish(p, now);
-	for (struct soft_entry *e = soft_first(p->soft); e; e = soft_after(e))
-		if (soft_next(e, now) < next)
-			next = soft_next(e, now);
-	loop_timer_at(p->timer, next);
+	when = soft_when(p->soft, now);
+	loop_timer_at(p->timer, when < now + LOOK ? when : now + LOOK);
 }
 
 void casc_wake(struct casc *p)
@@ -326,8 +324,7 @@ int casc_set_conf(struct casc *p, const struct casc_conf *c)
 	memset(p->asked, 0, sizeof(p->asked));
 	p->soft = soft;
 	soft_set_conf(p->soft, &c->soft);
-	for (struct soft_entry *e = soft_first(p->soft); e; e = soft_after(e))
-		e->flying = false;
+	soft_ground(p->soft);
 	p->conf = *c;
 	if (c->ask) {
 		publish(p, loop_now(p->loop));

@@ -252,7 +252,7 @@ static void use(struct profiles *p, const struct addr *anycast, ns_t now)
 static void look(void *arg)
 {
 	struct profiles *p = arg;
-	ns_t now = loop_now(p->loop), next = now + LOOK;
+	ns_t now = loop_now(p->loop), when;
 
 	p->wants = 0;
 	if (!*p->conf.url)
@@ -270,10 +270,8 @@ static void look(void *arg)
 			break;
 	soft_expire(p->soft, IDLE, now);
 	publish(p, now);
-	for (struct soft_entry *e = soft_first(p->soft); e; e = soft_after(e))
-		if (soft_next(e, now) < next)
-			next = soft_next(e, now);
-	loop_timer_at(p->timer, next);
+	when = soft_when(p->soft, now);
+	loop_timer_at(p->timer, when < now + LOOK ? when : now + LOOK);
 }
 
 void profiles_wake(struct profiles *p)
@@ -316,8 +314,7 @@ int profiles_set_conf(struct profiles *p, const struct profiles_conf *c)
 	if (p->soft && !strcmp(p->conf.url, c->url)) {
 		soft_free(soft);
 		soft_set_conf(p->soft, &c->soft);
-		for (struct soft_entry *e = soft_first(p->soft); e; e = soft_after(e))
-			e->flying = false;
+		soft_ground(p->soft);
 	} else {
 		soft_free(p->soft);
 		p->soft = soft;

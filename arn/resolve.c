@@ -154,8 +154,7 @@ void resolver_failure(
 
 void resolver_abandon(struct resolver *r)
 {
-	for (struct soft_entry *e = soft_first(r->records); e; e = soft_after(e))
-		e->flying = false;
+	soft_ground(r->records);
 }
 
 /* ---- the walk ---- */

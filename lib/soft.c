@@ -264,6 +264,22 @@ ns_t soft_next(const struct soft_entry *e, ns_t now)
 	return next;
 }
 
+ns_t soft_when(const struct soft *s, ns_t now)
+{
+	ns_t when = NS_NEVER;
+
+	for (const struct soft_entry *e = soft_first(s); e; e = soft_after(e))
+		if (soft_next(e, now) < when)
+			when = soft_next(e, now);
+	return when;
+}
+
+void soft_ground(struct soft *s)
+{
+	for (struct soft_entry *e = soft_first(s); e; e = soft_after(e))
+		e->flying = false;
+}
+
 void soft_expire(struct soft *s, ns_t idle, ns_t now)
 {
 	struct soft_entry *e = s->oldest, *newer;

@@ -86,6 +86,10 @@ void soft_renew(struct soft *s, struct soft_entry *e, ns_t ttl, ns_t now);
 
 /* The next moment at which its state, or what soft_due says, changes of itself; NS_NEVER: none. */
 ns_t soft_next(const struct soft_entry *e, ns_t now);
+/* The first of these moments of all entries. */
+ns_t soft_when(const struct soft *s, ns_t now);
+/* Whoever fetched is gone: nothing is under way, and what is due is so again. */
+void soft_ground(struct soft *s);
 
 /* Forgets what holds nothing any more, or has not been used for `idle` and is not in flight. */
 void soft_expire(struct soft *s, ns_t idle, ns_t now);

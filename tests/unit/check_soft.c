@@ -62,6 +62,18 @@ START_TEST(test_what_is_being_fetched_is_not_fetched_twice)
 }
 END_TEST
 
+START_TEST(test_what_nobody_fetches_any_more_is_due_again)
+{
+	struct soft_entry *a = soft_use(s, "a", 0), *b = fetched("b", 20 * S, 0);
+
+	soft_fly(a);
+	ck_assert_int_eq(soft_when(s, 0), soft_next(b, 0));
+	soft_ground(s);
+	ck_assert(soft_due(a, 0));
+	ck_assert(!soft_due(b, 0));
+}
+END_TEST
+
 START_TEST(test_a_value_is_fresh_for_its_time_and_stale_after_it)
 {
 	struct soft_entry *e = fetched("a", 100 * S, 0);
@@ -235,6 +247,7 @@ int main(void)
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, test_what_is_being_fetched_is_not_fetched_twice);
+	tcase_add_test(t, test_what_nobody_fetches_any_more_is_due_again);
 	tcase_add_test(t, test_a_value_is_fresh_for_its_time_and_stale_after_it);
 	tcase_add_test(t, test_a_value_in_use_is_fetched_again_before_its_time_is_over);
 	tcase_add_test(t, test_times_are_brought_within_bounds);
