@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The shell. Attachments report into the cores (failover, playout) and nothing else; then, in
- * client_work(), the cores' actions are carried out, media that are due are written, and what lacks
- * is asked for. One timer serves all deadlines.
+ * client_work(), the cores' actions are carried out, media that are due are handed on, and what
+ * lacks is asked for. One timer serves all deadlines.
  *
  * Before the timer may judge a silence, the sockets are read: when we ourselves were not running,
  * the packets are there.
  */
 #include <errno.h>
 #include <netdb.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,14 +17,11 @@
 
 #include "client-failover/client_impl.h"
 #include "lib/event.h"
-#include "lib/log.h"
 #include "lib/text.h"
 
 #define RR_INTERVAL    (100 * NS_MS)
 #define LEVEL_INTERVAL (100 * NS_MS)
-#define OUTPUT_RETRY   (5 * NS_MS)
 #define GOODBYE        (300 * NS_MS) /* for TEARDOWN, in the end */
-#define READER         (5 * NS_S)    /* for a slow reader, in the end */
 #define RCVBUF         (4 << 20)
 
 /* ---- the end ---- */
@@ -33,12 +29,11 @@
 void client_finish(struct client *c, int status, const char *reason)
 {
 	struct playout_stats s = {0};
-	ns_t now = loop_now(c->loop), lowest = 0;
+	ns_t now = loop_now(c->conf.loop), lowest = 0;
 
 	if (c->over)
 		return;
 	c->over = true;
-	c->status = status;
 	if (c->po) {
 		s = playout_stats(c->po);
 		lowest = playout_lowest(c->po);
@@ -46,90 +41,62 @@ void client_finish(struct client *c, int status, const char *reason)
 	failover_done(c->fo, now);
 	report_ended(&c->report, reason, &s, lowest, now);
 	c->goodbye_at = now + GOODBYE;
-	c->output_at = NS_NEVER;
+	c->sink->on_over(c->arg, status);
+	loop_timer_at(c->timer, now); /* its nodes are released in a turn of its own */
 }
 
-static void output_failed(struct client *c, const struct output *o, int err)
-{
-	log_msg(NLOG_ERROR, "%s: %s", output_path(o),
-		err == -ENOBUFS ? "its reader is too slow" : strerror(-err));
-	client_finish(c, EX_IOERR, "output failed");
-}
-
-/* The user wants it to end: what is missing until now is still fetched, then all is written. */
 static void stop(struct client *c, const char *reason)
 {
-	ns_t now = loop_now(c->loop);
+	ns_t now = loop_now(c->conf.loop);
 
 	if (c->stopping || c->over) {
-		client_finish(c, c->status, "interrupted"); /* twice: at once */
+		client_finish(c, EX_OK, "interrupted"); /* twice: at once */
 		return;
 	}
 	c->stopping = true;
 	c->stop_reason = reason;
-	c->stop_at = now + c->opt->buffer;
+	c->stop_at = now + c->conf.buffer;
 	if (c->po)
 		playout_stop(c->po);
 	if (failover_steady(c->fo))
 		failover_ended(c->fo, failover_current(c->fo), now);
 }
 
-static void on_signal(void *arg, int signo)
+void client_stop(struct client *c, const char *reason)
 {
-	struct client *c = arg;
-
-	stop(c, signo == SIGINT ? "interrupted" : "terminated");
+	stop(c, reason);
 	client_work(c);
 }
 
-/* ---- media out ---- */
-
-static void write_packet(struct client *c, const struct playout_item *it)
+/* Nothing is to be waited for any more: its owner is told once. */
+static void gone(struct client *c)
 {
-	if (c->ts && c->is_ts[it->media])
-		output_put_ts(c->ts, it->data, it->len);
-	if (!c->dump)
+	if (c->gone)
 		return;
-	if (!c->dump_begun) {
-		c->dump_begun = true;
-		c->dump_first = c->dump_last = it->at;
-		output_put_rtpdump_head(
-			c->dump, &c->dump_source, clock_wall() + (it->at - loop_now(c->loop)));
-	}
-	if (it->at > c->dump_last) /* a recording's times do not go back */
-		c->dump_last = it->at;
-	output_put_rtpdump(c->dump, it->data, it->len, c->dump_last - c->dump_first);
+	c->gone = true;
+	loop_timer_at(c->timer, NS_NEVER);
+	c->sink->on_gone(c->arg);
 }
 
-static void flush(struct client *c, ns_t now)
-{
-	struct output *o[2] = {c->ts, c->dump};
-
-	c->output_at = NS_NEVER;
-	for (int i = 0; i < 2 && !c->over; i++) {
-		int r = o[i] ? output_flush(o[i]) : 0;
-		if (r < 0)
-			output_failed(c, o[i], r);
-		else if (r > 0)
-			c->output_at = now + OUTPUT_RETRY;
-	}
-}
+/* ---- media out ---- */
 
 static void play(struct client *c, ns_t now, bool all)
 {
 	struct playout_item it;
 
-	while (c->po && playout_next(c->po, now, all, &it) != PLAYOUT_NOTHING) {
+	while (c->po && !c->over && playout_next(c->po, now, all, &it) != PLAYOUT_NOTHING) {
 		switch (it.kind) {
-		case PLAYOUT_PACKET: write_packet(c, &it); break;
-		case PLAYOUT_GAP: report_gap(it.media, it.seq, it.count, now); break;
-		case PLAYOUT_RESTARTED: report_restarted(it.media, now); break;
-		case PLAYOUT_STALLED: report_stalled(now); break;
-		case PLAYOUT_UNSTALLED: report_unstalled(it.stall, now); break;
+		case PLAYOUT_GAP: report_gap(&c->report, it.media, it.seq, it.count, now); break;
+		case PLAYOUT_RESTARTED: report_restarted(&c->report, it.media, now); break;
+		case PLAYOUT_STALLED: report_stalled(&c->report, now); break;
+		case PLAYOUT_UNSTALLED: report_unstalled(&c->report, it.stall, now); break;
+		case PLAYOUT_PACKET:
 		case PLAYOUT_NOTHING: break;
 		}
+		c->sink->on_item(c->arg, &it);
 	}
-	flush(c, now);
+	if (c->sink->on_turn && !c->over)
+		c->sink->on_turn(c->arg);
 }
 
 /* ---- what we send while playing ---- */
@@ -174,7 +141,7 @@ static void send_level(struct client *c, ns_t now)
 		return;
 	c->level_at = now + LEVEL_INTERVAL;
 	struct playout_stats s = playout_stats(c->po);
-	report_level(c->node, playout_level(c->po, now), &s, now);
+	report_level(&c->report, c->node, playout_level(c->po, now), &s, now);
 }
 
 /* ---- the turn ---- */
@@ -222,12 +189,11 @@ static void rearm(struct client *c)
 	if (c->first_at && !c->over) {
 		if (event_wanted())
 			t = sooner(t, c->level_at);
-		if (!c->stopping && c->opt->duration != NS_NEVER)
-			t = sooner(t, c->first_at + c->opt->duration);
+		if (!c->stopping && c->conf.duration != NS_NEVER)
+			t = sooner(t, c->first_at + c->conf.duration);
 	}
 	if (c->stopping && !c->over)
 		t = sooner(t, c->stop_at);
-	t = sooner(t, c->output_at);
 	for (int i = 0; i < FAILOVER_ATTS && !c->over; i++)
 		if (c->peer[i].id)
 			t = sooner(t, attach_when(c->peer[i].io));
@@ -242,7 +208,7 @@ void client_work(struct client *c)
 		return;
 	c->working = true;
 	for (int turn = 0; turn < 2; turn++) { /* the end gives actions, too */
-		ns_t now = loop_now(c->loop);
+		ns_t now = loop_now(c->conf.loop);
 		while (failover_next(c->fo, &a) != FO_NONE)
 			client_act(c, &a, now);
 		c->fresh = 0;
@@ -254,10 +220,10 @@ void client_work(struct client *c)
 		send_nacks(c, now);
 		check_end(c, now);
 	}
-	if (c->over && c->leavings == 0)
-		loop_stop(c->loop);
-	rearm(c);
 	c->working = false;
+	rearm(c);
+	if (c->over && c->leavings == 0)
+		gone(c);
 }
 
 static void on_timer(void *arg)
@@ -268,142 +234,110 @@ static void on_timer(void *arg)
 	for (int i = 0; i < FAILOVER_ATTS; i++)
 		if (c->peer[i].id)
 			attach_drain(c->peer[i].io);
-	now = loop_now(c->loop);
+	now = loop_now(c->conf.loop);
 	if (c->over && now >= c->goodbye_at) {
-		loop_stop(c->loop);
+		gone(c);
 		return;
 	}
 	failover_tick(c->fo, now);
 	for (int i = 0; i < FAILOVER_ATTS; i++)
 		if (c->peer[i].id)
 			attach_tick(c->peer[i].io, now);
-	if (c->first_at && c->opt->duration != NS_NEVER && !c->stopping && !c->ended &&
-		now >= c->first_at + c->opt->duration)
+	if (c->first_at && c->conf.duration != NS_NEVER && !c->stopping && !c->ended &&
+		now >= c->first_at + c->conf.duration)
 		stop(c, "duration");
 	send_reports(c, now);
 	send_level(c, now);
 	client_work(c);
 }
 
-/* ---- the beginning ---- */
+/* ---- the beginning and the end ---- */
 
-static int resolve(struct client *c)
+int client_resolve(const char *url, struct addr *out, char err[256])
 {
 	struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *list = NULL;
+	char host[256];
 	struct url u;
-	int err;
+	int gai;
 
-	url_parse(&u, slice_of(c->opt->url)); /* options.c has checked it */
-	if (slice_copy(u.host, c->host, sizeof c->host) < 0)
+	if (url_parse(&u, slice_of(url)) < 0 || slice_copy(u.host, host, sizeof host) < 0) {
+		snprintf(err, 256, "%.200s: no host that could be looked up", url);
 		return EX_NOHOST;
-	if (addr_parse(&c->anycast, u.host, 0) < 0) {
-		err = getaddrinfo(c->host, NULL, &hints, &list);
-		if (err || list->ai_addrlen > sizeof c->anycast) {
-			log_msg(NLOG_ERROR, "%s: %s", c->host, gai_strerror(err));
+	}
+	if (addr_parse(out, u.host, 0) < 0) {
+		gai = getaddrinfo(host, NULL, &hints, &list);
+		if (gai || list->ai_addrlen > sizeof *out) {
+			snprintf(err, 256, "%.150s: %.100s", host, gai_strerror(gai));
 			return EX_NOHOST;
 		}
-		memcpy(&c->anycast, list->ai_addr, list->ai_addrlen);
+		memcpy(out, list->ai_addr, list->ai_addrlen);
 		freeaddrinfo(list);
 	}
-	addr_set_port(&c->anycast, u.port ? u.port : 554);
-	return EX_OK;
+	addr_set_port(out, u.port ? u.port : 554);
+	return 0;
 }
 
-static int open_outputs(struct client *c)
+struct client *client_new(
+	const struct client_conf *conf, const struct client_sink *sink, void *arg, int *err)
 {
-	char err[256];
-
-	if (c->opt->ts && !(c->ts = output_open(c->opt->ts, err))) {
-		log_msg(NLOG_ERROR, "%s", err);
-		return EX_CANTCREAT;
-	}
-	if (c->opt->rtpdump && !(c->dump = output_open(c->opt->rtpdump, err))) {
-		log_msg(NLOG_ERROR, "%s", err);
-		return EX_CANTCREAT;
-	}
-	return EX_OK;
-}
-
-static int init(struct client *c)
-{
+	struct client *c = calloc(1, sizeof *c);
 	uint32_t id[2];
-	int status;
+	struct url u;
 
-	report_init(&c->report);
-	status = resolve(c);
-	if (status == EX_OK)
-		status = open_outputs(c);
-	if (status != EX_OK)
-		return status;
-	if (getrandom(id, sizeof id, 0) != sizeof id)
-		return EX_OSERR;
+	*err = -ENOMEM;
+	if (!c)
+		return NULL;
+	*c = (struct client){.conf = *conf, .sink = sink, .arg = arg};
+	report_init(&c->report, conf->named ? conf->url : NULL);
+	if (url_parse(&u, slice_of(conf->url)) < 0 ||
+		slice_copy(u.host, c->host, sizeof c->host) < 0 ||
+		getrandom(id, sizeof id, 0) != sizeof id) {
+		*err = -EINVAL;
+		goto bad;
+	}
 	snprintf(c->cname, sizeof c->cname, "nearcast-client-%08x", id[1]);
-	c->loop = loop_new();
 	c->fo = failover_new(&failover_defaults);
-	if (!c->loop || !c->fo)
-		return EX_OSERR;
-	c->timer = loop_timer_new(c->loop, on_timer, c);
-	c->sig[0] = loop_signal_new(c->loop, SIGINT, on_signal, c);
-	c->sig[1] = loop_signal_new(c->loop, SIGTERM, on_signal, c);
-	if (!c->timer || !c->sig[0] || !c->sig[1])
-		return EX_OSERR;
-	c->io = (struct attach_conf){.loop = c->loop,
+	c->timer = loop_timer_new(conf->loop, on_timer, c);
+	if (!c->fo || !c->timer)
+		goto bad;
+	c->io = (struct attach_conf){.loop = conf->loop,
 		.ops = &client_attach_ops,
 		.ctx = c,
 		.ssrc = id[0],
 		.cname = c->cname,
 		.rcvbuf = RCVBUF};
-	c->output_at = NS_NEVER;
-	return EX_OK;
+	return c;
+bad:
+	client_free(c);
+	return NULL;
 }
 
-static int close_output(struct output *o, int status)
+void client_start(struct client *c)
 {
-	char path[256];
-
-	if (!o)
-		return status;
-	snprintf(path, sizeof path, "%s", output_path(o));
-	int err = output_close(o, READER);
-	if (err < 0 && status == EX_OK) {
-		log_msg(NLOG_ERROR, "%s: %s", path, strerror(-err));
-		return EX_IOERR;
-	}
-	return status;
+	c->began = loop_now(c->conf.loop);
+	report_start(&c->report, c->conf.url, c->began);
+	failover_start(c->fo, c->began);
+	client_work(c);
 }
 
-int client_run(const struct options *o)
+void client_free(struct client *c)
 {
-	struct client *c = calloc(1, sizeof *c);
-
 	if (!c)
-		return EX_OSERR;
-	c->opt = o;
-	c->status = init(c);
-	if (c->status == EX_OK) {
-		c->began = loop_now(c->loop);
-		report_start(o->url, c->began);
-		failover_start(c->fo, c->began);
-		client_work(c);
-		loop_run(c->loop);
-	}
-	c->status = close_output(c->ts, c->status);
-	c->status = close_output(c->dump, c->status);
+		return;
 	attach_free(c->asking.io);
 	for (int i = 0; i < FAILOVER_ATTS; i++)
 		attach_free(c->peer[i].io);
 	while (c->leavings)
 		attach_free(c->leaving[--c->leavings]);
-	loop_signal_free(c->sig[0]);
-	loop_signal_free(c->sig[1]);
 	loop_timer_free(c->timer);
-	if (c->loop)
-		loop_free(c->loop);
 	playout_free(c->po);
 	failover_free(c->fo);
 	report_free(&c->report);
 	free(c->sdp);
-	int status = c->status;
 	free(c);
-	return status;
+}
+
+const struct addr *client_source(const struct client *c)
+{
+	return &c->source;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the two halves of the client's shell share: client.c has the turn of the loop and the media,
+/* What the two halves of the session's shell share: client.c has the turn of the loop and the media,
  * client_peers.c the nodes. */
 #ifndef NEARCAST_CLIENT_CLIENT_IMPL_H
 #define NEARCAST_CLIENT_CLIENT_IMPL_H
@@ -7,7 +7,6 @@
 #include "client-failover/attach.h"
 #include "client-failover/client.h"
 #include "client-failover/failover.h"
-#include "client-failover/output.h"
 #include "client-failover/playout.h"
 #include "client-failover/report.h"
 #include "lib/loop.h"
@@ -25,19 +24,16 @@ struct peer {
 };
 
 struct client {
-	const struct options *opt;
-	int status; /* what client_run returns */
-	struct loop *loop;
+	struct client_conf conf;
+	const struct client_sink *sink;
+	void *arg;
 	struct loop_timer *timer;
-	struct loop_signal *sig[2];
 	struct failover *fo;
 	struct playout *po;
 	struct report report;
-	struct output *ts, *dump;
 
 	char host[256];         /* of the URL */
 	char token[TOKEN_TEXT]; /* of the last redirection, "": none */
-	struct addr anycast;    /* its address */
 	struct attach_conf io;
 	char cname[80];
 
@@ -51,22 +47,18 @@ struct client {
 	size_t sdp_len;
 	bool distrust; /* the SDP may be out of date: DESCRIBE again */
 	int medias;
-	bool is_ts[SDP_MAX_MEDIA];
 
 	ns_t srtt, rttvar;
 	bool holes; /* packets before Nearcast-From are to be asked for singly */
-	ns_t began, first_at, rr_at, level_at, stop_at, goodbye_at, output_at;
+	ns_t began, first_at, rr_at, level_at, stop_at, goodbye_at;
 	uint64_t fresh; /* new packets of the attachment that takes over, this turn */
 
-	bool ended, tail_done, stopping, over, working;
+	bool ended, tail_done, stopping, over, gone, working;
 	const char *stop_reason;
-	bool dump_begun;
-	ns_t dump_first, dump_last;
-	struct addr dump_source;
+	struct addr source;
 };
 
 /* client.c */
-void client_finish(struct client *c, int status, const char *reason);
 void client_work(struct client *c); /* after anything has happened */
 
 /* client_peers.c */

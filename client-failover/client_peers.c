@@ -42,7 +42,7 @@ static void on_gone(void *ctx, struct attach *a)
 		if (c->leaving[i] == a)
 			c->leaving[i--] = c->leaving[--c->leavings];
 	if (c->over && c->leavings == 0)
-		loop_stop(c->loop);
+		loop_timer_at(c->timer, 0);
 }
 
 /* The address that a URL's host stands for: a literal, or the host that we were started with. */
@@ -53,7 +53,7 @@ static int address_of(const struct client *c, const char *url, struct addr *out)
 	if (url_parse(&u, slice_of(url)) < 0)
 		return -EINVAL;
 	if (slice_ieq(u.host, slice_of(c->host)))
-		*out = c->anycast;
+		*out = c->conf.anycast;
 	else if (addr_parse(out, u.host, 0) < 0)
 		return -EADDRNOTAVAIL;
 	addr_set_port(out, u.port ? u.port : 554);
@@ -73,13 +73,13 @@ static const char *anycast_url(const struct client *c, char *mem, size_t room)
 	struct sbuf b;
 	struct url u;
 
-	if (!*c->token || url_parse(&u, slice_of(c->opt->url)) < 0)
-		return c->opt->url;
+	if (!*c->token || url_parse(&u, slice_of(c->conf.url)) < 0)
+		return c->conf.url;
 	sbuf_init(&b, mem, room);
-	sbuf_append(&b, c->opt->url, strcspn(c->opt->url, "?"));
+	sbuf_append(&b, c->conf.url, strcspn(c->conf.url, "?"));
 	url_put_query(&b, u.query, TOKEN_PARAM);
 	sbuf_printf(&b, "%c" TOKEN_PARAM "=%s", memchr(b.p, '?', b.n) ? '&' : '?', c->token);
-	return b.full ? c->opt->url : mem;
+	return b.full ? c->conf.url : mem;
 }
 
 static void note_token(struct client *c, struct slice location)
@@ -99,8 +99,8 @@ static void transact(struct client *c, int id, ns_t now)
 	failover_avoid(c->fo, now, avoid, sizeof avoid);
 	client_transaction_end(c);
 	c->asking = (struct peer){.id = id, .began = now};
-	c->asking.io =
-		attach_ask(&c->io, id, &c->anycast, anycast_url(c, url, sizeof(url)), avoid, &err);
+	c->asking.io = attach_ask(
+		&c->io, id, &c->conf.anycast, anycast_url(c, url, sizeof(url)), avoid, &err);
 	if (c->asking.io)
 		return;
 	log_msg(NLOG_WARN, "%s: %s", c->host, strerror(-err));
@@ -120,7 +120,7 @@ static void attach_to(struct client *c, const struct failover_action *a, ns_t no
 	if (!p)
 		return; /* cannot be: the core has as many, and releases first */
 	if (a->from[0])
-		report_failover(a, now);
+		report_failover(&c->report, a, now);
 	*p = (struct peer){.id = a->id, .began = now};
 	snprintf(p->node, sizeof p->node, "%s", a->node);
 	err = address_of(c, a->url, &at);
@@ -133,7 +133,7 @@ static void attach_to(struct client *c, const struct failover_action *a, ns_t no
 	}
 	if (p->io)
 		return;
-	report_error(a->node, 0, strerror(-err), now);
+	report_error(&c->report, a->node, 0, strerror(-err), now);
 	p->id = 0;
 	failover_lost(c->fo, a->id, FO_CLOSED, now);
 }
@@ -163,19 +163,19 @@ void client_act(struct client *c, const struct failover_action *a, ns_t now)
 	case FO_ATTACH: attach_to(c, a, now); return;
 	case FO_RELEASE: release(c, a->id); return;
 	case FO_SUSPECT:
-		report_suspect(a, now);
+		report_suspect(&c->report, a, now);
 		p = client_peer(c, a->id);
 		if (p && a->reason != FO_CLOSED)
 			attach_probe(p->io, now);
 		return;
-	case FO_CURRENT: report_playing(a->node, now - c->began, now); return;
+	case FO_CURRENT: report_playing(&c->report, a->node, now - c->began, now); return;
 	case FO_RESUMED:
 		report_resumed(&c->report, a,
 			(int64_t)c->fresh + (c->po ? playout_missing(c->po) : 0), now);
 		return;
 	case FO_FALSE_ALARM: report_false_alarm(&c->report, a, now); return;
 	case FO_GIVE_UP:
-		log_msg(NLOG_ERROR, "%s: no node can be had", c->opt->url);
+		log_msg(NLOG_ERROR, "%s: no node can be had", c->conf.url);
 		client_finish(c, EX_UNAVAILABLE, "no node");
 		return;
 	case FO_NONE: return;
@@ -199,7 +199,8 @@ static void located(struct client *c, struct slice url, ns_t now)
 	char server[ADDR_STRLEN];
 
 	note_token(c, url);
-	report_transaction(addr_str(&c->anycast, server), now - c->asking.began, url, now);
+	report_transaction(
+		&c->report, addr_str(&c->conf.anycast, server), now - c->asking.began, url, now);
 	failover_located(c->fo, c->asking.id, url, now);
 	c->asking.id = 0; /* client_work() frees it */
 }
@@ -207,7 +208,7 @@ static void located(struct client *c, struct slice url, ns_t now)
 static void on_redirect(void *ctx, int id, struct slice location)
 {
 	struct client *c = ctx;
-	ns_t now = loop_now(c->loop);
+	ns_t now = loop_now(c->conf.loop);
 
 	if (id == c->asking.id)
 		located(c, location, now);
@@ -215,27 +216,22 @@ static void on_redirect(void *ctx, int id, struct slice location)
 		failover_redirected(c->fo, id, location, now);
 }
 
-/* The first node's SDP makes the buffer. 0, or -EINVAL: it is not for us. */
-static int prepare(struct client *c, const struct sdp *sdp)
+/* The first node's SDP makes the buffer. 0, or -EINVAL: it is not for our owner. */
+static int prepare(struct client *c, struct slice text, const struct sdp *sdp)
 {
 	uint32_t rate[SDP_MAX_MEDIA];
-	bool any = false;
+	const char *reason = "the output cannot take it";
+	int status;
 
-	for (int i = 0; i < sdp->medias; i++) {
+	for (int i = 0; i < sdp->medias; i++)
 		rate[i] = sdp->media[i].clock_rate;
-		c->is_ts[i] = slice_ieq(sdp->media[i].encoding, SLICE("MP2T"));
-		any |= c->is_ts[i];
-	}
-	if (c->ts && !any) {
-		log_msg(NLOG_ERROR,
-			"%s: no medium is MPEG-TS (the first is " SLICE_FMT
-			"), so -o has nothing to write: use --rtpdump",
-			c->opt->url, SLICE_ARG(sdp->media[0].encoding));
-		client_finish(c, EX_DATAERR, "no MPEG-TS");
+	status = c->sink->on_described(c->arg, text, sdp, &reason);
+	if (status) {
+		client_finish(c, status, reason);
 		return -EINVAL;
 	}
 	c->medias = sdp->medias;
-	c->po = playout_new(c->medias, rate, c->opt->buffer);
+	c->po = playout_new(c->medias, rate, c->conf.buffer);
 	if (!c->po) {
 		client_finish(c, EX_OSERR, "no memory");
 		return -EINVAL;
@@ -250,14 +246,15 @@ static bool on_described(void *ctx, int id, struct slice text, const struct sdp 
 	if (c->over)
 		return false;
 	if (id == c->asking.id) { /* no redirection: the host serves the stream itself */
-		located(c, slice_of(c->opt->url), loop_now(c->loop));
+		located(c, slice_of(c->conf.url), loop_now(c->conf.loop));
 		return false;
 	}
-	if (!c->po && prepare(c, sdp) < 0)
+	if (!c->po && prepare(c, text, sdp) < 0)
 		return false;
 	if (sdp->medias != c->medias) {
-		report_error(node_name(c, id), 0, "it has another presentation", loop_now(c->loop));
-		failover_lost(c->fo, id, FO_REFUSED, loop_now(c->loop));
+		report_error(&c->report, node_name(c, id), 0, "it has another presentation",
+			loop_now(c->conf.loop));
+		failover_lost(c->fo, id, FO_REFUSED, loop_now(c->conf.loop));
 		return false;
 	}
 	free(c->sdp);
@@ -288,18 +285,18 @@ void client_rtt_sample(struct client *c, ns_t t)
 static void on_playing(void *ctx, int id, const struct rtspc_event *ev, bool nearcast)
 {
 	struct client *c = ctx;
-	ns_t now = loop_now(c->loop);
+	ns_t now = loop_now(c->conf.loop);
 	struct peer *p = client_peer(c, id);
 
 	if (!p || !c->po)
 		return;
-	report_attached(p->node, now - p->began, now);
+	report_attached(&c->report, p->node, now - p->began, now);
 	client_rtt_sample(c, attach_rtt(p->io));
 	for (int i = 0; i < ev->medias && nearcast; i++)
 		if (ev->media[i].first >= 0)
 			playout_begins(c->po, i, (uint16_t)ev->media[i].first);
-	if (!c->dump_source.sa.sa_family)
-		c->dump_source = *attach_source(p->io, 0);
+	if (!c->source.sa.sa_family)
+		c->source = *attach_source(p->io, 0);
 	if (c->holes || !nearcast)
 		playout_rearm(c->po, now);
 	c->holes = false;
@@ -325,7 +322,7 @@ static void on_rtp(void *ctx, int id, int media, const uint8_t *p, size_t n, ns_
 static void on_ended(void *ctx, int id, const struct rtspc_event *ev)
 {
 	struct client *c = ctx;
-	ns_t now = loop_now(c->loop);
+	ns_t now = loop_now(c->conf.loop);
 
 	if (!client_peer(c, id))
 		return;
@@ -348,15 +345,15 @@ static void on_ended(void *ctx, int id, const struct rtspc_event *ev)
 static void on_failed(void *ctx, int id, int status, int retry_after, const char *why)
 {
 	struct client *c = ctx;
-	ns_t now = loop_now(c->loop);
+	ns_t now = loop_now(c->conf.loop);
 	struct peer *p = client_peer(c, id);
 
 	if (id == c->asking.id) {
-		report_error(c->host, status, why, now);
+		report_error(&c->report, c->host, status, why, now);
 		failover_not_located(c->fo, id, retry_after, now);
 		c->asking.id = 0;
 	} else if (p) {
-		report_error(p->node, status, why, now);
+		report_error(&c->report, p->node, status, why, now);
 		c->distrust |= status != 0;
 		failover_lost(c->fo, id, status ? FO_REFUSED : FO_CLOSED, now);
 	}
@@ -367,7 +364,7 @@ static void on_icmp(void *ctx, int id, int err)
 	struct client *c = ctx;
 
 	log_msg(NLOG_DEBUG, "%s: %s", node_name(c, id), strerror(-err));
-	failover_lost(c->fo, id, FO_ICMP, loop_now(c->loop));
+	failover_lost(c->fo, id, FO_ICMP, loop_now(c->conf.loop));
 }
 
 static void on_done(void *ctx)

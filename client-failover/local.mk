@@ -16,6 +16,8 @@ client_failover_libclientfailover_a_SOURCES = \
 	client-failover/options.h \
 	client-failover/output.c \
 	client-failover/output.h \
+	client-failover/play.c \
+	client-failover/play.h \
 	client-failover/playout.c \
 	client-failover/playout.h \
 	client-failover/report.c \

@@ -5,8 +5,8 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "client-failover/client.h"
 #include "client-failover/options.h"
+#include "client-failover/play.h"
 #include "lib/event.h"
 #include "lib/log.h"
 
@@ -38,5 +38,5 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	if (o.json)
 		event_open(on_stdout(o.ts) || on_stdout(o.rtpdump) ? STDERR_FILENO : STDOUT_FILENO);
-	return client_run(&o);
+	return play_run(&o);
 }

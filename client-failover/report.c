@@ -2,6 +2,8 @@
 #include "client-failover/report.h"
 
 #include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "lib/event.h"
@@ -18,15 +20,33 @@ static void put_ms(struct js *o, const char *key, ns_t t)
 }
 
 /* Words for a person: with --json the events say it all. */
-#define SAY(...)                                                                                   \
-	do {                                                                                       \
-		if (!event_wanted())                                                               \
-			log_msg(NLOG_INFO, __VA_ARGS__);                                           \
-	} while (0)
-
-void report_init(struct report *r)
+static void __attribute__((format(printf, 2, 3))) say(const struct report *r, const char *fmt, ...)
 {
-	*r = (struct report){.failovers = js_array()};
+	char text[512];
+	va_list ap;
+
+	if (event_wanted())
+		return;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	if (r->name)
+		log_msg(NLOG_INFO, "%s: %s", r->name, text);
+	else
+		log_msg(NLOG_INFO, "%s", text);
+}
+
+/* The event is told, with whom it is about when there are several. */
+static void emit(const struct report *r, const char *event, ns_t now, struct js *o)
+{
+	if (r->name)
+		js_put_str(o, "session", r->name);
+	event_emit(event, now, o);
+}
+
+void report_init(struct report *r, const char *name)
+{
+	*r = (struct report){.name = name, .failovers = js_array()};
 }
 
 void report_free(struct report *r)
@@ -35,26 +55,27 @@ void report_free(struct report *r)
 	r->failovers = NULL;
 }
 
-void report_start(const char *url, ns_t now)
+void report_start(const struct report *r, const char *url, ns_t now)
 {
 	struct js *o = js_object();
 
 	js_put_str(o, "url", url);
-	event_emit("start", now, o);
+	emit(r, "start", now, o);
 }
 
-void report_transaction(const char *server, ns_t took, struct slice location, ns_t now)
+void report_transaction(
+	const struct report *r, const char *server, ns_t took, struct slice location, ns_t now)
 {
 	struct js *o = js_object();
 
-	SAY("%s sends us to " SLICE_FMT " (%.1f ms)", server, SLICE_ARG(location), ms(took));
+	say(r, "%s sends us to " SLICE_FMT " (%.1f ms)", server, SLICE_ARG(location), ms(took));
 	js_put_str(o, "server", server);
 	put_ms(o, "ms", took);
 	js_put_slice(o, "location", location);
-	event_emit("transaction", now, o);
+	emit(r, "transaction", now, o);
 }
 
-void report_error(const char *who, int status, const char *why, ns_t now)
+void report_error(const struct report *r, const char *who, int status, const char *why, ns_t now)
 {
 	struct js *o = js_object();
 
@@ -65,48 +86,49 @@ void report_error(const char *who, int status, const char *why, ns_t now)
 	js_put_str(o, "server", who);
 	js_put_int(o, "status", status);
 	js_put_str(o, "why", why);
-	event_emit("error", now, o);
+	emit(r, "error", now, o);
 }
 
-static void node_event(const char *event, const char *node, ns_t took, ns_t now)
+static void node_event(
+	const struct report *r, const char *event, const char *node, ns_t took, ns_t now)
 {
 	struct js *o = js_object();
 
 	js_put_str(o, "node", node);
 	put_ms(o, "ms", took);
-	event_emit(event, now, o);
+	emit(r, event, now, o);
 }
 
-void report_attached(const char *node, ns_t took, ns_t now)
+void report_attached(const struct report *r, const char *node, ns_t took, ns_t now)
 {
-	node_event("attached", node, took, now);
+	node_event(r, "attached", node, took, now);
 }
 
-void report_playing(const char *node, ns_t took, ns_t now)
+void report_playing(const struct report *r, const char *node, ns_t took, ns_t now)
 {
-	SAY("playing from %s (%.1f ms)", node, ms(took));
-	node_event("playing", node, took, now);
+	say(r, "playing from %s (%.1f ms)", node, ms(took));
+	node_event(r, "playing", node, took, now);
 }
 
-void report_suspect(const struct failover_action *a, ns_t now)
+void report_suspect(const struct report *r, const struct failover_action *a, ns_t now)
 {
 	struct js *o = js_object();
 
-	SAY("%s is suspected: %s, silent for %.1f ms", a->node, failover_reason_str(a->reason),
+	say(r, "%s is suspected: %s, silent for %.1f ms", a->node, failover_reason_str(a->reason),
 		ms(a->silence));
 	js_put_str(o, "node", a->node);
 	js_put_str(o, "reason", failover_reason_str(a->reason));
 	put_ms(o, "silence_ms", a->silence);
-	event_emit("suspect", now, o);
+	emit(r, "suspect", now, o);
 }
 
-void report_failover(const struct failover_action *a, ns_t now)
+void report_failover(const struct report *r, const struct failover_action *a, ns_t now)
 {
 	struct js *o = js_object();
 
 	js_put_str(o, "from", a->from);
 	js_put_str(o, "to", a->node);
-	event_emit("failover", now, o);
+	emit(r, "failover", now, o);
 }
 
 static struct js *resumed(const struct failover_action *a, int64_t missing)
@@ -128,57 +150,57 @@ void report_resumed(struct report *r, const struct failover_action *a, int64_t m
 {
 	struct js *o = resumed(a, missing);
 
-	SAY("%s took over from %s after %.1f ms", a->node, a->from, ms(a->times.interruption));
+	say(r, "%s took over from %s after %.1f ms", a->node, a->from, ms(a->times.interruption));
 	js_put_real(o, "t", (double)now / NS_S);
 	js_push(r->failovers, o);
 	r->failover_count++;
-	event_emit("resumed", now, resumed(a, missing));
+	emit(r, "resumed", now, resumed(a, missing));
 }
 
 void report_false_alarm(struct report *r, const struct failover_action *a, ns_t now)
 {
-	SAY("false alarm: %s was only slow (%.1f ms)", a->node, ms(a->silence));
+	say(r, "false alarm: %s was only slow (%.1f ms)", a->node, ms(a->silence));
 	r->false_alarms++;
-	node_event("false_alarm", a->node, a->silence, now);
+	node_event(r, "false_alarm", a->node, a->silence, now);
 }
 
-void report_stalled(ns_t now)
+void report_stalled(const struct report *r, ns_t now)
 {
 	struct js *o = js_object();
 
-	SAY("stalled: the buffer is empty");
+	say(r, "stalled: the buffer is empty");
 	put_ms(o, "ms", 0);
-	event_emit("stalled", now, o);
+	emit(r, "stalled", now, o);
 }
 
-void report_unstalled(ns_t stood, ns_t now)
+void report_unstalled(const struct report *r, ns_t stood, ns_t now)
 {
 	struct js *o = js_object();
 
-	SAY("it goes on after %.1f ms", ms(stood));
+	say(r, "it goes on after %.1f ms", ms(stood));
 	put_ms(o, "ms", stood);
-	event_emit("unstalled", now, o);
+	emit(r, "unstalled", now, o);
 }
 
-void report_gap(int media, int64_t first, int64_t count, ns_t now)
+void report_gap(const struct report *r, int media, int64_t first, int64_t count, ns_t now)
 {
 	struct js *o = js_object();
 
-	SAY("%lld packets of medium %d from %lld on are lost", (long long)count, media,
+	say(r, "%lld packets of medium %d from %lld on are lost", (long long)count, media,
 		(long long)(first & 0xffff));
 	js_put_int(o, "media", media);
 	js_put_int(o, "first", first & 0xffff);
 	js_put_int(o, "count", count);
-	event_emit("gap", now, o);
+	emit(r, "gap", now, o);
 }
 
-void report_restarted(int media, ns_t now)
+void report_restarted(const struct report *r, int media, ns_t now)
 {
 	struct js *o = js_object();
 
-	SAY("the source of medium %d has begun anew", media);
+	say(r, "the source of medium %d has begun anew", media);
 	js_put_int(o, "media", media);
-	event_emit("restarted", now, o);
+	emit(r, "restarted", now, o);
 }
 
 static void put_stats(struct js *o, const struct playout_stats *s)
@@ -189,7 +211,8 @@ static void put_stats(struct js *o, const struct playout_stats *s)
 	js_put_int(o, "recovered", (int64_t)s->recovered);
 }
 
-void report_level(const char *node, ns_t level, const struct playout_stats *s, ns_t now)
+void report_level(const struct report *r, const char *node, ns_t level,
+	const struct playout_stats *s, ns_t now)
 {
 	struct js *o = js_object();
 
@@ -197,7 +220,7 @@ void report_level(const char *node, ns_t level, const struct playout_stats *s, n
 	put_stats(o, s);
 	js_put_int(o, "missing", s->missing);
 	js_put_str(o, "node", node);
-	event_emit("level", now, o);
+	emit(r, "level", now, o);
 }
 
 void report_ended(
@@ -205,7 +228,7 @@ void report_ended(
 {
 	struct js *o = js_object();
 
-	SAY("ended: %s; %llu packets written, %llu lost, %d failovers, lowest buffer %.0f ms",
+	say(r, "ended: %s; %llu packets written, %llu lost, %d failovers, lowest buffer %.0f ms",
 		reason, (unsigned long long)s->written, (unsigned long long)s->lost,
 		r->failover_count, ms(lowest));
 	js_put_str(o, "reason", reason);
@@ -217,5 +240,5 @@ void report_ended(
 	put_ms(o, "min_buffer_ms", lowest);
 	js_put(o, "failovers", r->failovers);
 	r->failovers = NULL;
-	event_emit("ended", now, o);
+	emit(r, "ended", now, o);
 }

@@ -13,27 +13,31 @@
 #include "lib/slice.h"
 
 struct report {
+	const char *name;     /* which session it is about, when there are several; else NULL */
 	struct js *failovers; /* what `ended` repeats */
 	int failover_count, false_alarms;
 };
 
-void report_init(struct report *r);
+/* name is borrowed. */
+void report_init(struct report *r, const char *name);
 void report_free(struct report *r);
 
-void report_start(const char *url, ns_t now);
-void report_transaction(const char *server, ns_t took, struct slice location, ns_t now);
-void report_error(const char *who, int status, const char *why, ns_t now);
-void report_attached(const char *node, ns_t took, ns_t now);
-void report_playing(const char *node, ns_t took, ns_t now);
-void report_suspect(const struct failover_action *a, ns_t now);
-void report_failover(const struct failover_action *a, ns_t now);
+void report_start(const struct report *r, const char *url, ns_t now);
+void report_transaction(
+	const struct report *r, const char *server, ns_t took, struct slice location, ns_t now);
+void report_error(const struct report *r, const char *who, int status, const char *why, ns_t now);
+void report_attached(const struct report *r, const char *node, ns_t took, ns_t now);
+void report_playing(const struct report *r, const char *node, ns_t took, ns_t now);
+void report_suspect(const struct report *r, const struct failover_action *a, ns_t now);
+void report_failover(const struct report *r, const struct failover_action *a, ns_t now);
 void report_resumed(struct report *r, const struct failover_action *a, int64_t missing, ns_t now);
 void report_false_alarm(struct report *r, const struct failover_action *a, ns_t now);
-void report_stalled(ns_t now);
-void report_unstalled(ns_t stood, ns_t now);
-void report_gap(int media, int64_t first, int64_t count, ns_t now);
-void report_restarted(int media, ns_t now);
-void report_level(const char *node, ns_t level, const struct playout_stats *s, ns_t now);
+void report_stalled(const struct report *r, ns_t now);
+void report_unstalled(const struct report *r, ns_t stood, ns_t now);
+void report_gap(const struct report *r, int media, int64_t first, int64_t count, ns_t now);
+void report_restarted(const struct report *r, int media, ns_t now);
+void report_level(const struct report *r, const char *node, ns_t level,
+	const struct playout_stats *s, ns_t now);
 void report_ended(
 	struct report *r, const char *reason, const struct playout_stats *s, ns_t lowest, ns_t now);
 
