@@ -252,12 +252,11 @@ static size_t skip_blank(const char *p, size_t n)
 	return i;
 }
 
-ssize_t text_parse(struct text_msg *m, const char *p, size_t n, size_t last)
+ssize_t text_parse_head(struct text_msg *m, const char *p, size_t n, size_t last)
 {
 	size_t bound = n < TEXT_MAX_HEAD ? n : TEXT_MAX_HEAD;
 	size_t blank = skip_blank(p, bound);
 	struct lines l;
-	ssize_t body;
 	int err;
 
 	m->response = false;
@@ -278,11 +277,20 @@ ssize_t text_parse(struct text_msg *m, const char *p, size_t n, size_t last)
 			return err;
 	}
 	m->headers = l.n - 1;
+	return (ssize_t)l.end;
+}
+
+ssize_t text_parse(struct text_msg *m, const char *p, size_t n, size_t last)
+{
+	ssize_t head = text_parse_head(m, p, n, last), body;
+
+	if (head <= 0)
+		return head;
 	body = body_length(m);
 	if (body < 0)
 		return body;
-	m->body = (struct slice){p + l.end, (size_t)body};
-	return n - l.end < (size_t)body ? 0 : (ssize_t)l.end + body;
+	m->body = (struct slice){p + head, (size_t)body};
+	return n - (size_t)head < (size_t)body ? 0 : head + body;
 }
 
 struct slice text_header(const struct text_msg *m, const char *name)

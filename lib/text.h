@@ -51,6 +51,9 @@ enum text_error {
  * and uri are set.
  */
 ssize_t text_parse(struct text_msg *m, const char *p, size_t n, size_t last);
+/* Likewise of the head alone: its length, and m->body is empty. For those who take bodies in pieces, of
+ * any length and coding; the headers that say so are not judged. */
+ssize_t text_parse_head(struct text_msg *m, const char *p, size_t n, size_t last);
 
 /* The first header of that name (case-insensitive); {NULL, 0} when there is none. */
 struct slice text_header(const struct text_msg *m, const char *name);

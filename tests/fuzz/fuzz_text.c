@@ -57,6 +57,19 @@ static void drip(const char *p, size_t n, ssize_t at_once, size_t piece)
 		check_message(&m, p, (size_t)rc);
 }
 
+/* The head of a message is all of it but the body; what is no head is no message. */
+static void check_head(const char *p, size_t n, ssize_t whole)
+{
+	struct text_msg m;
+	ssize_t rc = text_parse_head(&m, p, n, 0);
+
+	MUST(rc <= (ssize_t)n && !m.body.n);
+	MUST(whole <= 0 || (rc > 0 && rc <= whole));
+	MUST(rc > 0 || whole == rc);
+	if (rc > 0)
+		check_message(&m, p, (size_t)rc);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	const char *p = (const char *)data;
@@ -70,6 +83,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	MUST(rc <= (ssize_t)len);
 	if (rc > 0)
 		check_message(&m, p, (size_t)rc);
+	check_head(p, len, rc);
 	drip(p, len, rc, 1 + len / 512);
 	drip(p, len, rc, 7 + len / 64);
 	frame = text_frame(data, len, &channel, &payload);
