@@ -32,6 +32,7 @@ struct buffer {
 struct stream {
 	struct loop *loop;
 	const struct stream_ops *ops;
+	void (*on_drained)(void *arg);
 	void *arg;
 	struct loop_fd *watch;
 	struct loop_timer *timer; /* tells `err` from the loop, or ends the linger */
@@ -45,7 +46,8 @@ struct stream {
 	bool failed;    /* broken, on_close is due or was called */
 	bool finishing; /* stream_finish was called: input is thrown away */
 	bool fin_sent;
-	bool eof; /* the peer closed while output was left */
+	bool eof;  /* the peer closed while output was left */
+	bool held; /* nothing is read: stream_hold */
 	bool dead;
 };
 
@@ -109,7 +111,7 @@ static void want(struct stream *s)
 	else if (s->connecting)
 		events = LOOP_WRITE;
 	else
-		events = (s->eof ? 0 : LOOP_READ) | (s->out.n ? LOOP_WRITE : 0);
+		events = (s->eof || s->held ? 0 : LOOP_READ) | (s->out.n ? LOOP_WRITE : 0);
 	loop_fd_want(s->watch, events);
 }
 
@@ -170,7 +172,7 @@ static bool offer(struct stream *s)
 {
 	bool alive = true;
 
-	while (s->in.n && !s->finishing && !s->failed) {
+	while (s->in.n && !s->finishing && !s->failed && !s->held) {
 		size_t used, had = s->in.n;
 
 		s->busy++;
@@ -216,7 +218,7 @@ static bool read_some(struct stream *s)
 		return false;
 	}
 	s->in.n += (size_t)n;
-	if (!offer(s) || s->failed)
+	if (!offer(s) || s->failed || s->held)
 		return false;
 	if (s->in.n == s->in.max) {
 		tell_closed(s, -EMSGSIZE);
@@ -267,10 +269,14 @@ static void on_ready(void *arg, int events)
 	if (s->failed)
 		return;
 	s->busy++;
-	if (events & LOOP_WRITE && (s->out.n || s->finishing))
+	if (events & LOOP_WRITE && (s->out.n || s->finishing)) {
 		s->write_err = flush(s);
+		if (!s->write_err && !s->out.n && !s->finishing && s->on_drained)
+			s->on_drained(s->arg);
+	}
 	if (events & LOOP_READ) {
-		for (int i = 0; i < READS_MAX && !s->dead && !s->failed && !s->eof; i++) {
+		for (int i = 0; i < READS_MAX && !s->dead && !s->failed && !s->eof && !s->held;
+			i++) {
 			if (!read_some(s))
 				break;
 		}
@@ -402,6 +408,19 @@ void stream_again(struct stream *s)
 	stream_unref(s);
 }
 
+void stream_hold(struct stream *s, bool hold)
+{
+	if (s->dead || s->failed)
+		return;
+	s->held = hold && !s->finishing;
+	want(s);
+}
+
+void stream_on_drained(struct stream *s, void (*cb)(void *arg))
+{
+	s->on_drained = cb;
+}
+
 size_t stream_unsent(const struct stream *s)
 {
 	return s->out.n;
@@ -414,6 +433,7 @@ void stream_finish(struct stream *s, ns_t linger)
 	if (s->dead || s->failed || s->finishing)
 		return;
 	s->finishing = true;
+	s->held = false;
 	err = s->connecting ? 0 : flush(s);
 	if (err < 0) {
 		fail_later(s, err);

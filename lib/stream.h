@@ -6,6 +6,7 @@
 #ifndef NEARCAST_STREAM_H
 #define NEARCAST_STREAM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -48,6 +49,12 @@ int stream_feed(struct stream *s, const void *p, size_t n);
 /* Offers the input that was not consumed to on_data once more, from within. */
 void stream_again(struct stream *s);
 size_t stream_unsent(const struct stream *s);
+/* Whom to tell, from the loop, when all that waited to be sent has gone. */
+void stream_on_drained(struct stream *s, void (*cb)(void *arg));
+/* Back-pressure: while it is held nothing is read and on_data is not called, so that the peer has to
+ * wait; and its end is not noticed, unless something is sent. What is in the buffer when it is let go
+ * is offered by the next read, or by stream_again(). */
+void stream_hold(struct stream *s, bool hold);
 /* Sends what is queued, then FIN; on_close comes when the peer closes too (0), or after `linger`
  * (-ETIMEDOUT). Input is thrown away from now on. */
 void stream_finish(struct stream *s, ns_t linger);

@@ -27,7 +27,9 @@ struct end {
 	size_t take;    /* consumes this many a call, 0: all */
 	size_t minimum; /* consumes nothing with less */
 	size_t stop_at; /* stops the loop with that many bytes */
-	int opened, closed, err, calls;
+	int opened, closed, err, calls, drained;
+	bool hold;    /* holds the stream in on_data */
+	bool discard; /* takes all, keeps nothing */
 	enum { KEEP, FREE_ON_DATA, FREE_ON_OPEN } when;
 };
 static struct end client, server;
@@ -57,6 +59,8 @@ static size_t on_data(void *arg, const uint8_t *p, size_t n)
 	e->calls++;
 	if (n < e->minimum)
 		return 0;
+	if (e->discard)
+		return n;
 	if (e->take && n > e->take)
 		n = e->take;
 	ck_assert_uint_le(e->n + n, sizeof(e->got));
@@ -69,7 +73,17 @@ static size_t on_data(void *arg, const uint8_t *p, size_t n)
 	}
 	if (e->stop_at && e->n >= e->stop_at)
 		loop_stop(loop);
+	if (e->hold)
+		stream_hold(e->s, true);
 	return n;
+}
+
+static void on_drained(void *arg)
+{
+	struct end *e = arg;
+
+	e->drained++;
+	loop_stop(loop);
 }
 
 static void on_close(void *arg, int err)
@@ -306,6 +320,79 @@ START_TEST(test_output_is_bounded)
 	/* The stream is not broken by that. */
 	ck_assert_int_eq(stream_write(client.s, data, BIG - stream_unsent(client.s)), 0);
 	ck_assert_int_eq(stream_write(client.s, data, 1), -ENOBUFS);
+}
+END_TEST
+
+START_TEST(test_stream_that_is_held_reads_nothing_and_its_peer_has_to_wait)
+{
+	static uint8_t data[BIG];
+
+	dial(4096, 8 * BIG);
+	server.hold = true;
+	server.stop_at = 1;
+	for (int i = 0; i < 8; i++)
+		ck_assert_int_eq(stream_write(client.s, data, sizeof(data)), 0);
+	loop_run(loop);
+	idle(50 * NS_MS);
+	size_t taken = server.n, waits = stream_unsent(client.s);
+	ck_assert_int_eq(server.calls, 1);
+	ck_assert_uint_le(taken, 65536);
+	ck_assert_uint_gt(waits, 0); /* what the kernel holds is bounded, too */
+	idle(20 * NS_MS);
+	ck_assert_uint_eq(server.n, taken);
+	ck_assert_uint_eq(stream_unsent(client.s), waits);
+}
+END_TEST
+
+START_TEST(test_stream_that_is_let_go_of_goes_on_where_it_was)
+{
+	static uint8_t data[BIG];
+
+	for (size_t i = 0; i < BIG; i++)
+		data[i] = (uint8_t)(i * 7 + i / 4096);
+	dial(4096, 2 * BIG);
+	server.hold = true;
+	server.stop_at = 1;
+	server.take = 1000; /* some is left in its buffer */
+	stream_write(client.s, data, sizeof(data));
+	loop_run(loop);
+	ck_assert_uint_eq(server.n, 1000);
+	server.hold = false;
+	server.take = 0;
+	server.stop_at = BIG;
+	stream_hold(server.s, false);
+	stream_again(server.s);
+	ck_assert_uint_gt(server.n, 1000);
+	while (server.n < BIG)
+		loop_run(loop);
+	ck_assert_mem_eq(server.got, data, BIG);
+}
+END_TEST
+
+START_TEST(test_owner_is_told_when_all_that_waited_has_gone)
+{
+	static uint8_t data[BIG];
+
+	dial(4096, 16 * BIG);
+	stream_on_drained(client.s, on_drained);
+	while (stream_write(client.s, data, sizeof(data)) == 0)
+		;
+	ck_assert_int_eq(client.drained, 0);
+	server.hold = true;
+	server.stop_at = 1;
+	loop_run(loop); /* the server holds: something is left */
+	idle(20 * NS_MS);
+	ck_assert_uint_gt(stream_unsent(client.s), 0);
+	ck_assert_int_eq(client.drained, 0);
+	server.hold = false;
+	server.stop_at = 0;
+	server.minimum = 1;
+	server.discard = true;
+	stream_hold(server.s, false);
+	stream_again(server.s);
+	loop_run(loop);
+	ck_assert_int_eq(client.drained, 1);
+	ck_assert_uint_eq(stream_unsent(client.s), 0);
 }
 END_TEST
 
@@ -609,6 +696,9 @@ int main(void)
 	tcase_add_test(t, test_message_without_end_is_cut_off);
 	tcase_add_test(t, test_exactly_the_bound_can_be_consumed);
 	tcase_add_test(t, test_output_is_bounded);
+	tcase_add_test(t, test_stream_that_is_held_reads_nothing_and_its_peer_has_to_wait);
+	tcase_add_test(t, test_stream_that_is_let_go_of_goes_on_where_it_was);
+	tcase_add_test(t, test_owner_is_told_when_all_that_waited_has_gone);
 	tcase_add_test(t, test_peers_close_comes_after_its_data);
 	tcase_add_test(t, test_finish_gives_up_after_the_linger);
 	tcase_add_test(t, test_finish_sends_all_that_waits_first);
