@@ -71,24 +71,12 @@ void client_transaction_end(struct client *c)
 static const char *anycast_url(const struct client *c, char *mem, size_t room)
 {
 	struct sbuf b;
-	struct url u;
 
-	if (!*c->token || url_parse(&u, slice_of(c->conf.url)) < 0)
+	if (!*c->token)
 		return c->conf.url;
 	sbuf_init(&b, mem, room);
-	sbuf_append(&b, c->conf.url, strcspn(c->conf.url, "?"));
-	url_put_query(&b, u.query, TOKEN_PARAM);
-	sbuf_printf(&b, "%c" TOKEN_PARAM "=%s", memchr(b.p, '?', b.n) ? '&' : '?', c->token);
+	token_put_url(&b, slice_of(c->conf.url), c->token);
 	return b.full ? c->conf.url : mem;
-}
-
-static void note_token(struct client *c, struct slice location)
-{
-	struct slice value;
-	struct url u;
-
-	if (url_parse(&u, location) == 0 && url_param(u.query, TOKEN_PARAM, &value))
-		slice_copy(value, c->token, sizeof(c->token));
 }
 
 static void transact(struct client *c, int id, ns_t now)
@@ -198,7 +186,7 @@ static void located(struct client *c, struct slice url, ns_t now)
 {
 	char server[ADDR_STRLEN];
 
-	note_token(c, url);
+	token_take_url(url, c->token);
 	report_transaction(
 		&c->report, addr_str(&c->conf.anycast, server), now - c->asking.began, url, now);
 	failover_located(c->fo, c->asking.id, url, now);

@@ -2,6 +2,7 @@
 #include "lib/token.h"
 
 #include "lib/secret.h"
+#include "lib/text.h"
 #include "lib/cursor.h"
 #include "lib/text.h"
 
@@ -206,6 +207,27 @@ enum token_error token_read(struct token *t, struct slice text, const struct wir
 	if (!secret_equal(mac, bytes + n - MAC_LEN, MAC_LEN))
 		return TOKEN_FORGED;
 	return check_use(t, use);
+}
+
+void token_take_url(struct slice url, char out[TOKEN_TEXT])
+{
+	struct slice value;
+	struct url u;
+
+	if (url_parse(&u, url) == 0 && url_param(u.query, TOKEN_PARAM, &value) &&
+		value.n < TOKEN_TEXT)
+		slice_copy(value, out, TOKEN_TEXT);
+}
+
+void token_put_url(struct sbuf *b, struct slice url, const char *token)
+{
+	struct slice query = url, path = slice_cut(&query, '?');
+	size_t before;
+
+	sbuf_slice(b, path);
+	before = b->n;
+	url_put_query(b, query, TOKEN_PARAM);
+	sbuf_printf(b, "%c" TOKEN_PARAM "=%s", b->n == before ? '?' : '&', token);
 }
 
 const char *token_error_str(enum token_error e)

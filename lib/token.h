@@ -33,6 +33,7 @@
 #include <stdint.h>
 
 #include "lib/addr.h"
+#include "lib/sbuf.h"
 #include "lib/slice.h"
 #include "lib/wire.h"
 
@@ -98,6 +99,12 @@ struct token_use {
  * borrowed. The text may be empty: TOKEN_MISSING. */
 enum token_error token_read(struct token *t, struct slice text, const struct wire_keys *keys,
 	const struct token_use *use);
+
+/* A client asks again with the token of its last redirection, and so keeps its session. Finds it in
+ * the URL that it was sent to; `out` is left as it was when there is none. */
+void token_take_url(struct slice url, char out[TOKEN_TEXT]);
+/* Writes `url` with that token in place of any other. */
+void token_put_url(struct sbuf *b, struct slice url, const char *token);
 
 /*
  * The identity of a session that begins: a keyed hash of the client's address and port, the path

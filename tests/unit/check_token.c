@@ -271,6 +271,37 @@ START_TEST(test_session_has_one_identity_at_every_arn)
 }
 END_TEST
 
+START_TEST(test_client_finds_its_token_in_the_url_that_it_was_sent_to)
+{
+	char mine[TOKEN_TEXT] = "before", longer[TOKEN_TEXT + 64] = "http://10.2.0.6/a?nc=";
+
+	token_take_url(SLICE("http://10.2.0.6/a?x=1"), mine);
+	token_take_url(SLICE("no url"), mine);
+	memset(longer + strlen(longer), 'x', TOKEN_TEXT);
+	token_take_url(slice_of(longer), mine);
+	ck_assert_str_eq(mine, "before");
+	token_take_url(SLICE("http://10.2.0.6:8000/a?x=1&nc=AQ&y"), mine);
+	ck_assert_str_eq(mine, "AQ");
+}
+END_TEST
+
+START_TEST(test_client_asks_again_with_its_token_in_place_of_any_other)
+{
+	static const char *const urls[][2] = {{"http://acme.com/a", "http://acme.com/a?nc=T"},
+		{"http://acme.com/a?x=1", "http://acme.com/a?x=1&nc=T"},
+		{"http://acme.com/a?nc=old&x=1", "http://acme.com/a?x=1&nc=T"},
+		{"http://acme.com/a?nc=old", "http://acme.com/a?nc=T"}};
+	char mem[64];
+	struct sbuf b;
+
+	for (size_t i = 0; i < sizeof(urls) / sizeof(urls[0]); i++) {
+		sbuf_init(&b, mem, sizeof(mem));
+		token_put_url(&b, slice_of(urls[i][0]), "T");
+		ck_assert_str_eq(mem, urls[i][1]);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	TCase *t = tcase_create("token");
@@ -290,5 +321,7 @@ int main(void)
 	tcase_add_test(t, test_every_key_of_the_file_opens);
 	tcase_add_test(t, test_mac_made_for_another_purpose_is_forged);
 	tcase_add_test(t, test_session_has_one_identity_at_every_arn);
+	tcase_add_test(t, test_client_finds_its_token_in_the_url_that_it_was_sent_to);
+	tcase_add_test(t, test_client_asks_again_with_its_token_in_place_of_any_other);
 	return run_case("token", t);
 }
