@@ -49,6 +49,12 @@ void detect_pause(struct detect *d)
 	d->listening = false;
 }
 
+void detect_resume(struct detect *d, ns_t now)
+{
+	d->listening = false;
+	d->last = now;
+}
+
 ns_t detect_bound(const struct detect *d)
 {
 	ns_t largest = 0;

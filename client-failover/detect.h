@@ -39,6 +39,8 @@ void detect_init(struct detect *d, const struct detect_conf *c);
 void detect_packet(struct detect *d, ns_t now);
 /* The time until the next packet says nothing about the stream (another node takes over). */
 void detect_pause(struct detect *d);
+/* What went before says nothing either: the silence begins now. */
+void detect_resume(struct detect *d, ns_t now);
 /* How much silence is allowed, by what was known when the last packet came. */
 ns_t detect_bound(const struct detect *d);
 /* When the silence becomes suspicious; NS_NEVER before the first packet. */

@@ -21,6 +21,7 @@
 #define SAME_MAX    2 /* that often the redirection to the node we have is ignored, less one */
 
 const struct failover_conf failover_defaults = {
+	.scheme = "rtsp",
 	.detect = DETECT_DEFAULTS,
 	.transaction = 500 * NS_MS,
 	.attach = NS_S,
@@ -55,7 +56,7 @@ struct action {
 struct failover {
 	struct failover_conf conf;
 	enum phase phase;
-	bool ended;
+	bool ended, held;
 	int last_id;
 
 	struct att att[FAILOVER_ATTS];
@@ -363,20 +364,37 @@ static void attach(struct failover *f, struct slice url, const char *node, const
 }
 
 /* The node that a URL names: false when it cannot be used. */
-static bool node_of(struct slice url, char node[FAILOVER_NODE], char host[FAILOVER_NODE])
+static bool node_of(const struct failover *f, struct slice url, char node[FAILOVER_NODE],
+	char host[FAILOVER_NODE])
 {
 	struct url u;
 
 	if (url.n >= FAILOVER_URL || url_parse(&u, url) < 0 ||
-		!slice_ieq(u.scheme, SLICE("rtsp")) ||
+		!slice_ieq(u.scheme, slice_of(f->conf.scheme)) ||
 		slice_copy(u.host, host, FAILOVER_NODE - 8) < 0)
 		return false;
 	bool v6 = memchr(u.host.p, ':', u.host.n) != NULL;
-	if (u.port && u.port != 554)
+	if (u.port && u.port != url_default_port(u.scheme))
 		snprintf(node, FAILOVER_NODE, v6 ? "[%.70s]:%u" : "%.72s:%u", host, u.port);
 	else
 		snprintf(node, FAILOVER_NODE, "%s", host);
 	return true;
+}
+
+void failover_start_at(struct failover *f, struct slice url, ns_t now)
+{
+	char node[FAILOVER_NODE], host[FAILOVER_NODE];
+
+	if (f->phase != PH_IDLE)
+		return;
+	if (!node_of(f, url, node, host)) {
+		failover_start(f, now);
+		return;
+	}
+	f->phase = PH_SEEK;
+	f->suspected = f->alive = f->last_packet = now;
+	f->next_try = NS_NEVER;
+	attach(f, url, node, host, 0, now);
 }
 
 void failover_located(struct failover *f, int id, struct slice url, ns_t now)
@@ -388,7 +406,7 @@ void failover_located(struct failover *f, int id, struct slice url, ns_t now)
 	f->tr.id = 0;
 	f->tr.took = now - f->tr.since;
 	f->tr.timeouts = 0;
-	if (!node_of(url, node, host)) {
+	if (!node_of(f, url, node, host)) {
 		try_at(f, now);
 		return;
 	}
@@ -423,8 +441,8 @@ void failover_redirected(struct failover *f, int id, struct slice url, ns_t now)
 	if (!a)
 		return;
 	int hops = a->hops + 1;
-	if (a == f->cur || hops > HOPS_MAX || !node_of(url, node, host) ||
-		strcmp(node, a->node) == 0) {
+	if (a == f->cur || hops > HOPS_MAX || !node_of(f, url, node, host) ||
+		slice_eq(url, slice_of(a->url))) {
 		failover_lost(f, id, FO_REFUSED, now);
 		return;
 	}
@@ -445,6 +463,26 @@ void failover_attached(struct failover *f, int id, ns_t now)
 	a->deadline = now + clamp(detect_bound(&f->detect), f->conf.least, f->conf.most);
 	if (f->ended && !(f->cur && f->cur->open))
 		win(f, a, now);
+}
+
+void failover_progress(struct failover *f, int id, ns_t now)
+{
+	struct att *a = att_find(f, id);
+
+	if (!a || a == f->cur)
+		return;
+	f->alive = now;
+	if (!a->late)
+		a->deadline = now + clamp(detect_bound(&f->detect), f->conf.least, f->conf.most);
+}
+
+void failover_held(struct failover *f, bool held, ns_t now)
+{
+	if (f->held && !held) {
+		f->last_packet = f->alive = now;
+		detect_resume(&f->detect, now);
+	}
+	f->held = held;
 }
 
 void failover_packet(struct failover *f, int id, bool live, ns_t now)
@@ -525,6 +563,8 @@ void failover_done(struct failover *f, ns_t now)
 /* When the current node's silence is suspicious. After the end it has only what we ask it for. */
 static ns_t silent_at(const struct failover *f)
 {
+	if (f->held)
+		return NS_NEVER;
 	if (!f->ended)
 		return detect_when(&f->detect);
 	return (f->last_packet > f->ended_at ? f->last_packet : f->ended_at) +

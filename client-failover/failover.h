@@ -25,11 +25,12 @@
 #include "lib/clock.h"
 #include "lib/slice.h"
 
-#define FAILOVER_NODE 80 /* a node's host as in its URL, with the port if not the default */
-#define FAILOVER_URL  1024
-#define FAILOVER_ATTS 3 /* attachments at one time */
+#define FAILOVER_NODE 80   /* a node's host as in its URL, with the port if not the default */
+#define FAILOVER_URL  4608 /* path and query as long as an ARN takes them, and a token */
+#define FAILOVER_ATTS 3    /* attachments at one time */
 
 struct failover_conf {
+	const char *scheme; /* of the nodes' URLs */
 	struct detect_conf detect;
 	ns_t transaction; /* the first one's timeout; later: 4 × the last one's time */
 	ns_t attach;      /* likewise for an attachment until PLAY is answered */
@@ -86,6 +87,8 @@ void failover_free(struct failover *f);
 
 /* Begins: the first transaction. */
 void failover_start(struct failover *f, ns_t now);
+/* Begins without one, at a node that is known. */
+void failover_start_at(struct failover *f, struct slice url, ns_t now);
 
 /* What happened. Unknown ids (released, abandoned) are ignored, so reports may come late. */
 void failover_located(struct failover *f, int id, struct slice url, ns_t now);
@@ -95,6 +98,10 @@ void failover_redirected(struct failover *f, int id, struct slice url, ns_t now)
 void failover_attached(struct failover *f, int id, ns_t now); /* PLAY answered */
 /* A packet that was not there before; live: it continues the stream (no retransmission). */
 void failover_packet(struct failover *f, int id, bool live, ns_t now);
+/* The attachment works, but gives nothing new yet: as if it had just been attached. */
+void failover_progress(struct failover *f, int id, ns_t now);
+/* While it is held the current node's silence is our own doing. */
+void failover_held(struct failover *f, bool held, ns_t now);
 /* The attachment is over (FO_CLOSED, FO_REFUSED) or the network complains (FO_ICMP). */
 void failover_lost(struct failover *f, int id, enum failover_reason r, ns_t now);
 /* The source ended. Until failover_done something of it is still missing, so that a node which is
