@@ -2,6 +2,8 @@
 
 noinst_LIBRARIES += lib/libnearcast.a
 lib_libnearcast_a_SOURCES = \
+	lib/account.h \
+	lib/account_db.c \
 	lib/addr.c \
 	lib/addr.h \
 	lib/announce.c \

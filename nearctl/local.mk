@@ -2,6 +2,8 @@
 
 noinst_LIBRARIES += nearctl/libnearctl.a
 nearctl_libnearctl_a_SOURCES = \
+	nearctl/accounting.c \
+	nearctl/accounting.h \
 	nearctl/table.c \
 	nearctl/table.h
 

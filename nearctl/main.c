@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * nearctl: the operator's command. It sends the words it is given to a daemon's control socket and
- * shows the answer; which words there are is the daemon's business (`nearctl help`).
+ * shows the answer; which words there are is the daemon's business (`nearctl help`). One word is
+ * its own: "accounting" asks no daemon, but reads databases that nodes have written.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -11,6 +12,7 @@
 #include <sysexits.h>
 
 #include "lib/ctl.h"
+#include "nearctl/accounting.h"
 #include "nearctl/table.h"
 
 static const char *const default_sockets[] = {
@@ -19,15 +21,19 @@ static const char *const default_sockets[] = {
 static void usage(FILE *to)
 {
 	fputs("usage: nearctl [-s SOCKET] [--json] COMMAND [ARGUMENT...]\n"
-	      "Asks a nearcast daemon on this host; `nearctl help` lists what it understands.\n\n"
+	      "       nearctl [--json] [--into FILE] accounting DATABASE...\n"
+	      "Asks a nearcast daemon on this host; `nearctl help` lists what it understands.\n"
+	      "Or puts nodes' accounts together: each session once, with all its nodes.\n\n"
 	      "  -s, --socket SOCKET  the daemon's control socket; without it the first of\n"
 	      "                       /run/nearcast/arn.sock and /run/nearcast/sn.sock that "
 	      "answers\n"
 	      "      --json           the answer as it came, for programs\n"
+	      "      --into FILE      keep the accounts in that database, beside what it has; no\n"
+	      "                       DATABASE need be given then\n"
 	      "      --help           show this and exit\n"
 	      "      --version        show the version and exit\n\n"
-	      "exit codes: 0 done, 1 the daemon refused, 64 bad usage, 69 no daemon reached,\n"
-	      "74 the answer cannot be written\n",
+	      "exit codes: 0 done, 1 the daemon refused, 64 bad usage, 66 a database cannot be\n"
+	      "read or written, 69 no daemon reached, 74 the answer cannot be written\n",
 		to);
 }
 
@@ -83,26 +89,62 @@ static int show(int code, const struct js *body, bool json)
 	return code < 300 ? EX_OK : EXIT_FAILURE;
 }
 
+/* "accounting": its databases; an exit code. */
+static int account(const char *into, char **database, int n, bool json)
+{
+	char err[512];
+	struct js *body;
+	int code;
+
+	if (!n && !into) {
+		usage(stderr);
+		return EX_USAGE;
+	}
+	body = accounting_sessions(into, database, n, err);
+	if (!body) {
+		fprintf(stderr, "nearctl: %s\n", err);
+		return EX_NOINPUT;
+	}
+	code = show(CTL_OK, body, json);
+	js_free(body);
+	return code;
+}
+
+/* Asks a daemon; an exit code. */
+static int command(const char *socket, char **word, int n, bool json)
+{
+	char *line = join(word, n);
+	struct js *body;
+	int code = ask(socket, line, &body);
+
+	free(line);
+	if (code < 0)
+		return code == -EINVAL ? EX_USAGE : EX_UNAVAILABLE;
+	code = show(code, body, json);
+	js_free(body);
+	return code;
+}
+
 int main(int argc, char **argv)
 {
-	enum { OPT_JSON = 256, OPT_HELP, OPT_VERSION };
+	enum { OPT_JSON = 256, OPT_INTO, OPT_HELP, OPT_VERSION };
 	static const struct option options[] = {
 		{"socket", required_argument, NULL, 's'},
 		{"json", no_argument, NULL, OPT_JSON},
+		{"into", required_argument, NULL, OPT_INTO},
 		{"help", no_argument, NULL, OPT_HELP},
 		{"version", no_argument, NULL, OPT_VERSION},
 		{0},
 	};
-	const char *socket = NULL;
-	struct js *body;
+	const char *socket = NULL, *into = NULL;
 	bool json = false;
-	char *line;
 	int o, code;
 
 	while ((o = getopt_long(argc, argv, "s:", options, NULL)) != -1) {
 		switch (o) {
 		case 's': socket = optarg; break;
 		case OPT_JSON: json = true; break;
+		case OPT_INTO: into = optarg; break;
 		case OPT_HELP: usage(stdout); return EX_OK;
 		case OPT_VERSION: printf("nearctl (nearcast) %s\n", PACKAGE_VERSION); return EX_OK;
 		default: usage(stderr); return EX_USAGE;
@@ -112,13 +154,10 @@ int main(int argc, char **argv)
 		usage(stderr);
 		return EX_USAGE;
 	}
-	line = join(argv + optind, argc - optind);
-	code = ask(socket, line, &body);
-	free(line);
-	if (code < 0)
-		return code == -EINVAL ? EX_USAGE : EX_UNAVAILABLE;
-	code = show(code, body, json);
-	js_free(body);
+	if (!strcmp(argv[optind], "accounting"))
+		code = account(into, argv + optind + 1, argc - optind - 1, json);
+	else
+		code = command(socket, argv + optind, argc - optind, json);
 	if (fflush(stdout) == EOF || ferror(stdout)) {
 		fprintf(stderr, "nearctl: writing the answer: %s\n", strerror(errno));
 		return EX_IOERR;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "sn-agent/agent.h"
+#include "sn-agent/accounts.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -186,6 +186,8 @@ int agent_reload(struct agent *a, struct conf_errors *err)
 		primes_set_conf(a->primes, &pc);
 	if (set_cas(a))
 		log_msg(NLOG_ERROR, "channels stay allotted as before: out of memory");
+	if (accounts_open(a))
+		log_msg(NLOG_ERROR, "accounting: out of memory");
 	announcer_now(a->announcer);
 	event_emit("reload", loop_now(a->loop), NULL);
 	log_msg(NLOG_INFO, "configuration reloaded");
@@ -378,6 +380,9 @@ static int open_management(struct agent *a)
 	err = set_cas(a);
 	if (err)
 		return complain(c->cas.listen, err);
+	err = accounts_open(a);
+	if (err)
+		return complain("accounting", err);
 	a->metrics = metrics_new();
 	if (!a->metrics)
 		return complain("metrics", -ENOMEM);
@@ -439,6 +444,7 @@ static void close_all(struct agent *a)
 	primes_free(a->primes);
 	casd_free(a->casd);
 	server_free(a->server);
+	ledger_free(a->ledger);
 	feeds_free(a->feeds);
 	channels_free(&a->channels);
 	media_free(a->media);

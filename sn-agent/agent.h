@@ -19,6 +19,7 @@
 #include "sn-agent/channel.h"
 #include "sn-agent/config.h"
 #include "sn-agent/feed.h"
+#include "sn-agent/ledger.h"
 #include "sn-agent/media.h"
 #include "sn-agent/primes.h"
 #include "sn-agent/relay.h"
@@ -28,7 +29,7 @@
 
 #define AGENT_SAMPLES 10 /* of bytes sent, one a house-keeping: kbps is over them */
 #define AGENT_HOUSE   (100 * NS_MS)
-#define AGENT_METRICS 76
+#define AGENT_METRICS 96
 
 struct agent {
 	struct sn_conf conf;
@@ -51,6 +52,8 @@ struct agent {
 	struct wire_keys token_keys; /* none: tokens are not looked at */
 	struct primes *primes;       /* NULL: it cannot be primed */
 	struct casd *casd;           /* NULL: it allots no channels */
+	struct ledger *ledger;       /* NULL: nothing is accounted for */
+	ns_t account_at;
 	struct selfcheck *selfcheck;
 	struct ctl *ctl;
 	struct metrics *metrics;

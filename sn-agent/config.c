@@ -73,6 +73,16 @@ static const struct conf_option access_options[] = {
 	{0},
 };
 
+static const struct conf_option accounting_options[] = {
+	{"database", CONF_STR, AT(accounting.database), "",
+		.help = "SQLite file that sessions are accounted for in (row E4); \"\": none"},
+	{"interval", CONF_MS, AT(accounting.interval), "5000", 100, 3600000,
+		.help = "time between two updates of a session's account"},
+	{"keep-days", CONF_INT, AT(accounting.keep_days), "0", 0, 36500,
+		.help = "accounts are forgotten so long after the session's end; 0: never"},
+	{0},
+};
+
 static const struct conf_option http_options[] = {
 	{"port", CONF_INT, AT(http.port), "0", 0, 65535,
 		.help = "port of this host's web server, which is announced; 0: none"},
@@ -199,6 +209,7 @@ static const struct conf_option options[] = {
 	{"http", CONF_SECTION, .sub = http_options},
 	{"prime", CONF_SECTION, .sub = prime_options},
 	{"access", CONF_SECTION, .sub = access_options},
+	{"accounting", CONF_SECTION, .sub = accounting_options},
 	{"cas", CONF_SECTION, .sub = cas_options},
 	{"channel", CONF_SECTION_LIST, offsetof(struct sn_conf, channels),
 		sizeof(struct sn_conf_channel), .sub = channel_options,
@@ -331,6 +342,8 @@ const char *sn_conf_fixed_change(const struct sn_conf *was, const struct sn_conf
 		return "prime.port";
 	if (strcmp(was->cas.listen, now->cas.listen))
 		return "cas.listen";
+	if (strcmp(was->accounting.database, now->accounting.database))
+		return "accounting.database";
 	if (strcmp(was->prime.ports, now->prime.ports))
 		return "prime.ports";
 	return NULL;

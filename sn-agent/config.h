@@ -37,6 +37,11 @@ struct sn_conf {
 		char trusted[512];  /* prefixes */
 	} access;
 	struct {
+		char database[256]; /* "": no accounting */
+		ns_t interval;
+		int64_t keep_days; /* 0: for ever */
+	} accounting;
+	struct {
 		int64_t port; /* even */
 	} rtp;
 	struct {

@@ -4,6 +4,8 @@ noinst_LIBRARIES += sn-agent/libsnagent.a
 sn_agent_libsnagent_a_SOURCES = \
 	sn-agent/agent.c \
 	sn-agent/agent.h \
+	sn-agent/accounts.c \
+	sn-agent/accounts.h \
 	sn-agent/access.c \
 	sn-agent/access.h \
 	sn-agent/allot.c \
@@ -22,6 +24,8 @@ sn_agent_libsnagent_a_SOURCES = \
 	sn-agent/feed.h \
 	sn-agent/fetch.c \
 	sn-agent/fetch.h \
+	sn-agent/ledger.c \
+	sn-agent/ledger.h \
 	sn-agent/load.c \
 	sn-agent/load.h \
 	sn-agent/media.c \
@@ -49,6 +53,8 @@ sn_agent_libsnagent_a_SOURCES = \
 	sn-agent/session.c \
 	sn-agent/session.h \
 	sn-agent/show.c \
+	sn-agent/unwritten.c \
+	sn-agent/unwritten.h \
 	sn-agent/upstream.c \
 	sn-agent/upstream.h \
 	sn-agent/warm.c \

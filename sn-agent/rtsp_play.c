@@ -142,7 +142,8 @@ static struct session *begin(struct request *q, struct channel *ch)
 		return NULL;
 	}
 	s->nearcast = q->nearcast;
-	memcpy(s->identity, q->c->admitted.session, sizeof(s->identity));
+	if (*q->c->admitted.session)
+		memcpy(s->identity, q->c->admitted.session, sizeof(s->identity));
 	s->client = q->c->peer;
 	s->conn = q->c;
 	s->of_conn = q->c->first;

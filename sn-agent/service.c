@@ -4,7 +4,7 @@
 
 #include "lib/event.h"
 #include "lib/log.h"
-#include "sn-agent/agent.h"
+#include "sn-agent/accounts.h"
 #include "sn-agent/load.h"
 
 /* ---- the relay's way out ---- */
@@ -45,8 +45,7 @@ static struct js *session_event(const struct session *s)
 	char text[ADDR_STRLEN];
 
 	js_put_str(e, "session", s->id_text);
-	if (s->identity[0])
-		js_put_str(e, "identity", s->identity);
+	js_put_str(e, "identity", s->identity);
 	js_put_str(e, "channel", s->channel ? s->channel->path : NULL);
 	js_put_str(e, "client", addr_str(&s->client, text));
 	if (s->node[0])
@@ -197,6 +196,7 @@ static void played(void *arg, struct session *s)
 		event_emit("session_resume", loop_now(a->loop), session_event(s));
 	}
 	s->spoke = true;
+	accounts_note(a, s, NULL);
 	for (int i = 0; i < s->channel->media; i++)
 		relay_send_report(&a->relay, &s->m[i].rx);
 	agent_catch_up(a);
@@ -221,6 +221,7 @@ static void recorded(void *arg, struct session *s)
 	if (s->spoke)
 		return;
 	s->spoke = true;
+	accounts_note(a, s, NULL);
 	a->publishers_total++;
 	log_msg(NLOG_INFO, "%s publishes %s, %d media", addr_str(&s->client, text),
 		s->channel->path, s->channel->media);
@@ -236,8 +237,10 @@ static void end(void *arg, struct session *s, const char *reason, bool torn_down
 	struct channel *ended;
 
 	relay_flush(&a->relay);
-	if (s->spoke)
+	if (s->spoke) {
+		accounts_note(a, s, reason);
 		say_over(a, s, reason);
+	}
 	ended = rtsp_end(&a->rtsp, s, torn_down, loop_now(a->loop));
 	if (ended)
 		channel_ended(a, ended);
@@ -289,6 +292,7 @@ void agent_house_keeping(void *arg)
 	measure(a, now);
 	silent_sessions(a, now);
 	channel_time(a, now);
+	accounts_tick(a, now);
 	casd_house_keeping(a->casd, now);
 	server_tick(a->server, now);
 	loop_timer_at(a->house, now + AGENT_HOUSE);

@@ -38,6 +38,7 @@ struct session *session_new(struct sessions *t, uint64_t id, bool publisher, ns_
 		return NULL;
 	s->id = id;
 	snprintf(s->id_text, sizeof(s->id_text), "%016" PRIx64, id);
+	memcpy(s->identity, s->id_text, sizeof(s->identity));
 	s->publisher = publisher;
 	s->active = s->started = now;
 	s->same_bucket = *bucket;

@@ -52,7 +52,8 @@ struct announced {
 struct session {
 	uint64_t id;
 	char id_text[SESSION_ID + 1];
-	char identity[17]; /* across nodes, as its token says (lib/token.h); "": none */
+	char identity[17]; /* across nodes, as its token says (lib/token.h); else the id */
+	char user[64];     /* as authenticated, "": nobody asked */
 	enum session_state state;
 	bool publisher;
 	bool nearcast; /* the peer takes part in failover */
@@ -71,6 +72,11 @@ struct session {
 	struct session *same_bucket;
 	ns_t active; /* last sign of life */
 	ns_t started, played;
+	struct {
+		int64_t wall; /* when it began to count, ms since 1970; 0: not yet */
+		ns_t at;
+		uint64_t packets, bytes; /* of its channel then (publisher) */
+	} account;
 };
 
 struct sessions {

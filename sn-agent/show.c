@@ -107,7 +107,7 @@ static enum ctl_code show_sessions(void *ctx, struct slice args, struct js *out)
 			repaired += s->m[i].rx.repaired;
 		}
 		js_put_str(o, "id", s->id_text);
-		js_put_str(o, "identity", s->identity[0] ? s->identity : NULL);
+		js_put_str(o, "identity", s->identity);
 		js_put_str(o, "role", s->publisher ? "publisher" : "player");
 		js_put_str(o, "state", session_state_str(s->state));
 		js_put_str(o, "client", addr_str(&s->client, text));
@@ -123,6 +123,22 @@ static enum ctl_code show_sessions(void *ctx, struct slice args, struct js *out)
 		js_push(list, o);
 	}
 	js_put(out, "sessions", list);
+	return CTL_OK;
+}
+
+static enum ctl_code show_accounting(void *ctx, struct slice args, struct js *o)
+{
+	struct agent *a = ctx;
+	struct ledger_state s;
+
+	(void)args;
+	ledger_state(a->ledger, &s);
+	js_put_str(o, "database", a->ledger ? a->conf.accounting.database : NULL);
+	js_put_int(o, "waiting", s.waiting);
+	js_put_int(o, "written", (int64_t)s.written);
+	js_put_int(o, "failures", (int64_t)s.failures);
+	js_put_int(o, "lost", (int64_t)s.lost);
+	js_put_str(o, "trouble", *s.trouble ? s.trouble : NULL);
 	return CTL_OK;
 }
 
@@ -217,6 +233,8 @@ const struct ctl_command agent_commands[] = {
 	{"show status", NULL, "this node, its load and health", show_status},
 	{"show channels", NULL, "channels, where they come from, their rings", show_channels},
 	{"show sessions", NULL, "players and publishers", show_sessions},
+	{"show accounting", NULL, "whether accounts can be written, and what waits",
+		show_accounting},
 	{"show upstreams", NULL, "nodes that channels are subscribed at", show_upstreams},
 	{"show primes", NULL, "ports that are given to ARNs, and for what", show_primes},
 	{"show allotments", NULL, "numbers that channels have for ARNs", show_allotments},
@@ -296,6 +314,34 @@ static uint64_t read_answer(void *arg)
 	return selfcheck_answer_us(((struct agent *)arg)->selfcheck);
 }
 
+static struct ledger_state ledger_now(void *arg)
+{
+	struct ledger_state s;
+
+	ledger_state(((struct agent *)arg)->ledger, &s);
+	return s;
+}
+
+static uint64_t read_waiting(void *arg)
+{
+	return (uint64_t)ledger_now(arg).waiting;
+}
+
+static uint64_t read_written(void *arg)
+{
+	return ledger_now(arg).written;
+}
+
+static uint64_t read_unwritable(void *arg)
+{
+	return ledger_now(arg).failures;
+}
+
+static uint64_t read_lost(void *arg)
+{
+	return ledger_now(arg).lost;
+}
+
 int agent_fill_metrics(struct agent *a)
 {
 	const struct server_counters *sv = server_counters(a->server);
@@ -356,6 +402,13 @@ int agent_fill_metrics(struct agent *a)
 		TOKENS("other_client", TOKEN_OTHER_CLIENT),
 		TOKENS("early", TOKEN_EARLY),
 		TOKENS("expired", TOKEN_EXPIRED),
+		GAUGE("accounting_waiting", "parts of sessions to be written", read_waiting),
+		{"nearcast_sn_accounting_written_total", "parts of sessions written",
+			METRIC_COUNTER, NULL, NULL, read_written, a},
+		{"nearcast_sn_accounting_failures_total", "attempts to write that failed",
+			METRIC_COUNTER, NULL, NULL, read_unwritable, a},
+		{"nearcast_sn_accounting_lost_total", "parts of sessions there was no room for",
+			METRIC_COUNTER, NULL, NULL, read_lost, a},
 		COUNTER("connections_total", "RTSP connections ever", &sv->accepted),
 		COUNTER("connections_refused_total", "over the limit", &sv->refused),
 		COUNTER("evicted_total", "connections closed to make room", &sv->evicted),
