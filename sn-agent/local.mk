@@ -24,6 +24,8 @@ sn_agent_libsnagent_a_SOURCES = \
 	sn-agent/feed.h \
 	sn-agent/fetch.c \
 	sn-agent/fetch.h \
+	sn-agent/join.c \
+	sn-agent/join.h \
 	sn-agent/ledger.c \
 	sn-agent/ledger.h \
 	sn-agent/load.c \

@@ -5,6 +5,13 @@
  * beside it: a "trial". Whichever gives a new packet first wins (make before break, and a node that
  * was only slow is kept). While the source itself is silent both are, so suspicion backs off.
  *
+ * In an overlay the nodes are neighbours, and the route to the channel's source leads to one of them:
+ * that one is asked first. When the route changes, the channel moves after it: the new neighbour is
+ * attached beside the old one, which is let go when the new one is level with it. Other neighbours
+ * are detours, for when the route's does not answer: who re-joins, or seeks for a client of its own,
+ * may take them; who seeks for another node only follows its route, so that one question never
+ * floods the overlay (compare the loop-free alternates of RFC 5286). Circles are join.h's.
+ *
  * Two slots hold attachments; the shell makes and drops them as the actions say.
  */
 #ifndef NEARCAST_SN_UPSTREAM_H
@@ -25,10 +32,12 @@
 #define UPSTREAM_WINDOW  (5 * NS_S)     /* "recent": one to two of these */
 #define UPSTREAM_GONE    (3 * NS_S)     /* all say 404 for that long: the source has ended */
 #define UPSTREAM_LOST    (30 * NS_S)    /* nobody answers for that long: likewise */
+#define UPSTREAM_MOVE    (200 * NS_MS)  /* to move again after the route's neighbour refused, */
+#define UPSTREAM_MOVES   (3 * NS_S)     /* twice that, …, at most */
 
 /* What is known of the nodes beside the channel: shared by all channels. */
 struct upstream_nodes {
-	int n;
+	int n;                   /* of an overlay: of places, some of which may be empty */
 	bool up[UPSTREAM_NODES]; /* its warm connection answers */
 };
 
@@ -61,6 +70,14 @@ struct upstream {
 	ns_t backoff, doubt; /* between rounds; between suspicions */
 	ns_t last_packet, gap[2], gap_window;
 	bool any_packet;
+	bool routed;         /* the nodes are neighbours in an overlay, and */
+	int route;           /* this one is on the way to the source; -1: none is */
+	bool detours;        /* others may be asked before it was had once */
+	int avoid;           /* has just failed: asked last in this round; -1 */
+	bool moving;         /* the trial takes the active one's place when it is level */
+	bool trial_attached; /* it has the channel */
+	bool compared;       /* one of this round had it, beside the active one */
+	ns_t move_at, moving_since, move_backoff;
 	struct upstream_action queue[8];
 	int queued;
 	uint64_t suspicions, false_alarms, switches; /* of this channel */
@@ -68,6 +85,11 @@ struct upstream {
 
 /* nodes->n >= 1. The first action is due at once. */
 void upstream_init(struct upstream *u, const struct upstream_nodes *nodes, ns_t now);
+/* The same in an overlay. route: -1 when there is none; detours: somebody here asks, no other node. */
+void upstream_init_routed(
+	struct upstream *u, const struct upstream_nodes *nodes, int route, bool detours, ns_t now);
+/* The route to the source leads to this node now, -1: nowhere. */
+void upstream_route(struct upstream *u, int route, ns_t now);
 /* Somebody plays the channel: it is kept from now on. */
 void upstream_want(struct upstream *u, ns_t now);
 /* The slot's node has the channel; playing: packets are under way, else it was only described. */
@@ -76,6 +98,8 @@ void upstream_attached(struct upstream *u, int slot, bool playing, ns_t now);
 void upstream_failed(struct upstream *u, int slot, int status, ns_t now);
 /* A packet came by the slot; fresh: one that nobody had brought before. */
 void upstream_packet(struct upstream *u, int slot, bool fresh, ns_t now);
+/* The slot has brought all up to what there was when it was asked: it has caught up. */
+void upstream_level(struct upstream *u, int slot, ns_t now);
 void upstream_tick(struct upstream *u, ns_t now);
 ns_t upstream_when(const struct upstream *u);
 /* The next thing to do; false: none. */

@@ -325,6 +325,173 @@ START_TEST(test_when_all_nodes_have_gone_it_is_over_after_a_time)
 }
 END_TEST
 
+/* ---- in an overlay ---- */
+
+/* The route leads to neighbour 1, and the channel comes by it, packets every 20 ms. */
+static void go_routed(void)
+{
+	upstream_init_routed(&u, &nodes, 1, true, now);
+	ck_assert_int_eq(next(UPSTREAM_ATTACH).node, 1);
+	upstream_want(&u, now);
+	upstream_attached(&u, u.trial, true, now);
+	next(UPSTREAM_PROMOTED);
+	for (int i = 0; i < 50; i++) {
+		now += 20 * NS_MS;
+		upstream_packet(&u, u.active, true, now);
+		upstream_tick(&u, now);
+	}
+	nothing_to_do();
+}
+
+START_TEST(test_the_routes_neighbour_is_asked_first_and_its_no_is_final)
+{
+	upstream_init_routed(&u, &nodes, 2, true, now);
+	ck_assert_int_eq(next(UPSTREAM_ATTACH).node, 2);
+	upstream_failed(&u, u.trial, 404, now);
+	ck_assert_int_eq(next(UPSTREAM_REFUSED).status, 404);
+	nothing_to_do();
+}
+END_TEST
+
+START_TEST(test_detours_are_for_when_the_routes_neighbour_does_not_answer)
+{
+	nodes.up[1] = false;
+	upstream_init_routed(&u, &nodes, 2, true, now);
+	ck_assert_int_eq(next(UPSTREAM_ATTACH).node, 2);
+	upstream_failed(&u, u.trial, 0, now);
+	ck_assert_int_eq(next(UPSTREAM_ATTACH).node, 0);
+	upstream_failed(&u, u.trial, 482, now);
+	/* Neighbour 1 does not answer; a circle passes. */
+	ck_assert_int_eq(next(UPSTREAM_REFUSED).status, 503);
+}
+END_TEST
+
+START_TEST(test_who_asks_for_another_node_follows_the_route_only)
+{
+	upstream_init_routed(&u, &nodes, 2, false, now);
+	ck_assert_int_eq(next(UPSTREAM_ATTACH).node, 2);
+	upstream_failed(&u, u.trial, 0, now);
+	ck_assert_int_eq(next(UPSTREAM_REFUSED).status, 503);
+	upstream_init_routed(&u, &nodes, -1, false, now);
+	ck_assert_int_eq(next(UPSTREAM_REFUSED).status, 503);
+	nothing_to_do();
+}
+END_TEST
+
+START_TEST(test_a_channel_moves_after_its_route_when_the_new_way_is_level)
+{
+	struct upstream_action a;
+
+	go_routed();
+	upstream_route(&u, 2, now);
+	ck_assert_int_le(upstream_when(&u), now);
+	upstream_tick(&u, now);
+	a = next(UPSTREAM_ATTACH);
+	ck_assert_int_eq(a.node, 2);
+	upstream_attached(&u, a.slot, true, now);
+	/* What both bring decides nothing, nor what the old one brings first. */
+	upstream_packet(&u, a.slot, false, now);
+	upstream_packet(&u, u.active, true, now);
+	upstream_packet(&u, a.slot, true, now);
+	nothing_to_do();
+	upstream_level(&u, u.active, now);
+	nothing_to_do();
+	upstream_level(&u, a.slot, now);
+	ck_assert_int_ne(next(UPSTREAM_DROP).slot, a.slot);
+	ck_assert_int_eq(next(UPSTREAM_PROMOTED).node, 2);
+	nothing_to_do();
+}
+END_TEST
+
+START_TEST(test_a_move_that_is_refused_is_tried_again_later_and_costs_nothing)
+{
+	go_routed();
+	upstream_route(&u, 2, now);
+	upstream_tick(&u, now);
+	next(UPSTREAM_ATTACH);
+	upstream_failed(&u, u.trial, 482, now);
+	nothing_to_do();
+	upstream_packet(&u, u.active, true, now);
+	now += UPSTREAM_MOVE;
+	upstream_packet(&u, u.active, true, now);
+	upstream_tick(&u, now);
+	ck_assert_int_eq(next(UPSTREAM_ATTACH).node, 2);
+	upstream_failed(&u, u.trial, 482, now);
+	/* Where the route leads back, there is nothing to move to. */
+	upstream_route(&u, 1, now);
+	for (int i = 0; i < 500; i++) {
+		now += 20 * NS_MS;
+		upstream_packet(&u, u.active, true, now);
+		upstream_tick(&u, now);
+	}
+	nothing_to_do();
+}
+END_TEST
+
+START_TEST(test_the_old_way_that_breaks_during_a_move_leaves_the_new_one)
+{
+	int slot;
+
+	go_routed();
+	upstream_route(&u, 2, now);
+	upstream_tick(&u, now);
+	slot = next(UPSTREAM_ATTACH).slot;
+	upstream_attached(&u, slot, true, now);
+	upstream_failed(&u, u.active, 0, now);
+	ck_assert_int_eq(next(UPSTREAM_PROMOTED).slot, slot);
+	nothing_to_do();
+}
+END_TEST
+
+START_TEST(test_a_move_while_the_source_is_silent_is_made_all_the_same)
+{
+	go_routed();
+	upstream_route(&u, 2, now);
+	upstream_tick(&u, now);
+	upstream_attached(&u, next(UPSTREAM_ATTACH).slot, true, now);
+	upstream_tick(&u, now + UPSTREAM_PROVE);
+	next(UPSTREAM_DROP);
+	ck_assert_int_eq(next(UPSTREAM_PROMOTED).node, 2);
+}
+END_TEST
+
+START_TEST(test_a_dead_neighbour_is_left_at_once_before_the_routes_know)
+{
+	go_routed();
+	upstream_failed(&u, u.active, 0, now);
+	ck_assert_int_ne(next(UPSTREAM_ATTACH).node, 1);
+	upstream_failed(&u, u.trial, 482, now);
+	ck_assert_int_ne(next(UPSTREAM_ATTACH).node, 1);
+	upstream_failed(&u, u.trial, 482, now);
+	/* Itself last: perhaps it was only started anew. */
+	ck_assert_int_eq(next(UPSTREAM_ATTACH).node, 1);
+	upstream_failed(&u, u.trial, 0, now);
+	nothing_to_do();
+	/* All are below us: they are asked again soon, and at once when there is another route. */
+	ck_assert_int_le(upstream_when(&u), now + 100 * NS_MS);
+	upstream_route(&u, 2, now);
+	ck_assert_int_le(upstream_when(&u), now);
+	upstream_tick(&u, now);
+	ck_assert_int_eq(next(UPSTREAM_ATTACH).node, 2);
+}
+END_TEST
+
+START_TEST(test_refusals_of_those_below_do_not_make_silence_less_suspicious)
+{
+	go_routed();
+	for (int round = 0; round < 5; round++) {
+		now = upstream_when(&u);
+		upstream_tick(&u, now);
+		for (int i = 0; i < 3; i++) {
+			next(UPSTREAM_ATTACH);
+			upstream_failed(&u, u.trial, 482, now);
+		}
+		nothing_to_do();
+		ck_assert_int_le(upstream_when(&u), now + NS_S);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	TCase *t = tcase_create("upstream");
@@ -345,5 +512,14 @@ int main(void)
 	tcase_add_test(t, test_it_is_over_when_nobody_can_be_reached_for_long);
 	tcase_add_test(t, test_the_only_node_is_tried_again);
 	tcase_add_test(t, test_when_all_nodes_have_gone_it_is_over_after_a_time);
+	tcase_add_test(t, test_the_routes_neighbour_is_asked_first_and_its_no_is_final);
+	tcase_add_test(t, test_detours_are_for_when_the_routes_neighbour_does_not_answer);
+	tcase_add_test(t, test_who_asks_for_another_node_follows_the_route_only);
+	tcase_add_test(t, test_a_channel_moves_after_its_route_when_the_new_way_is_level);
+	tcase_add_test(t, test_a_move_that_is_refused_is_tried_again_later_and_costs_nothing);
+	tcase_add_test(t, test_the_old_way_that_breaks_during_a_move_leaves_the_new_one);
+	tcase_add_test(t, test_a_move_while_the_source_is_silent_is_made_all_the_same);
+	tcase_add_test(t, test_a_dead_neighbour_is_left_at_once_before_the_routes_know);
+	tcase_add_test(t, test_refusals_of_those_below_do_not_make_silence_less_suspicious);
 	return run_case("upstream", t);
 }
