@@ -288,6 +288,12 @@ static void on_ready(void *arg, int events)
 	stream_unref(s);
 }
 
+void stream_read(struct stream *s)
+{
+	if (!s->dead && !s->failed && !s->connecting && !s->eof)
+		on_ready(s, LOOP_READ);
+}
+
 struct stream *stream_new(struct loop *l, int fd, const struct stream_ops *ops, void *arg,
 	size_t max_in, size_t max_out)
 {

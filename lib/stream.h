@@ -48,6 +48,9 @@ int stream_write(struct stream *s, const void *p, size_t n);
 int stream_feed(struct stream *s, const void *p, size_t n);
 /* Offers the input that was not consumed to on_data once more, from within. */
 void stream_again(struct stream *s);
+/* Reads what has come already, as the loop would at its next turn: on_data and on_close are called
+ * from within. For who has to know it before a timer of his judges a silence. */
+void stream_read(struct stream *s);
 size_t stream_unsent(const struct stream *s);
 /* Whom to tell, from the loop, when all that waited to be sent has gone. */
 void stream_on_drained(struct stream *s, void (*cb)(void *arg));

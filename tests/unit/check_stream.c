@@ -256,6 +256,24 @@ START_TEST(test_what_is_not_consumed_comes_again_with_more)
 }
 END_TEST
 
+START_TEST(test_what_has_come_can_be_read_before_the_loop_turns)
+{
+	dial(4096, 4096);
+	while (!server.s || !client.opened)
+		idle(NS_MS);
+	ck_assert_int_eq(stream_write(client.s, "there", 5), 0);
+	stream_read(server.s);
+	ck_assert_mem_eq(server.got, "there", 5);
+	stream_read(server.s); /* nothing is no end */
+	ck_assert_int_eq(server.calls, 1);
+	stream_free(client.s);
+	client.s = NULL;
+	stream_read(server.s);
+	ck_assert_int_eq(server.closed, 1);
+	stream_read(server.s);
+}
+END_TEST
+
 START_TEST(test_what_was_read_before_comes_first)
 {
 	dial(64, 64);
@@ -692,6 +710,7 @@ int main(void)
 	tcase_add_test(t, test_connect_that_fails_at_once_is_told_later);
 	tcase_add_test(t, test_megabytes_arrive_in_order_through_small_reads);
 	tcase_add_test(t, test_what_is_not_consumed_comes_again_with_more);
+	tcase_add_test(t, test_what_has_come_can_be_read_before_the_loop_turns);
 	tcase_add_test(t, test_what_was_read_before_comes_first);
 	tcase_add_test(t, test_message_without_end_is_cut_off);
 	tcase_add_test(t, test_exactly_the_bound_can_be_consumed);
