@@ -1,76 +1,53 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The sockets of one attachment. They are opened before the node has told its ports, and connected
- * when it has; what overtakes the answer is accepted if it comes from the node's host.
+ * One attachment's I/O: the control connection, and the media beside it (channel.h) or within it.
  *
- * Linux tells a UDP socket of "host unreachable" only if it asks for it (IP_RECVERR), and then
- * keeps the error's packet in a queue that has to be emptied.
+ * An attachment over UDP that brings nothing, or is refused for being UDP, begins anew over TCP, if
+ * delivery.h says so: on another connection, and without that its owner has to care.
  */
 #include "client-failover/attach.h"
 
 #include <errno.h>
-#include <linux/errqueue.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "lib/log.h"
+#include "client-failover/channel.h"
 #include "lib/rtp.h"
 #include "lib/stream.h"
-#include "lib/udp.h"
 
 #define MAX_OUT  65536
 #define LINGER   (500 * NS_MS) /* for TEARDOWN to be taken */
 #define AGENT    "nearcast-client"
 #define RTCP_MAX 1200
 
-struct channel {
-	struct attach *a;
-	struct port {
-		struct channel *ch;
-		int fd;
-		struct loop_fd *watch;
-	} rtp, rtcp;
-	uint16_t port;
-	struct addr source, source_rtcp;
-	bool connected, bye;
-};
-
 struct attach {
 	struct attach_conf conf;
 	int id;
 	bool ask, dead, playing, leaving, failed, ended;
+	bool tcp;      /* media come within the connection */
+	bool heard;    /* some have come */
+	bool draining; /* on_done has to wait */
 	int busy;
 	struct rtspc *core;
 	struct stream *stream;
 	ns_t began, rtt; /* of the handshake; rtt 0: it is not over */
 	ns_t patience;   /* with this handshake; 0: without end */
+	ns_t since;      /* PLAY was answered */
 	struct addr at;
 	struct slice sdp; /* given */
-	char *sdp_copy;
+	char *sdp_copy, *url;
 	int medias;
-	struct channel ch[SDP_MAX_MEDIA];
+	struct medium {
+		struct channel udp;
+		bool bye;
+	} m[SDP_MAX_MEDIA];
 };
-
-/* All attachments of a process take turns with one set of buffers. */
-static struct udp_msg batch[UDP_BATCH];
-
-static void port_close(struct port *p)
-{
-	loop_fd_free(p->watch);
-	p->watch = NULL;
-	if (p->fd >= 0)
-		close(p->fd);
-	p->fd = -1;
-}
 
 static void ports_close(struct attach *a)
 {
-	for (int i = 0; i < SDP_MAX_MEDIA; i++) {
-		port_close(&a->ch[i].rtp);
-		port_close(&a->ch[i].rtcp);
-	}
+	for (int i = 0; i < SDP_MAX_MEDIA; i++)
+		channel_close(&a->m[i].udp);
 }
 
 static void enter(struct attach *a)
@@ -84,6 +61,7 @@ static void leave(struct attach *a)
 		return;
 	rtspc_free(a->core);
 	free(a->sdp_copy);
+	free(a->url);
 	free(a);
 }
 
@@ -121,9 +99,9 @@ static void bye(struct attach *a, int media)
 {
 	struct rtspc_event ev = {.medias = a->medias};
 
-	a->ch[media].bye = true;
+	a->m[media].bye = true;
 	for (int i = 0; i < a->medias; i++)
-		if (!a->ch[i].bye)
+		if (!a->m[i].bye)
 			return;
 	for (int i = 0; i < a->medias; i++)
 		ev.media[i].last = -1;
@@ -144,158 +122,99 @@ static void rtcp_in(struct attach *a, int media, const uint8_t *p, size_t n)
 			bye(a, media);
 }
 
-static int error_of(struct msghdr *h)
+static void media_in(struct attach *a, int media, bool rtcp, const uint8_t *p, size_t n)
 {
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(h); c; c = CMSG_NXTHDR(h, c)) {
-		struct sock_extended_err e;
-		bool ours = (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_RECVERR) ||
-		            (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_RECVERR);
-		if (!ours)
-			continue;
-		memcpy(&e, CMSG_DATA(c), sizeof e);
-		if (e.ee_origin == SO_EE_ORIGIN_ICMP || e.ee_origin == SO_EE_ORIGIN_ICMP6 ||
-			e.ee_origin == SO_EE_ORIGIN_LOCAL)
-			return -(int)e.ee_errno;
+	if (rtp_is_rtcp(p, n)) {
+		rtcp_in(a, media, p, n);
+	} else if (!rtcp) {
+		ns_t now = loop_now(a->conf.loop);
+		a->heard = true;
+		if (!a->tcp)
+			delivery_heard(a->conf.delivery, now);
+		a->conf.ops->on_rtp(a->conf.ctx, a->id, media, p, n, now);
 	}
-	return 0;
 }
 
-/* Takes the queue of ICMP errors empty; the last of them, or 0. */
-static int errors_drain(int fd)
+static void on_packet(void *arg, int media, enum channel_port port, const uint8_t *p, size_t n)
 {
-	char byte, control[512];
-	struct iovec v = {&byte, 1};
-	int err = 0;
-
-	for (int i = 0; i < 64; i++) {
-		struct msghdr h = {.msg_iov = &v,
-			.msg_iovlen = 1,
-			.msg_control = control,
-			.msg_controllen = sizeof control};
-		if (recvmsg(fd, &h, MSG_ERRQUEUE | MSG_DONTWAIT) < 0)
-			break;
-		int e = error_of(&h);
-		err = e ? e : err;
-	}
-	return err;
+	media_in(arg, media, port == CHANNEL_RTCP, p, n);
 }
 
-static void icmp(struct attach *a, int err)
+static void icmp(void *arg, int err)
 {
-	if (a->playing && !a->leaving &&
-		(err == -ECONNREFUSED || err == -EHOSTUNREACH || err == -ENETUNREACH ||
-			err == -EHOSTDOWN))
+	struct attach *a = arg;
+
+	if (a->playing && !a->leaving)
 		a->conf.ops->on_icmp(a->conf.ctx, a->id, err);
 }
 
-static void port_drain(struct attach *a, int media, bool rtcp)
+static void on_ready(void *arg, int media, enum channel_port port)
 {
-	struct channel *ch = &a->ch[media];
-	struct port *p = rtcp ? &ch->rtcp : &ch->rtp;
+	struct attach *a = arg;
 
-	for (int errors = 0; !a->dead && p->fd >= 0 && errors < 4;) {
-		int n = udp_recv(p->fd, batch, UDP_BATCH);
-		if (n < 0) {
-			icmp(a, n);
-			errors++;
-			continue;
-		}
-		ns_t now = loop_now(a->conf.loop);
-		for (int i = 0; i < n && !a->dead; i++) {
-			struct udp_msg *m = &batch[i];
-			if (m->truncated || !addr_same_host(&m->from, &ch->source))
-				continue;
-			if (rtp_is_rtcp(m->data, m->len))
-				rtcp_in(a, media, m->data, m->len);
-			else if (!rtcp)
-				a->conf.ops->on_rtp(
-					a->conf.ctx, a->id, media, m->data, m->len, now);
-		}
-		if (n < UDP_BATCH)
-			return;
-	}
-}
-
-void attach_drain(struct attach *a)
-{
 	enter(a);
-	for (int i = 0; i < a->medias && !a->dead && !a->leaving; i++) {
-		port_drain(a, i, false);
-		if (!a->dead)
-			port_drain(a, i, true);
-	}
-	leave(a);
-}
-
-static void on_port(void *arg, int events)
-{
-	struct port *p = arg;
-	struct attach *a = p->ch->a;
-
-	(void)events;
-	enter(a);
-	int err = errors_drain(p->fd);
-	if (err)
-		icmp(a, err);
-	port_drain(a, (int)(p->ch - a->ch), p == &p->ch->rtcp);
+	channel_drain(&a->m[media].udp, port);
 	a->conf.ops->on_done(a->conf.ctx);
 	leave(a);
 }
 
-static int port_open(struct attach *a, struct channel *ch, struct port *p, int fd)
+static const struct channel_ops channel_ops = {on_ready, on_packet, icmp};
+
+void attach_drain(struct attach *a)
 {
-	int one = 1;
-
-	p->ch = ch;
-	p->fd = fd;
-	if (a->at.sa.sa_family == AF_INET6)
-		setsockopt(fd, IPPROTO_IPV6, IPV6_RECVERR, &one, sizeof one);
-	else
-		setsockopt(fd, IPPROTO_IP, IP_RECVERR, &one, sizeof one);
-	p->watch = loop_fd_new(a->conf.loop, fd, on_port, p);
-	return p->watch ? loop_fd_want(p->watch, LOOP_READ) : -ENOMEM;
-}
-
-/* A pair of ports on the address that the control connection leaves from. */
-static int channel_open(struct attach *a, int i)
-{
-	struct channel *ch = &a->ch[i];
-	struct addr local = *stream_local(a->stream);
-	int rtp, rtcp, err, err2;
-
-	ch->a = a;
-	ch->source = ch->source_rtcp = a->at;
-	addr_set_port(&local, 0);
-	addr_set_port(&ch->source, 0);
-	addr_set_port(&ch->source_rtcp, 0);
-	err = udp_open_pair(&local, a->conf.rcvbuf, 0, &rtp, &rtcp, &ch->port);
-	if (err < 0)
-		return err;
-	err = port_open(a, ch, &ch->rtp, rtp);
-	err2 = port_open(a, ch, &ch->rtcp, rtcp);
-	return err < 0 ? err : err2;
-}
-
-/* Where the node sends from is known: from now on the kernel keeps others out. Only the ports are
- * taken from what it says: `source` could be anybody, who would then get our reports and NACKs. */
-static void channel_connect(struct attach *a, int i, const struct rtspc_media_info *m)
-{
-	struct channel *ch = &a->ch[i];
-	const struct addr *told[2] = {&m->rtp, &m->rtcp};
-	struct addr *to[2] = {&ch->source, &ch->source_rtcp};
-	int fd[2] = {ch->rtp.fd, ch->rtcp.fd};
-
-	for (int k = 0; k < 2; k++) {
-		*to[k] = a->at;
-		addr_set_port(to[k], ntohs(told[k]->in.sin_port)); /* of either family, or none */
-		if (addr_port(to[k]) && connect(fd[k], &to[k]->sa, addr_len(to[k])) < 0)
-			icmp(a, -errno);
-		else
-			ch->connected = addr_port(to[k]) != 0;
+	enter(a);
+	for (int i = 0; i < a->medias; i++)
+		for (int k = 0; k < CHANNEL_PORTS && !a->dead && !a->leaving; k++)
+			channel_drain(&a->m[i].udp, (enum channel_port)k);
+	if (a->tcp && a->stream && !a->dead && !a->leaving) {
+		a->draining = true;
+		stream_read(a->stream);
+		a->draining = false;
 	}
+	leave(a);
 }
 
 /* ---- the control connection ---- */
+
+static const struct stream_ops stream_ops;
+
+static int dial(struct attach *a)
+{
+	int err = 0;
+
+	a->began = loop_now(a->conf.loop);
+	a->stream = stream_connect(
+		a->conf.loop, &a->at, NULL, &stream_ops, a, RTSPC_MAX_IN, MAX_OUT, &err);
+	return a->stream ? 0 : err;
+}
+
+/* What there is is left, and the same is asked for on another connection. */
+static void over_tcp(struct attach *a, const char *why)
+{
+	struct rtspc *core = rtspc_new(a->url, NULL, AGENT, a->sdp);
+	struct rtspc_event ev;
+	int err = -ENOMEM;
+
+	a->conf.ops->on_tcp(a->conf.ctx, a->id, why);
+	a->tcp = true;
+	a->playing = false;
+	a->patience = a->conf.handshake;
+	a->rtt = 0;
+	ports_close(a);
+	rtspc_teardown(a->core, loop_now(a->conf.loop));
+	while (rtspc_next(a->core, &ev) != RTSPC_NONE)
+		if (ev.kind == RTSPC_SEND && a->stream)
+			stream_write(a->stream, ev.data.p, ev.data.n);
+	stream_free(a->stream);
+	a->stream = NULL;
+	if (core) {
+		rtspc_free(a->core);
+		a->core = core;
+		err = dial(a);
+	}
+	if (err)
+		fail(a, 0, -1, strerror(-err));
+}
 
 static void setup(struct attach *a, int medias)
 {
@@ -303,13 +222,16 @@ static void setup(struct attach *a, int medias)
 
 	a->medias = medias;
 	for (int i = 0; i < medias; i++) {
-		int err = channel_open(a, i);
+		struct channel *ch = &a->m[i].udp;
+		int err =
+			a->tcp ? 0
+			       : channel_open(ch, stream_local(a->stream), &a->at, a->conf.rcvbuf);
 		if (err < 0) {
 			fail(a, 0, -1, strerror(-err));
 			return;
 		}
-		conf[i] = (struct rtspc_media_conf){
-			.client_port = a->ch[i].port, .from = a->conf.ops->from(a->conf.ctx, i)};
+		conf[i] = (struct rtspc_media_conf){.client_port = a->tcp ? 0 : ch->number,
+			.from = a->conf.ops->from(a->conf.ctx, i)};
 	}
 	rtspc_setup(a->core, conf, medias, loop_now(a->conf.loop));
 }
@@ -317,8 +239,10 @@ static void setup(struct attach *a, int medias)
 static void playing(struct attach *a, const struct rtspc_event *ev)
 {
 	a->playing = true;
-	for (int i = 0; i < ev->medias; i++)
-		channel_connect(a, i, &ev->media[i]);
+	a->since = loop_now(a->conf.loop);
+	for (int i = 0; i < ev->medias; i++) /* in.sin_port: of either family, or none */
+		channel_connect(&a->m[i].udp, ntohs(ev->media[i].rtp.in.sin_port),
+			ntohs(ev->media[i].rtcp.in.sin_port));
 	if (!a->dead)
 		a->conf.ops->on_playing(a->conf.ctx, a->id, ev, rtspc_peer_is_nearcast(a->core));
 }
@@ -347,13 +271,27 @@ static void handle(struct attach *a, const struct rtspc_event *ev)
 		a->conf.ops->on_ended(a->conf.ctx, a->id, ev);
 		return;
 	case RTSPC_FAILED:
+		if (!a->tcp && delivery_refused(a->conf.delivery, ev->status)) {
+			over_tcp(a, "the node serves no UDP");
+			return;
+		}
 		snprintf(why, sizeof why, SLICE_FMT, SLICE_ARG(ev->data));
 		fail(a, ev->status, ev->retry_after, why);
 		return;
-	case RTSPC_FRAME: /* we never ask for interleaved media */
+	case RTSPC_FRAME:
+		media_in(a, ev->channel / 2, ev->channel % 2, (const uint8_t *)ev->data.p,
+			ev->data.n);
+		return;
 	case RTSPC_CLOSED:
 	case RTSPC_NONE: return;
 	}
+}
+
+/* The owner may act, unless it is who reads the connection. */
+static void done(struct attach *a)
+{
+	if (!a->leaving && !a->draining)
+		a->conf.ops->on_done(a->conf.ctx);
 }
 
 static void pump(struct attach *a)
@@ -384,13 +322,21 @@ static void on_open(void *arg)
 static size_t on_data(void *arg, const uint8_t *p, size_t n)
 {
 	struct attach *a = arg;
-	size_t used;
+	const struct stream *stream = a->stream;
+	size_t used = 0;
 
 	enter(a);
-	used = a->leaving ? n : rtspc_input(a->core, p, n, loop_now(a->conf.loop));
-	pump(a);
-	if (!a->leaving)
-		a->conf.ops->on_done(a->conf.ctx);
+	/* All that is whole, before the owner acts: media come by many frames at a time. */
+	while (used < n && !a->dead && !a->leaving && a->stream == stream) {
+		size_t k = rtspc_input(a->core, p + used, n - used, loop_now(a->conf.loop));
+		used += k;
+		pump(a);
+		if (k == 0)
+			break;
+	}
+	if (a->leaving)
+		used = n;
+	done(a);
 	leave(a);
 	return used;
 }
@@ -408,27 +354,17 @@ static void on_close(void *arg, int err)
 		retire(a);
 	} else {
 		for (int i = 0; i < a->medias; i++)
-			byes |= a->ch[i].bye;
+			byes |= a->m[i].bye;
 		for (int i = 0; i < a->medias && byes && !a->dead; i++)
 			bye(a, i); /* one medium said goodbye and then all was over */
 		fail(a, 0, -1, err ? strerror(-err) : "the node closed the connection");
-		a->conf.ops->on_done(a->conf.ctx);
+		done(a);
 	}
 	leave(a);
 }
 
 static const struct stream_ops stream_ops = {
 	.on_open = on_open, .on_data = on_data, .on_close = on_close};
-
-static int dial(struct attach *a)
-{
-	int err = 0;
-
-	a->began = loop_now(a->conf.loop);
-	a->stream = stream_connect(
-		a->conf.loop, &a->at, NULL, &stream_ops, a, RTSPC_MAX_IN, MAX_OUT, &err);
-	return a->stream ? 0 : err;
-}
 
 static ns_t redial_at(const struct attach *a)
 {
@@ -456,8 +392,12 @@ static struct attach *start(const struct attach_conf *c, int id, const struct ad
 		return NULL;
 	*a = (struct attach){.conf = *c, .id = id, .ask = ask, .at = *at};
 	for (int i = 0; i < SDP_MAX_MEDIA; i++)
-		a->ch[i].rtp.fd = a->ch[i].rtcp.fd = -1;
+		channel_init(&a->m[i].udp, c->loop, &channel_ops, a, i);
+	a->tcp = !ask && delivery_tcp(c->delivery);
 	a->patience = ask ? 0 : c->handshake;
+	a->url = strdup(url);
+	if (!a->url)
+		goto bad;
 	if (sdp.n) {
 		a->sdp_copy = strndup(sdp.p, sdp.n);
 		if (!a->sdp_copy)
@@ -475,6 +415,7 @@ static struct attach *start(const struct attach_conf *c, int id, const struct ad
 bad:
 	rtspc_free(a->core);
 	free(a->sdp_copy);
+	free(a->url);
 	free(a);
 	return NULL;
 }
@@ -515,13 +456,16 @@ bool attach_release(struct attach *a)
 
 static void rtcp_send(struct attach *a, int media, const uint8_t *p, size_t n)
 {
-	struct channel *ch = &a->ch[media];
+	uint8_t frame[4 + RTCP_MAX] = {
+		'$', (uint8_t)(2 * media + 1), (uint8_t)(n >> 8), (uint8_t)n};
 
-	if (!ch->connected || ch->rtcp.fd < 0)
+	if (!a->tcp) {
+		channel_send(&a->m[media].udp, p, n);
 		return;
-	int err = udp_send(ch->rtcp.fd, NULL, p, n);
-	if (err < 0 && err != -EAGAIN)
-		icmp(a, err);
+	}
+	memcpy(frame + 4, p, n);
+	if (a->stream) /* no room: the node has not read for long, and will not need this one */
+		stream_write(a->stream, frame, 4 + n);
 }
 
 void attach_send_rr(struct attach *a, int media, const struct playout_report *r)
@@ -571,11 +515,21 @@ void attach_probe(struct attach *a, ns_t now)
 	leave(a);
 }
 
+/* When it is to be doubted that UDP gets through. */
+static ns_t doubt_at(const struct attach *a)
+{
+	return a->playing && !a->tcp && !a->heard && !a->ended && !a->failed
+	               ? delivery_doubt_at(a->conf.delivery, a->since)
+	               : NS_NEVER;
+}
+
 ns_t attach_when(const struct attach *a)
 {
-	ns_t alive = rtspc_when(a->core), dial = redial_at(a);
+	ns_t t = rtspc_when(a->core), dial = redial_at(a), doubt = doubt_at(a);
 
-	return a->leaving ? NS_NEVER : alive < dial ? alive : dial;
+	t = dial < t ? dial : t;
+	t = doubt < t ? doubt : t;
+	return a->leaving ? NS_NEVER : t;
 }
 
 void attach_tick(struct attach *a, ns_t now)
@@ -587,6 +541,10 @@ void attach_tick(struct attach *a, ns_t now)
 	}
 	if (!a->dead && !a->leaving && now >= redial_at(a))
 		redial(a);
+	if (!a->dead && !a->leaving && now >= doubt_at(a)) {
+		delivery_in_vain(a->conf.delivery);
+		over_tcp(a, "no packet came over UDP");
+	}
 	leave(a);
 }
 
@@ -597,6 +555,11 @@ bool attach_playing(const struct attach *a)
 	return a->playing && !a->leaving;
 }
 
+bool attach_tcp(const struct attach *a)
+{
+	return a->tcp;
+}
+
 ns_t attach_rtt(const struct attach *a)
 {
 	return a->rtt;
@@ -604,5 +567,5 @@ ns_t attach_rtt(const struct attach *a)
 
 const struct addr *attach_source(const struct attach *a, int media)
 {
-	return &a->ch[media].source;
+	return a->tcp ? &a->at : &a->m[media].udp.source[0];
 }

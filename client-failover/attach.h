@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * One attachment, the I/O around lib/rtspc: the control connection, and for each medium a pair of
- * UDP sockets connected to the node, so that the kernel tells us of ICMP errors and keeps
- * strangers out. An anycast transaction is an attachment that only asks (attach_ask).
+ * UDP sockets (channel.h), or frames within the connection. An anycast transaction is an attachment
+ * that only asks (attach_ask).
  *
  * Callbacks tell what happened, one by one; then comes on_done, in which the owner acts. There, and
  * only there, it may send, drain and release attachments, also the one that calls.
@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "client-failover/playout.h"
+#include "client-failover/delivery.h"
 #include "lib/addr.h"
 #include "lib/loop.h"
 #include "lib/rtspc.h"
@@ -33,6 +34,8 @@ struct attach_ops {
 	/* Refused or broken: status 0 for what is not RTSP's, err the errno or 0. */
 	void (*on_failed)(void *ctx, int id, int status, int retry_after, const char *why);
 	void (*on_icmp)(void *ctx, int id, int err);
+	/* It begins anew over TCP: it will be described, if it was, and play, once more. */
+	void (*on_tcp)(void *ctx, int id, const char *why);
 	void (*on_done)(void *ctx); /* that was all for now */
 	/* What attach_release began is complete: the attachment is freed after this. */
 	void (*on_gone)(void *ctx, struct attach *a);
@@ -42,9 +45,10 @@ struct attach_conf {
 	struct loop *loop;
 	const struct attach_ops *ops;
 	void *ctx;
-	uint32_t ssrc;     /* our own, in RTCP */
-	const char *cname; /* outlives the attachment */
-	int rcvbuf;        /* bytes */
+	uint32_t ssrc;             /* our own, in RTCP */
+	const char *cname;         /* outlives the attachment */
+	int rcvbuf;                /* bytes */
+	struct delivery *delivery; /* what is known of UDP: shared by all attachments */
 	/* A handshake that takes longer is begun anew, then after twice that, and so on: a lost SYN
 	 * is repeated by the kernel only after 1 s (RFC 6298, 2.1). 0: never (attach_ask's way,
 	 * whose owner has a deadline for the whole). */
@@ -66,6 +70,7 @@ bool attach_release(struct attach *a);
 void attach_free(struct attach *a);
 
 bool attach_playing(const struct attach *a);
+bool attach_tcp(const struct attach *a); /* media come within the connection */
 ns_t attach_rtt(const struct attach *a); /* of the connection's handshake, 0: not known yet */
 /* Where the medium's packets come from (port 0: not told). */
 const struct addr *attach_source(const struct attach *a, int media);

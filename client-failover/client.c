@@ -305,7 +305,9 @@ struct client *client_new(
 		.ctx = c,
 		.ssrc = id[0],
 		.cname = c->cname,
-		.rcvbuf = RCVBUF};
+		.rcvbuf = RCVBUF,
+		.delivery = &c->delivery};
+	c->delivery.mode = conf->delivery;
 	return c;
 bad:
 	client_free(c);

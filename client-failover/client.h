@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "client-failover/delivery.h"
 #include "client-failover/playout.h"
 #include "lib/addr.h"
 #include "lib/loop.h"
@@ -44,6 +45,7 @@ struct client_conf {
 	const char *url;     /* borrowed */
 	struct addr anycast; /* of the URL's host, with the port */
 	ns_t buffer;
+	enum delivery_mode delivery;
 	ns_t duration; /* of media, from the first packet; NS_NEVER: to the end */
 	bool named;    /* events and messages say which URL they are about */
 };

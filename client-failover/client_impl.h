@@ -9,6 +9,7 @@
 #include "client-failover/failover.h"
 #include "client-failover/playout.h"
 #include "client-failover/report.h"
+#include "client-failover/delivery.h"
 #include "lib/loop.h"
 #include "lib/sdp.h"
 #include "lib/token.h"
@@ -35,6 +36,7 @@ struct client {
 	char host[256];         /* of the URL */
 	char token[TOKEN_TEXT]; /* of the last redirection, "": none */
 	struct attach_conf io;
+	struct delivery delivery;
 	char cname[80];
 
 	struct peer peer[FAILOVER_ATTS];

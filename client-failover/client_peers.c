@@ -16,6 +16,9 @@
 /* What a handshake may take: 4 × the round trip, if that is known, but at least MIN. */
 #define HANDSHAKE_FIRST (300 * NS_MS)
 #define HANDSHAKE_MIN   (100 * NS_MS)
+/* Beside the round trip, what a lost segment costs at least when none behind it tells of it: Linux'
+ * shortest retransmission timeout is 200 ms. */
+#define TCP_SILENCE (250 * NS_MS)
 
 /* ---- peers ---- */
 
@@ -288,6 +291,7 @@ static void on_playing(void *ctx, int id, const struct rtspc_event *ev, bool nea
 	if (c->holes || !nearcast)
 		playout_rearm(c->po, now);
 	c->holes = false;
+	failover_set_least_silence(c->fo, attach_tcp(p->io) ? TCP_SILENCE + c->srtt : 0);
 	failover_attached(c->fo, id, now);
 }
 
@@ -355,6 +359,13 @@ static void on_icmp(void *ctx, int id, int err)
 	failover_lost(c->fo, id, FO_ICMP, loop_now(c->conf.loop));
 }
 
+static void on_tcp(void *ctx, int id, const char *why)
+{
+	struct client *c = ctx;
+
+	report_delivery(&c->report, node_name(c, id), "tcp", NULL, why, loop_now(c->conf.loop));
+}
+
 static void on_done(void *ctx)
 {
 	client_work(ctx);
@@ -368,5 +379,6 @@ const struct attach_ops client_attach_ops = {.from = on_from,
 	.on_ended = on_ended,
 	.on_failed = on_failed,
 	.on_icmp = on_icmp,
+	.on_tcp = on_tcp,
 	.on_done = on_done,
 	.on_gone = on_gone};

@@ -533,6 +533,11 @@ void failover_lost(struct failover *f, int id, enum failover_reason r, ns_t now)
 		suspect(f, r, now);
 }
 
+void failover_set_least_silence(struct failover *f, ns_t least)
+{
+	f->detect.conf.least = least > f->conf.detect.least ? least : f->conf.detect.least;
+}
+
 void failover_ended(struct failover *f, int id, ns_t now)
 {
 	struct att *a = att_find(f, id);

@@ -104,6 +104,8 @@ void failover_progress(struct failover *f, int id, ns_t now);
 void failover_held(struct failover *f, bool held, ns_t now);
 /* The attachment is over (FO_CLOSED, FO_REFUSED) or the network complains (FO_ICMP). */
 void failover_lost(struct failover *f, int id, enum failover_reason r, ns_t now);
+/* No silence shorter than this is suspicious, as media now come; 0: than what was configured. */
+void failover_set_least_silence(struct failover *f, ns_t least);
 /* The source ended. Until failover_done something of it is still missing, so that a node which is
  * lost or does not answer is replaced as before. */
 void failover_ended(struct failover *f, int id, ns_t now);

@@ -4,10 +4,14 @@ noinst_LIBRARIES += client-failover/libclientfailover.a
 client_failover_libclientfailover_a_SOURCES = \
 	client-failover/attach.c \
 	client-failover/attach.h \
+	client-failover/channel.c \
+	client-failover/channel.h \
 	client-failover/client.c \
 	client-failover/client.h \
 	client-failover/client_impl.h \
 	client-failover/client_peers.c \
+	client-failover/delivery.c \
+	client-failover/delivery.h \
 	client-failover/detect.c \
 	client-failover/detect.h \
 	client-failover/failover.c \

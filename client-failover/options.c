@@ -21,6 +21,8 @@ void options_help(FILE *to)
 	      "      --json           one event a line on standard output (on standard error\n"
 	      "                       when standard output is taken by the media)\n"
 	      "      --buffer MS      playout buffer, 50 to 10000 ms (1000)\n"
+	      "      --transport WAY  how media come: udp; tcp, within the RTSP connection; or\n"
+	      "                       auto, udp unless nothing gets through (auto)\n"
 	      "      --duration S     stop after S seconds of media, else at the source's end\n"
 	      "  -v, --verbose        log more\n"
 	      "      --help, --version\n"
@@ -61,11 +63,12 @@ static int check(struct options *o, char err[256])
 
 int options_parse(struct options *o, int argc, char **argv, char err[256])
 {
-	enum { RTPDUMP = 256, JSON, BUFFER, DURATION, HELP, VERSION };
+	enum { RTPDUMP = 256, JSON, BUFFER, DURATION, TRANSPORT, HELP, VERSION };
 	static const struct option longs[] = {{"output", required_argument, NULL, 'o'},
 		{"rtpdump", required_argument, NULL, RTPDUMP}, {"json", no_argument, NULL, JSON},
 		{"buffer", required_argument, NULL, BUFFER},
 		{"duration", required_argument, NULL, DURATION},
+		{"transport", required_argument, NULL, TRANSPORT},
 		{"verbose", no_argument, NULL, 'v'}, {"help", no_argument, NULL, HELP},
 		{"version", no_argument, NULL, VERSION}, {NULL, 0, NULL, 0}};
 	double v;
@@ -97,6 +100,13 @@ int options_parse(struct options *o, int argc, char **argv, char err[256])
 				return -EINVAL;
 			}
 			o->duration = (ns_t)(v * NS_S);
+			break;
+		case TRANSPORT:
+			if (!delivery_parse(slice_of(optarg), &o->delivery)) {
+				snprintf(err, 256, "--transport %.100s: not one of auto, udp, tcp",
+					optarg);
+				return -EINVAL;
+			}
 			break;
 		case ':':
 			snprintf(err, 256, "%.200s: a value is missing", argv[optind - 1]);

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+#include "client-failover/delivery.h"
 #include "lib/clock.h"
 
 struct options {
@@ -14,6 +15,7 @@ struct options {
 	const char *rtpdump; /* a path, "-", or NULL */
 	bool json, verbose;
 	bool help, version;
+	enum delivery_mode delivery;
 	ns_t buffer;
 	ns_t duration; /* NS_NEVER: to the end */
 };

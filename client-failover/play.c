@@ -142,8 +142,10 @@ static int open_output(const char *path, struct output **out)
 
 static int init(struct play *p)
 {
-	struct client_conf conf = {
-		.url = p->opt->url, .buffer = p->opt->buffer, .duration = p->opt->duration};
+	struct client_conf conf = {.url = p->opt->url,
+		.buffer = p->opt->buffer,
+		.delivery = p->opt->delivery,
+		.duration = p->opt->duration};
 	char why[256];
 	int status, err;
 

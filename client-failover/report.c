@@ -104,6 +104,21 @@ void report_attached(const struct report *r, const char *node, ns_t took, ns_t n
 	node_event(r, "attached", node, took, now);
 }
 
+void report_delivery(const struct report *r, const char *node, const char *by, const char *group,
+	const char *why, ns_t now)
+{
+	struct js *o = js_object();
+
+	say(r, "%s gives the media by %s%s%s: %s", node, by, group ? ", group " : "",
+		group ? group : "", why);
+	js_put_str(o, "node", node);
+	js_put_str(o, "by", by);
+	if (group)
+		js_put_str(o, "group", group);
+	js_put_str(o, "why", why);
+	emit(r, "delivery", now, o);
+}
+
 void report_playing(const struct report *r, const char *node, ns_t took, ns_t now)
 {
 	say(r, "playing from %s (%.1f ms)", node, ms(took));

@@ -27,6 +27,9 @@ void report_transaction(
 	const struct report *r, const char *server, ns_t took, struct slice location, ns_t now);
 void report_error(const struct report *r, const char *who, int status, const char *why, ns_t now);
 void report_attached(const struct report *r, const char *node, ns_t took, ns_t now);
+/* By what the node's media come from now on: "tcp", "udp", "multicast" (`group` then says which). */
+void report_delivery(const struct report *r, const char *node, const char *by, const char *group,
+	const char *why, ns_t now);
 void report_playing(const struct report *r, const char *node, ns_t took, ns_t now);
 void report_suspect(const struct report *r, const struct failover_action *a, ns_t now);
 void report_failover(const struct report *r, const struct failover_action *a, ns_t now);

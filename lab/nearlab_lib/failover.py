@@ -8,7 +8,7 @@ stream goes on and ends; and what the client wrote is compared with what was pub
 from .scenario import ScenarioError
 
 PARAMS = {"rate": 1, "before": 4, "after": 4, "client": "c802", "source": "src803",
-          "origin": "sn808", "path": "news", "buffer": 1000}
+          "origin": "sn808", "path": "news", "buffer": 1000, "transport": "auto"}
 
 WORDS = {"kill-sn": "was killed (SIGKILL)", "hang-sn": "was stopped (SIGSTOP)",
          "cut-sn": "was cut off (its link went down)", "slow-sn": "paused"}
@@ -24,7 +24,8 @@ def begin(lab):
     source = lab.publish(par["source"], f"rtsp://{lab.topo.address(par['origin'])}/{path}",
                          rate=par["rate"])
     lab.wait_service(par["client"], url)
-    player = lab.play(par["client"], url, ["--buffer", str(par["buffer"])])
+    player = lab.play(par["client"], url, ["--buffer", str(par["buffer"]),
+                                           "--transport", par["transport"]])
     player.wait("playing")
     first = player.serving
     lab.check(first in lab.net and lab.net[first].kind == "service node",

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Reads UDP datagrams out of tcpdump's captures (pcap, Ethernet, IPv4 and IPv6)."""
+"""
+Reads UDP datagrams, and RTSP's interleaved frames, out of tcpdump's captures (pcap, Ethernet, IPv4
+and IPv6).
+"""
 
 import ipaddress
 import struct
@@ -10,6 +13,25 @@ Datagram = namedtuple("Datagram", "time source sport destination dport data")
 
 def datagrams(path):
     """Every whole UDP datagram of a file; time is the wall clock's, in seconds."""
+    for time, frame in _records(path):
+        found = _udp(frame)
+        if found:
+            yield Datagram(time, *found)
+
+
+def interleaved(path):
+    """
+    The first frame (RFC 2326, 10.12) of each TCP segment that begins with one, as a datagram. A node
+    writes what came to it together at once, so that this sees each time at which media came.
+    """
+    for time, frame in _records(path):
+        found = _tcp(frame)
+        if found and len(found[-1]) > 4 and found[-1][0] == 0x24:
+            yield Datagram(time, *found[:-1], found[-1][4:])
+
+
+def _records(path):
+    """(time, Ethernet frame) of a file."""
     with open(path, "rb") as file:
         head = file.read(24)
         if len(head) < 24:
@@ -29,25 +51,40 @@ def datagrams(path):
             frame = file.read(captured)
             if len(frame) < captured:
                 return
-            found = _udp(frame)
-            if found:
-                yield Datagram(seconds + fraction * unit, *found)
+            yield seconds + fraction * unit, frame
 
 
-def _udp(frame):
+def _ip(frame, protocol):
+    """(source, destination, where its payload begins, and ends) of a whole packet, or None."""
     kind = struct.unpack_from("!H", frame, 12)[0] if len(frame) >= 14 else 0
     if kind == 0x0800 and len(frame) >= 34:
-        if frame[23] != 17 or struct.unpack_from("!H", frame, 20)[0] & 0x3fff:
-            return None  # not UDP, or a fragment
+        if frame[23] != protocol or struct.unpack_from("!H", frame, 20)[0] & 0x3fff:
+            return None  # another protocol, or a fragment
         start = 14 + 4 * (frame[14] & 15)
+        end = 14 + struct.unpack_from("!H", frame, 16)[0]
         source, destination = frame[26:30], frame[30:34]
-    elif kind == 0x86dd and len(frame) >= 54 and frame[20] == 17:
+    elif kind == 0x86dd and len(frame) >= 54 and frame[20] == protocol:
         start = 54
+        end = 54 + struct.unpack_from("!H", frame, 18)[0]
         source, destination = frame[22:38], frame[38:54]
     else:
         return None
-    if len(frame) < start + 8:
+    return str(ipaddress.ip_address(source)), str(ipaddress.ip_address(destination)), start, end
+
+
+def _udp(frame):
+    packet = _ip(frame, 17)
+    if not packet or len(frame) < packet[2] + 8:
         return None
+    source, destination, start, _ = packet
     sport, dport, length = struct.unpack_from("!HHH", frame, start)
-    return (str(ipaddress.ip_address(source)), sport, str(ipaddress.ip_address(destination)), dport,
-            frame[start + 8:start + length])
+    return source, sport, destination, dport, frame[start + 8:start + length]
+
+
+def _tcp(frame):
+    packet = _ip(frame, 6)
+    if not packet or len(frame) < packet[2] + 20:
+        return None
+    source, destination, start, end = packet
+    sport, dport = struct.unpack_from("!HH", frame, start)
+    return source, sport, destination, dport, frame[start + 4 * (frame[start + 12] >> 4):end]

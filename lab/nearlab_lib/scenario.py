@@ -185,7 +185,7 @@ class Player(Lines):
         self.events = []
         self.dump = os.path.join(lab.report, lab.file_name(node) + ".rtpdump")
         self.capture = Capture(lab, node, lab.file_name(f"{node}-received"), 160,
-                               f"udp and dst host {lab.topo.address(node)}")
+                               f"(udp or tcp) and dst host {lab.topo.address(node)}")
         super().__init__(lab, node, lab.file_name(f"{node}-client"),
                          [daemons.find("client-failover"), url, "--rtpdump", self.dump, "--json",
                           *options], self._hear)
@@ -220,6 +220,12 @@ class Player(Lines):
                 if place:
                     return self.lab.name_of(place)
         return None
+
+    def over_tcp(self):
+        """Whether media come within the RTSP connection."""
+        argv = self.process.args
+        return "--transport" in argv and argv[argv.index("--transport") + 1] == "tcp" or any(
+            e.get("by") == "tcp" for e in self.seen("delivery"))
 
     def wait_end(self, timeout=20):
         """Until it has ended by itself, at the end of the stream; its `ended` event."""
@@ -390,12 +396,9 @@ class Lab:
 
     def received(self, player):
         """[(seconds since the start, node that sent it)] of every RTP packet at the client."""
-        found = []
-        for datagram in pcap.datagrams(player.capture.path):
-            if rtp.parse(datagram.data):
-                found.append((datagram.time - self.wall - self.start,
-                              self.name_of(datagram.source)))
-        return found
+        read = pcap.interleaved if player.over_tcp() else pcap.datagrams
+        return [(d.time - self.wall - self.start, self.name_of(d.source))
+                for d in read(player.capture.path) if rtp.parse(d.data)]
 
     def casualties(self):
         """What does not run though nothing of ours broke it: a word for each."""

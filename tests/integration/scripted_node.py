@@ -64,18 +64,27 @@ def sdp(address, second, encoding):
 class Session:
     def __init__(self, node, peer):
         self.node, self.peer = node, peer
-        self.ports = {}
+        self.ports = {}  # of media over UDP
+        self.writer = None  # media come over it
         self.first = {}
         self.next = {}
         self.ended = False
 
-    def send(self, medium, n, to):
-        if self.node.lost():
-            return
-        self.node.rtp.sendto(self.node.stream.packet(medium, n), (self.peer, to))
+    def send(self, medium, n):
+        if not self.node.lost():
+            self.give(medium, self.node.stream.packet(medium, n))
+
+    def give(self, medium, packet):
+        if self.writer:
+            self.writer.write(struct.pack("!BBH", 0x24, 2 * medium, len(packet)) + packet)
+        elif not self.node.args.udp_blocked:
+            self.node.rtp.sendto(packet, (self.peer, self.ports[medium]))
+
+    def media(self):
+        return range(2 if self.node.args.second else 1)
 
     def play(self):
-        for m in self.ports:
+        for m in self.media():
             newest = self.node.stream.newest(m)
             want = self.first.get(m)
             if want is None:
@@ -90,7 +99,7 @@ class Session:
             if self.node.stream.ends[m] is not None:
                 newest = min(newest, self.node.stream.ends[m] - self.node.hold_back)
             while self.next[m] <= newest:
-                self.send(m, self.next[m], self.ports[m])
+                self.send(m, self.next[m])
                 self.next[m] += 1
 
 
@@ -128,16 +137,18 @@ class Node:
                 data, peer = self.rtcp.recvfrom(2048)
             except BlockingIOError:
                 return
-            if self.lost():
-                continue
-            at = 0
-            while at + 4 <= len(data):
-                first, kind, words = struct.unpack_from("!BBH", data, at)
-                if kind == 205 and first & 31 == 1:
-                    self.on_nack(data[at : at + 4 * (words + 1)], peer)
-                at += 4 * (words + 1)
+            if not self.lost():
+                self.on_compound(data, lambda _, p: self.rtp.sendto(p, (peer[0], peer[1] - 1)))
 
-    def on_nack(self, data, peer):
+    def on_compound(self, data, give):
+        at = 0
+        while at + 4 <= len(data):
+            first, kind, words = struct.unpack_from("!BBH", data, at)
+            if kind == 205 and first & 31 == 1:
+                self.on_nack(data[at : at + 4 * (words + 1)], give)
+            at += 4 * (words + 1)
+
+    def on_nack(self, data, give):
         medium = struct.unpack_from("!I", data, 8)[0] - SSRC
         asked = []
         for at in range(12, len(data), 4):
@@ -150,7 +161,7 @@ class Node:
         for seq in asked:
             back = (FIRST_SEQ + newest - seq) & 0xFFFF
             if back < 0x8000 and not self.lost():
-                self.rtp.sendto(self.stream.packet(medium, newest - back), (peer[0], peer[1] - 1))
+                give(medium, self.stream.packet(medium, newest - back))
 
     async def media(self):
         start = time.monotonic()
@@ -177,7 +188,7 @@ class Node:
         url = f"rtsp://{self.host}:{self.port}/live"
         info = ", ".join(
             f"url={url}/trackID={m};seq={(FIRST_SEQ + self.stream.ends[m]) & 0xFFFF}"
-            for m in session.ports
+            for m in session.media()
         )
         self.writers[key].write(
             f"PLAY_NOTIFY {url} RTSP/1.0\r\nCSeq: 1\r\nSession: {key}\r\n"
@@ -190,7 +201,12 @@ class Node:
         key = f"S{id(writer):x}"
         try:
             while True:
-                head = (await reader.readuntil(b"\r\n\r\n")).decode()
+                head = await reader.readexactly(4)
+                if head[0] == 0x24:
+                    data = await reader.readexactly(struct.unpack("!H", head[2:])[0])
+                    self.on_compound(data, self.sessions[key].give)
+                    continue
+                head = (head + await reader.readuntil(b"\r\n\r\n")).decode()
                 lines = head.split("\r\n")
                 if lines[0].startswith("RTSP/"):
                     continue
@@ -231,7 +247,7 @@ class Node:
             self.setup(url, headers, key, peer, writer)
         elif method == "PLAY":
             session = self.sessions.get(key)
-            if self.args.plain and "session" not in headers:
+            if session is None or self.args.plain and "session" not in headers:
                 self.answer(writer, headers, "454 Session Not Found")
                 return
             session.play()
@@ -246,20 +262,28 @@ class Node:
             self.answer(writer, headers, "200 OK", [f"Session: {key}"])
 
     def setup(self, url, headers, key, peer, writer):
+        tcp = "interleaved" in headers["transport"]
+        if self.args.only_tcp and not tcp:
+            self.answer(writer, headers, "461 Unsupported Transport")
+            return
         session = self.sessions.setdefault(key, Session(self, peer))
         medium = int(url.rsplit("=", 1)[1])
-        pair = headers["transport"].split("client_port=")[1]
-        session.ports[medium] = int(pair.split("-")[0])
+        if tcp:
+            session.writer = writer
+            transport = headers["transport"]
+        else:
+            pair = headers["transport"].split("client_port=")[1]
+            session.ports[medium] = int(pair.split("-")[0])
+            ports = f"server_port={self.port + 1000}-{self.port + 1001}"
+            transport = f"RTP/AVP;unicast;client_port={pair};{ports}{self.args.source}"
         if "nearcast-from" in headers and not self.args.plain:
             session.first[medium] = int(headers["nearcast-from"])
-        ports = f"server_port={self.port + 1000}-{self.port + 1001}"
         name = key if not self.args.plain or medium == 0 or "session" in headers else key + "x"
         self.answer(
             writer,
             headers,
             "200 OK",
-            [f"Session: {name};timeout=60",
-             f"Transport: RTP/AVP;unicast;client_port={pair};{ports}{self.args.source}"],
+            [f"Session: {name};timeout=60", f"Transport: {transport}"],
         )
 
     def redirect(self, headers, url, writer):
@@ -285,7 +309,10 @@ def main():
     p.add_argument("--end", type=float, help="length of the stream in seconds")
     p.add_argument("--second", action="store_true", help="a second medium")
     p.add_argument("--encoding", default="MP2T", help="of the first medium")
-    p.add_argument("--loss", type=float, default=0, help="of everything over UDP, both directions")
+    p.add_argument("--loss", type=float, default=0,
+                   help="of media, and of what comes over UDP")
+    p.add_argument("--only-tcp", action="store_true", help="media over UDP are refused")
+    p.add_argument("--udp-blocked", action="store_true", help="no packet gets through over UDP")
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--plain", action="store_true", help="not a nearcast peer")
     p.add_argument("--deaf", action="store_true", help="answers no NACK")

@@ -242,6 +242,44 @@ def test_node_that_hangs_is_noticed_by_its_silence(stage):
     assert ended["failovers"][0]["detection_ms"] >= 60
 
 
+@pytest.mark.parametrize("fault", [signal.SIGKILL, signal.SIGSTOP])
+def test_media_over_tcp_survive_their_node(stage, fault):
+    """The nodes lose whole packets, as one does whose client's connection is full."""
+    old, new = (stage.node(h, "--second", "--loss", "0.02") for h in (2, 3))
+    stage.redirector(2, 3)
+    client = stage.client("--transport", "tcp")
+    playing_for(client, 1)
+    old.signal(fault)
+    ended = client.end()
+    client.assert_whole(media=2)
+    assert ended["lost"] == 0 and ended["nacked"] > 0
+    (failover,) = ended["failovers"]
+    assert failover["reason"] == ("closed" if fault == signal.SIGKILL else "silence")
+    assert "nack" in new.requests()  # by a frame of RTCP
+    assert not client.events("delivery")  # it never was another way
+
+
+@pytest.mark.parametrize("node, why", [("--udp-blocked", "no packet"), ("--only-tcp", "no UDP")])
+def test_media_come_over_tcp_where_udp_does_not(stage, node, why):
+    stage.node(2, node, "--second", end=4)
+    stage.redirector(2)
+    client = stage.client()
+    ended = client.end()
+    client.assert_whole(media=2, end=4)
+    assert ended["lost"] == 0 and ended["failover_count"] == 0
+    (delivery,) = client.events("delivery")
+    assert (delivery["node"], delivery["by"]) == ("127.0.0.2:5554", "tcp")
+    assert why in delivery["why"]
+
+
+def test_udp_alone_is_never_given_up(stage):
+    stage.node(2, "--only-tcp", end=None)
+    stage.redirector(2)
+    client = stage.client("--transport", "udp")
+    assert client.wait_event("error")["status"] == 461
+    assert not client.events("delivery")
+
+
 def test_slow_node_is_a_false_alarm_and_is_kept(stage):
     old, new = stage.node(2), stage.node(3, "--delay", 1)
     stage.redirector(2, 3)

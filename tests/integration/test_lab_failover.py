@@ -29,19 +29,20 @@ def lab_with():
         nearlab("down", "--name", name)
 
 
-# Kind, rate (Mbit/s), with what loss (%), seed of the moment.
+# Kind, rate (Mbit/s), with what loss (%), seed of the moment, how the client gets the media.
 RUNS = [
-    ("kill-sn", 1, 0, 11), ("hang-sn", 1, 0, 12), ("cut-sn", 8, 0, 13), ("slow-sn", 1, 0, 14),
-    ("kill-sn", 8, 1, 15), ("hang-sn", 8, 1, 16), ("cut-sn", 1, 1, 17),
+    ("kill-sn", 1, 0, 11, "auto"), ("hang-sn", 1, 0, 12, "tcp"), ("cut-sn", 8, 0, 13, "auto"),
+    ("slow-sn", 1, 0, 14, "auto"), ("kill-sn", 8, 1, 15, "auto"), ("hang-sn", 8, 1, 16, "auto"),
+    ("cut-sn", 1, 1, 17, "udp"),
 ]
 
 
-@pytest.mark.parametrize("kind,rate,loss,seed", RUNS)
+@pytest.mark.parametrize("kind,rate,loss,seed,transport", RUNS)
 def test_the_output_is_what_was_published(
-    lab_with, kind, rate, loss, seed, tmp_path, record_property
+    lab_with, kind, rate, loss, seed, transport, tmp_path, record_property
 ):
     code, report = run_scenario(lab_with(loss), "fig6", kind, tmp_path, "--seed", seed,
-                                "--param", f"rate={rate}")
+                                "--param", f"rate={rate}", "--param", f"transport={transport}")
     for key, value in report["measured"].items():
         record_property(key, value)
     failed = [c["text"] for c in report["checks"] if not c["held"]]

@@ -216,6 +216,23 @@ START_TEST(test_closed_connection_is_suspected_at_once)
 }
 END_TEST
 
+START_TEST(test_least_silence_can_be_another_while_media_come_another_way)
+{
+	int a = playing();
+	ns_t last = now;
+
+	failover_set_least_silence(f, 250 * NS_MS);
+	run_to(FO_SUSPECT, 2 * NS_S);
+	ck_assert_int_eq(now, last + 250 * NS_MS);
+	failover_packet(f, a, true, now);
+	collect();
+	one(FO_FALSE_ALARM);
+	play(a, 5 * NS_S);
+	failover_set_least_silence(f, 0);
+	silence(a);
+}
+END_TEST
+
 START_TEST(test_silence_keeps_the_old_attachment)
 {
 	int a = playing(), tr = silence(a);
@@ -840,6 +857,7 @@ int main(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, test_errors_that_were_false_alarms_are_believed_ever_less);
 	tcase_add_test(t, test_closed_connection_is_suspected_at_once);
+	tcase_add_test(t, test_least_silence_can_be_another_while_media_come_another_way);
 	tcase_add_test(t, test_silence_keeps_the_old_attachment);
 	tcase_add_test(t, test_icmp_error_is_suspected_and_may_be_a_false_alarm);
 	tcase_add_test(t, test_false_alarm_during_the_transaction);

@@ -50,7 +50,7 @@ unit_tests += tests/unit/check_ports tests/unit/check_cas tests/unit/check_chann
 unit_tests += tests/unit/check_join tests/unit/check_overlay_sim
 
 # client-failover
-unit_tests += tests/unit/check_client_sim tests/unit/check_detect tests/unit/check_failover tests/unit/check_output \
+unit_tests += tests/unit/check_client_sim tests/unit/check_delivery tests/unit/check_detect tests/unit/check_failover tests/unit/check_output \
 	tests/unit/check_playout
 
 # nearctl
