@@ -400,7 +400,7 @@ def emitted(*folders):
         for file in (SOURCE / folder).glob("*.c"):
             text = file.read_text(encoding="utf-8")
             for call in re.findall(r"\b(?:event_emit|emit(?:_\w+)?|say_channel|channel_goes|node_event)"
-                                   r"\(([^;]*?)\);", text):
+                                   r"\(([^;{]*?)\);", text):
                 found |= set(re.findall(r'"([a-z]+(?:[-_][a-z]+)*)"', call))
     return found
 
