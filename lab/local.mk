@@ -13,6 +13,7 @@ dist_nearlab_DATA = \
 	lab/nearlab_lib/compare.py \
 	lab/nearlab_lib/crowd.py \
 	lab/nearlab_lib/daemons.py \
+	lab/nearlab_lib/doubles.py \
 	lab/nearlab_lib/each.py \
 	lab/nearlab_lib/failover.py \
 	lab/nearlab_lib/faults.py \
@@ -50,18 +51,25 @@ dist_scenarios_DATA = \
 	lab/scenarios/dns-dies.py \
 	lab/scenarios/drain-master.py \
 	lab/scenarios/ecmp-kill.py \
-	lab/scenarios/per-address.py \
 	lab/scenarios/flap-master.py \
 	lab/scenarios/flash-crowd.py \
 	lab/scenarios/hang-arn.py \
 	lab/scenarios/hang-master.py \
 	lab/scenarios/hang-sn.py \
+	lab/scenarios/kill-arn-sn.py \
 	lab/scenarios/kill-arn.py \
 	lab/scenarios/kill-master.py \
+	lab/scenarios/kill-next.py \
+	lab/scenarios/kill-sn-crowd.py \
+	lab/scenarios/kill-sn-far.py \
+	lab/scenarios/kill-sn-route.py \
 	lab/scenarios/kill-sn.py \
+	lab/scenarios/kill-source.py \
+	lab/scenarios/kill-two.py \
 	lab/scenarios/no-service.py \
 	lab/scenarios/one-way-loss.py \
 	lab/scenarios/part-lan.py \
+	lab/scenarios/per-address.py \
 	lab/scenarios/rogue-announcer.py \
 	lab/scenarios/service-blocked.py \
 	lab/scenarios/service-dead.py \

@@ -510,9 +510,11 @@ def prepare_run(arguments):
     scenario = library.scenario(arguments.scenario or made[0])
     scenario.check_topology(topology)
     params = given_parameters(arguments)
+    scenario.check(params, topology)
+    # A scenario may want the topology other than it is by default.
+    params = {**scenario.params, **params}
     mine = {k: v for k, v in params.items() if k in topology.params}
     rest = {k: v for k, v in params.items() if k not in topology.params}
-    scenario.check(rest, topology)
     seed = arguments.seed if arguments.seed is not None else int(time.time()) % 1000000
     report = os.path.abspath(arguments.report or default_report(topology.name, scenario.name))
     os.makedirs(report, exist_ok=True)

@@ -5,7 +5,9 @@ Whether what the client wrote is what the publisher sent.
 For each medium (SSRC) that was published: from the first packet that the client wrote to the last
 one that was published, the client's packets must be the publisher's, byte for byte, each once, in
 order, none missing. A client may join a stream late, so packets before its first do not count;
-that it joined at all, and stayed to the end, does.
+that it joined at all, and stayed to the end, does. Of a stream whose own node died, the end is what
+had passed that node: what was sent after `died` may be missing, though nothing that comes before
+what is not.
 """
 
 import hashlib
@@ -15,9 +17,12 @@ from . import pcap, rtp, rtpdump
 SHOWN = 10  # so many sequence numbers of each kind of difference
 
 
-def published_streams(capture, source=None):
-    """{ssrc: {sequence number: Packet}} of a capture, of one sender when `source` is given."""
-    streams, unwrap = {}, {}
+def published_streams(capture, source=None, died=None):
+    """
+    {ssrc: {sequence number: Packet}} of a capture, of one sender when `source` is given; and
+    {ssrc: the first number that was sent after `died`, seconds since 1970}.
+    """
+    streams, unwrap, last = {}, {}, {}
     for datagram in pcap.datagrams(capture):
         if source and datagram.source != source:
             continue
@@ -25,7 +30,9 @@ def published_streams(capture, source=None):
         if packet:
             seq = unwrap.setdefault(packet.ssrc, rtp.Unwrap())(packet.seq)
             streams.setdefault(packet.ssrc, {}).setdefault(seq, packet)
-    return streams
+            if died is not None and datagram.time > died:
+                last.setdefault(packet.ssrc, seq)
+    return streams, last
 
 
 def written_streams(dump):
@@ -38,10 +45,10 @@ def written_streams(dump):
     return streams
 
 
-def compare_stream(published, written):
+def compare_stream(published, written, end=None):
     """
-    One medium: published {sequence number: Packet}, written [Packet]. A dictionary with `same`
-    and, where it is not, what is different.
+    One medium: published {sequence number: Packet}, written [Packet]; end: the number from which on
+    it may have ended. A dictionary with `same` and, where it is not, what is different.
     """
     result = {"published": len(published), "written": len(written), "missing": 0, "extra": 0,
               "different": 0, "disordered": 0, "repeated": 0, "bytes": 0, "same": False,
@@ -82,7 +89,7 @@ def compare_stream(published, written):
         digests[1].update(packet.payload)
     if first is not None:
         for seq in sorted(published):
-            if seq >= first:
+            if seq >= first and not (end is not None and seq >= end and seq > previous):
                 digests[0].update(published[seq].payload)
                 if seq not in seen:
                     differ("missing", seq)
@@ -94,16 +101,20 @@ def compare_stream(published, written):
     return result
 
 
-def compare(capture, dump, source=None, names=None):
+def compare(captures, dump, source=None, names=None):
     """
-    A publisher's capture with a client's dump: {same, media: [one dictionary for each medium]}.
-    `names`: {payload type: what it is}.
+    A publisher's captures with a client's dump: {same, media: [one dictionary for each medium]}.
+    captures: [(file, died or None)]; `names`: {payload type: what it is}.
     """
-    published, written = published_streams(capture, source), written_streams(dump)
+    published, ends, written = {}, {}, written_streams(dump)
+    for capture, died in captures:
+        streams, last = published_streams(capture, source, died)
+        published.update(streams)
+        ends.update(last)
     media = []
     for ssrc in sorted(set(published) | set(written)):
         sample = next(iter(published.get(ssrc, {}).values()), None) or written[ssrc][0]
-        one = compare_stream(published.get(ssrc, {}), written.get(ssrc, []))
+        one = compare_stream(published.get(ssrc, {}), written.get(ssrc, []), ends.get(ssrc))
         if ssrc not in published:
             one["extra"] = one["written"]
         name = (names or {}).get(sample.payload_type, f"payload type {sample.payload_type}")

@@ -8,8 +8,10 @@ namespace, and VDE's wirefilter between them:
 
     node1 [tap] vde_plug = wirefilter -d 15 -l 1 = vde_plug [tap] node2
 
+With jitter the delay of each packet is drawn from delay ± jitter, and packets overtake each other.
+
 The TAPs are made beforehand and stay when a plug dies, like a network card whose cable is pulled.
-Delay (ms), loss (%) and bw (Mbit/s) hold for each direction.
+Delay and jitter (ms), loss (%) and bw (Mbit/s) hold for each direction.
 """
 
 import fcntl
@@ -71,11 +73,12 @@ class WireIntf(Intf):
 class Wire(Link):
     """See the essay above."""
 
-    def __init__(self, node1, node2, delay=0, loss=0, bw=0, **params):
-        self.delay, self.loss, self.bw = float(delay or 0), float(loss or 0), float(bw or 0)
-        if not 0 <= self.loss < 100 or self.delay < 0 or self.bw < 0:
-            raise ValueError(f"link {node1}-{node2}: delay {delay} ms, loss {loss} %, "
-                             f"bw {bw} Mbit/s: out of range")
+    def __init__(self, node1, node2, delay=0, jitter=0, loss=0, bw=0, **params):
+        self.delay, self.jitter = float(delay or 0), float(jitter or 0)
+        self.loss, self.bw = float(loss or 0), float(bw or 0)
+        if not (0 <= self.loss < 100 and 0 <= self.jitter <= self.delay and self.bw >= 0):
+            raise ValueError(f"link {node1}-{node2}: delay {delay} ms, jitter {jitter} ms, loss "
+                             f"{loss} %, bw {bw} Mbit/s: out of range (jitter: up to the delay)")
         self.impaired = bool(self.delay or self.loss or self.bw)
         self.by_vde = self.impaired and not kernel_has_netem()
         self.processes = []
@@ -100,7 +103,9 @@ class Wire(Link):
 
     def _plug(self):
         wire = ["wirefilter"]
-        if self.delay:
+        if self.jitter:
+            wire += ["-d", f"{self.delay:g}+{self.jitter:g}", "-N"]  # -N: no FIFO
+        elif self.delay:
             wire += ["-d", f"{self.delay:g}"]
         if self.loss:
             wire += ["-l", f"{self.loss:g}"]
@@ -126,6 +131,7 @@ class Wire(Link):
     def _netem(self):
         for intf in (self.intf1, self.intf2):
             spec = f"delay {self.delay:g}ms" if self.delay else ""
+            spec += f" {self.jitter:g}ms" if self.jitter else ""  # alone, it lets packets overtake
             spec += f" loss {self.loss:g}%" if self.loss else ""
             spec += f" rate {self.bw:g}mbit" if self.bw else ""
             intf.cmd(f"tc qdisc add dev {intf.name} root netem limit 10000 {spec}")

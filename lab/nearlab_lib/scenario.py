@@ -136,11 +136,15 @@ class Capture(Lines):
         return 0
 
 
+IN_FLIGHT = 0.02  # s: what was sent so shortly before its node died may not have passed it
+
+
 class Source(Lines):
     """A publisher: ffmpeg, and a capture of all that it sends."""
 
     def __init__(self, lab, node, url, rate):
-        self.rate = rate
+        self.rate, self.url = rate, url
+        self.died = None  # when its node did, seconds since 1970
         try:
             file = media.clip(lab.cache, rate, lab.say)
         except ValueError as error:
@@ -174,6 +178,13 @@ class Source(Lines):
         self.stop(signal.SIGINT)
         self.capture.stop(signal.SIGINT)
 
+    def abandon(self, at):
+        """Its node is gone since then (seconds of the run): it stops, whatever ffmpeg makes of that."""
+        self.died = self.lab.wall + self.lab.start + at - IN_FLIGHT
+        self.lab.event("the source stops", self.node.name)
+        self.stop(signal.SIGKILL)
+        self.capture.stop(signal.SIGINT)
+
 
 PLACES = ("node", "from", "to", "server")  # details of a client's events that name a host
 
@@ -181,11 +192,11 @@ PLACES = ("node", "from", "to", "server")  # details of a client's events that n
 class Player(Lines):
     """client-failover: its events, what it wrote, and a capture of what reaches it."""
 
-    def __init__(self, lab, node, url, options):
+    def __init__(self, lab, node, url, options, capture=True):
         self.events = []
         self.dump = os.path.join(lab.report, lab.file_name(node) + ".rtpdump")
-        self.capture = Capture(lab, node, lab.file_name(f"{node}-received"), 160,
-                               f"(udp or tcp) and dst host {lab.topo.address(node)}")
+        self.capture = capture and Capture(lab, node, lab.file_name(f"{node}-received"), 160,
+                                           f"(udp or tcp) and dst host {lab.topo.address(node)}")
         super().__init__(lab, node, lab.file_name(f"{node}-client"),
                          [daemons.find("client-failover"), url, "--rtpdump", self.dump, "--json",
                           *options], self._hear)
@@ -235,7 +246,8 @@ class Player(Lines):
                                 "has not reached it")
         self.expected = True
         code = self.process.wait(5)
-        self.capture.stop(signal.SIGINT)
+        if self.capture:
+            self.capture.stop(signal.SIGINT)
         self.lab.check(code == 0, f"the client ended with 0 (it was {code})"
                        + (f": {self.last_words()}" if code else ""))
         ended = self.seen("ended")
@@ -322,10 +334,10 @@ class Lab:
         self.event("on air", node)
         return source
 
-    def play(self, node, url, options=()):
-        """client-failover plays a URL in a node."""
+    def play(self, node, url, options=(), capture=True):
+        """client-failover plays a URL in a node. capture: what reaches it is recorded."""
         self.say(f"{node} plays {url}")
-        return Player(self, node, url, list(options))
+        return Player(self, node, url, list(options), capture)
 
     def probe(self, node, url, interval=50):
         """Asks the anycast address every `interval` ms. Lines with JSON: see probe.py."""
@@ -380,11 +392,18 @@ class Lab:
     # What it comes to.
 
     def expect_same(self, source, player):
-        """Asserts that the client wrote what was published, byte for byte."""
-        self.check(source.capture.dropped() == 0, "the capture at the source is whole "
-                   f"({source.capture.dropped()} packets dropped by tcpdump)")
-        result = compare.compare(source.capture.path, player.dump, source.address, media.PAYLOADS)
-        self.comparisons.append({"source": source.node.name, "client": player.node.name, **result})
+        """
+        Asserts that the client wrote what was published, byte for byte. source: or several, when the
+        publisher has begun anew.
+        """
+        sources = source if isinstance(source, (list, tuple)) else [source]
+        dropped = sum(s.capture.dropped() for s in sources)
+        self.check(dropped == 0,
+                   f"the capture at the source is whole ({dropped} packets dropped by tcpdump)")
+        result = compare.compare([(s.capture.path, s.died) for s in sources], player.dump,
+                                 sources[0].address, media.PAYLOADS)
+        self.comparisons.append(
+            {"source": sources[0].node.name, "client": player.node.name, **result})
         for medium in result["media"]:
             wrong = ", ".join(f"{medium[k]} {k}" for k in
                               ("missing", "extra", "different", "disordered", "repeated")

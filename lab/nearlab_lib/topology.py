@@ -122,7 +122,7 @@ class Internet(Topo):
         return self._addLanHost(name, NameServer, lan, number, {"origin": origin})
 
     def addClient(self, name, router, prefix, **link):
-        """A client with an access link of its own; link: delay (ms), loss (%), bw (Mbit/s)."""
+        """A client with an access link of its own; link: delay, jitter (ms), loss (%), bw (Mbit/s)."""
         net = ipaddress.ip_network(prefix)
         gateway, address = net[1], net[2]
         self.addNode(name, cls=Client, asn=self.nodeInfo(router)["asn"], address=str(address),
@@ -135,7 +135,7 @@ class Internet(Topo):
     def addLink(self, node1, node2, cost=10, **link):
         """
         A link of two routers: OSPF with BFD inside an AS, eBGP with BFD between two.
-        cost: OSPF's; link: delay (ms, one way), loss (%), bw (Mbit/s).
+        cost: OSPF's; link: delay, jitter (ms, one way), loss (%), bw (Mbit/s).
         """
         as1, as2 = (self.nodeInfo(n)["asn"] for n in (node1, node2))
         if as1 == as2:

@@ -44,11 +44,9 @@ def dump_file(path, packets):
 def verdict(tmp_path):
     """verdict(PUBLISHED, WRITTEN): what compare says of two lists of packets."""
 
-    def judge(published, written):
-        return compare.compare(
-            capture_file(tmp_path / "sent.pcap", published),
-            dump_file(tmp_path / "out.rtpdump", written),
-        )
+    def judge(published, written, died=None):
+        return compare.compare([(capture_file(tmp_path / "sent.pcap", published), died)],
+                               dump_file(tmp_path / "out.rtpdump", written))
 
     return judge
 
@@ -74,6 +72,24 @@ def test_a_client_may_not_leave_early(verdict):
     assert not result["same"]
     assert result["media"][0]["missing"] == 1
     assert result["media"][0]["examples"]["missing"] == [50]
+
+
+def test_of_a_stream_whose_node_died_the_end_may_be_missing(verdict):
+    """The capture's times are 1000 s and a microsecond for each packet."""
+    sent = packets(1, 50)
+    assert verdict(sent, packets(1, 45), died=1000.000044)["same"]
+    assert verdict(sent, packets(1, 50), died=1000.000044)["same"]
+    assert not verdict(sent, packets(1, 44), died=1000.000044)["same"]
+    assert not verdict(sent, packets(1, 46) + packets(48, 49), died=1000.000044)["same"]
+
+
+def test_a_publisher_may_begin_anew(tmp_path):
+    one = capture_file(tmp_path / "one.pcap", packets(1, 50))
+    two = capture_file(tmp_path / "two.pcap", packets(1, 30, ssrc=0x9999))
+    written = dump_file(tmp_path / "out.rtpdump", packets(9, 45) + packets(1, 30, ssrc=0x9999))
+    assert compare.compare([(one, 1000.000044), (two, None)], written)["same"]
+    assert not compare.compare([(one, None), (two, None)], written)["same"]
+    assert not compare.compare([(one, 1000.000044)], written)["same"]
 
 
 def test_a_lost_packet_is_missing(verdict):
@@ -140,8 +156,8 @@ def test_rtcp_is_not_media(verdict):
 
 def test_packets_of_other_senders_do_not_count(tmp_path):
     path = capture_file(tmp_path / "x.pcap", packets(1, 5), source="10.8.0.9")
-    assert compare.published_streams(path, "10.8.0.3") == {}
-    assert len(compare.published_streams(path, "10.8.0.9")[0x1234]) == 5
+    assert compare.published_streams(path, "10.8.0.3") == ({}, {})
+    assert len(compare.published_streams(path, "10.8.0.9")[0][0x1234]) == 5
 
 
 def test_header_extension_and_padding_are_not_payload():
