@@ -22,8 +22,8 @@
 struct attach;
 
 struct attach_ops {
-	/* Media are about to be asked for: the first sequence number wanted, or -1. */
-	int64_t (*from)(void *ctx, int media);
+	/* Media are about to be asked for: the first sequence number wanted. */
+	struct rtp_from (*from)(void *ctx, int media);
 	void (*on_redirect)(void *ctx, int id, struct slice location);
 	/* An SDP came (valid in the call). False: it cannot be used, nothing more is done. */
 	bool (*on_described)(void *ctx, int id, struct slice text, const struct sdp *sdp);

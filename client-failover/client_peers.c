@@ -175,12 +175,16 @@ void client_act(struct client *c, const struct failover_action *a, ns_t now)
 
 /* ---- what attachments report ---- */
 
-static int64_t on_from(void *ctx, int media)
+static struct rtp_from on_from(void *ctx, int media)
 {
 	struct client *c = ctx;
+	struct rtp_from from = {.seq = -1};
 	bool holes = false;
-	int64_t from = c->po ? playout_from(c->po, media, &holes) : -1;
 
+	if (c->po) {
+		from.seq = playout_from(c->po, media, &holes);
+		from.has_ssrc = playout_ssrc(c->po, media, &from.ssrc);
+	}
 	c->holes |= holes;
 	return from;
 }

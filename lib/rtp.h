@@ -24,6 +24,13 @@ int rtp_parse(struct rtp *r, const uint8_t *p, size_t n);
 /* RFC 5761: tells RTCP (packet types 192..223) from RTP on one port. */
 bool rtp_is_rtcp(const uint8_t *p, size_t n);
 
+/* Where a source's sequence is to be gone on with: what Nearcast-From says. */
+struct rtp_from {
+	int64_t seq;   /* the low 16 bits count; -1: from now on */
+	bool has_ssrc; /* whose number it is is known: */
+	uint32_t ssrc;
+};
+
 /* The extended (64-bit) number nearest to `ref` whose low 16 bits are seq. */
 static inline int64_t rtp_seq_extend(int64_t ref, uint16_t seq)
 {

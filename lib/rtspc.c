@@ -11,6 +11,7 @@
  * the others are torn down, and the rest goes on one request at a time.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -261,8 +262,12 @@ static void send_setup(struct rtspc *c, int i)
 	else
 		sbuf_printf(b, "Transport: RTP/AVP/TCP;unicast;interleaved=%d-%d\r\n", 2 * i,
 			2 * i + 1);
-	if (m->from >= 0)
-		sbuf_printf(b, "Nearcast-From: %u\r\n", (unsigned)(m->from & 0xffff));
+	if (m->from.seq >= 0) {
+		sbuf_printf(b, "Nearcast-From: %u", (unsigned)(m->from.seq & 0xffff));
+		if (m->from.has_ssrc)
+			sbuf_printf(b, ";ssrc=%08" PRIx32, m->from.ssrc);
+		sbuf_printf(b, "\r\n");
+	}
 	sbuf_append(b, c->extra, strlen(c->extra));
 	rtspc_output_end(c);
 }

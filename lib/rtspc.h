@@ -17,6 +17,7 @@
 
 #include "lib/addr.h"
 #include "lib/clock.h"
+#include "lib/rtp.h"
 #include "lib/sdp.h"
 #include "lib/text.h"
 
@@ -29,7 +30,7 @@ struct rtspc;
 
 struct rtspc_media_conf {
 	uint16_t client_port; /* even RTP port; 0: interleaved TCP, channels 2i and 2i+1 */
-	int64_t from;         /* first sequence number wanted (low 16 bits), -1: from now on */
+	struct rtp_from from; /* first sequence number wanted */
 };
 
 enum rtspc_event_kind {

@@ -57,6 +57,26 @@ int slice_u64(struct slice s, unsigned long long max, unsigned long long *out)
 	return 0;
 }
 
+int slice_hex32(struct slice s, uint32_t *out)
+{
+	uint32_t v = 0;
+
+	if (!s.n || s.n > 8)
+		return -EINVAL;
+	for (size_t i = 0; i < s.n; i++) {
+		char c = s.p[i], low = (char)(c | 32);
+
+		if (c >= '0' && c <= '9')
+			v = v << 4 | (uint32_t)(c - '0');
+		else if (low >= 'a' && low <= 'f')
+			v = v << 4 | (uint32_t)(low - 'a' + 10);
+		else
+			return -EINVAL;
+	}
+	*out = v;
+	return 0;
+}
+
 int slice_copy(struct slice s, char *dst, size_t cap)
 {
 	if (s.n >= cap) {

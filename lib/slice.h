@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 #include <strings.h>
 
@@ -40,6 +41,9 @@ struct slice slice_trim(struct slice s);
 
 /* Parses the whole of `s` as an unsigned decimal up to `max`. 0, or -EINVAL. */
 int slice_u64(struct slice s, unsigned long long max, unsigned long long *out);
+
+/* Parses the whole of `s` as 1 to 8 hexadecimal digits. 0, or -EINVAL. */
+int slice_hex32(struct slice s, uint32_t *out);
 
 /* Copies into dst[cap] with a final NUL. 0, or -ENOSPC when it does not fit (dst is then ""). */
 int slice_copy(struct slice s, char *dst, size_t cap);

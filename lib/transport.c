@@ -104,22 +104,9 @@ static int parse_interleaved(struct rtsp_transport *t, struct slice s)
 
 static int parse_ssrc(struct rtsp_transport *t, struct slice s)
 {
-	uint32_t v = 0;
-
-	if (!s.n || s.n > 8)
+	if (slice_hex32(s, &t->ssrc))
 		return -EINVAL;
-	for (size_t i = 0; i < s.n; i++) {
-		char c = s.p[i], low = (char)(c | 32);
-
-		if (c >= '0' && c <= '9')
-			v = v << 4 | (uint32_t)(c - '0');
-		else if (low >= 'a' && low <= 'f')
-			v = v << 4 | (uint32_t)(low - 'a' + 10);
-		else
-			return -EINVAL;
-	}
 	t->has_ssrc = true;
-	t->ssrc = v;
 	return 0;
 }
 

@@ -14,6 +14,7 @@
 #include "lib/addr.h"
 #include "lib/clock.h"
 #include "lib/loop.h"
+#include "lib/rtp.h"
 #include "lib/slice.h"
 #include "sn-agent/warm.h"
 
@@ -29,8 +30,8 @@ struct attachment_ops {
 	void (*ended)(void *arg, struct attachment *a, const int64_t *last);
 	/* It is over: status as the upstream refused, or 0. */
 	void (*failed)(void *arg, struct attachment *a, int status, const char *why);
-	/* The number to play a medium from, or -1. */
-	int64_t (*from)(void *arg, int medium);
+	/* The number to play a medium from. */
+	struct rtp_from (*from)(void *arg, int medium);
 };
 
 struct attachment_conf {

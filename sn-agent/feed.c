@@ -62,6 +62,8 @@ struct feed {
 	struct channel *ch;
 	struct upstream core;
 	struct attachment *at[2];
+	struct rtp_from
+		counted[SDP_MAX_MEDIA]; /* by whose numbers each medium's gaps are counted */
 	struct loop_timer *timer;
 	uint32_t ssrc; /* ours, in feedback */
 	bool ended;    /* the source has: nothing is to be replaced any more */
@@ -287,6 +289,16 @@ static void on_playing(void *arg, struct attachment *a)
 	run(f);
 }
 
+/* The source has changed since gaps are counted. */
+static bool is_of_another(struct feed *f, int medium)
+{
+	const struct medium *m = &f->ch->medium[medium];
+	bool another = f->counted[medium].has_ssrc && f->counted[medium].ssrc != m->ssrc;
+
+	f->counted[medium] = (struct rtp_from){.has_ssrc = true, .ssrc = m->ssrc};
+	return another;
+}
+
 static void on_rtp(void *arg, struct attachment *a, int medium, const uint8_t *p, size_t n)
 {
 	int slot, got;
@@ -297,7 +309,8 @@ static void on_rtp(void *arg, struct attachment *a, int medium, const uint8_t *p
 
 	got = relay_rtp(f->fs->relay, m, p, n, now, &seq);
 	if (got == RING_NEW) {
-		enum gap_seen seen = gap_see(m->gap, seq, now);
+		enum gap_seen seen =
+			is_of_another(f, medium) ? GAP_RESTART : gap_see(m->gap, seq, now);
 
 		if (seen == GAP_RESTART) {
 			gap_begin(m->gap, seq);
@@ -380,24 +393,29 @@ static void on_failed(void *arg, struct attachment *a, int status, const char *w
 }
 
 /* From which number on the attachment is to play a medium: a replaced one from the first that
- * lacks, a first one from the lowest that a receiver asked for. -1: from now on. */
-static int64_t on_from(void *arg, int medium)
+ * lacks, a first one from the lowest that a receiver asked for. */
+static struct rtp_from on_from(void *arg, int medium)
 {
 	struct feed *f = arg;
 	struct medium *m = &f->ch->medium[medium];
-	int64_t from = INT64_MAX, next;
+	const struct receiver *lowest = NULL;
+	struct rtp_from from = {.seq = -1, .has_ssrc = m->has_ssrc, .ssrc = m->ssrc};
 
 	if (!ring_empty(m->ring)) {
-		next = gap_next(m->gap);
-		return ring_newest(m->ring) - next > OLD_MAX ? ring_newest(m->ring) + 1 : next;
+		from.seq = gap_next(m->gap);
+		if (ring_newest(m->ring) - from.seq > OLD_MAX)
+			from.seq = ring_newest(m->ring) + 1;
+		return from;
 	}
 	for (int i = 0; i < m->receivers; i++)
-		if (m->receiver[i]->start > 0 && m->receiver[i]->start < from)
-			from = m->receiver[i]->start;
-	if (from == INT64_MAX)
-		return -1;
-	ring_hint(m->ring, from);
-	gap_begin(m->gap, from);
+		if (m->receiver[i]->start > 0 && (!lowest || m->receiver[i]->start < lowest->start))
+			lowest = m->receiver[i];
+	if (!lowest)
+		return from;
+	from = (struct rtp_from){lowest->start, lowest->has_source, lowest->source};
+	ring_hint(m->ring, from.seq);
+	gap_begin(m->gap, from.seq);
+	f->counted[medium] = from;
 	return from;
 }
 
@@ -636,7 +654,7 @@ static void want_old(struct medium *m, const struct session_medium *sm, ns_t now
 {
 	int64_t first;
 
-	if (!sm->set_up || sm->from < 0 || ring_empty(m->ring))
+	if (!sm->set_up || sm->from.seq < 0 || ring_empty(m->ring))
 		return;
 	first = ring_oldest(m->ring);
 	for (int64_t s = first - 1; s >= sm->rx.start && s > first - OLD_MAX; s--)

@@ -133,11 +133,17 @@ static void restart(struct relay *r, struct medium *m)
 	r->restarts++;
 }
 
-/* Those who wait for whatever comes next: this is it. */
+/* Its wish is a number of a source that is not this one. */
+static bool is_of_another(const struct receiver *v, const struct medium *m)
+{
+	return v->has_source && m->has_ssrc && v->source != m->ssrc;
+}
+
+/* Those who wait for whatever comes next, or for a source that is no more: this is it. */
 static void begin_here(struct medium *m, int64_t seq)
 {
 	for (int i = 0; i < m->receivers; i++)
-		if (m->receiver[i]->start == RECEIVER_NEXT)
+		if (m->receiver[i]->start == RECEIVER_NEXT || is_of_another(m->receiver[i], m))
 			m->receiver[i]->start = seq;
 }
 
@@ -275,6 +281,8 @@ int64_t relay_add(
 		return -1;
 	}
 	v->start = from < 0 ? newest + 1 : ring_extend(m->ring, (uint16_t)from);
+	if (newest >= 0 && from >= 0 && is_of_another(v, m))
+		v->start = ring_oldest(m->ring);
 	if (newest < 0) {
 		ring_hint(m->ring, v->start);
 		return v->start;

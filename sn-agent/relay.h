@@ -62,9 +62,11 @@ struct receiver {
 	struct addr rtp, rtcp; /* UDP */
 	uint8_t channel[2];    /* TCP: RTP's, RTCP's */
 	void *conn;            /* TCP */
-	int64_t start;         /* lowest number it wants */
-	int64_t cursor;        /* catching up: the next number; RECEIVER_LIVE */
-	ns_t paced;            /* catching up: last step */
+	bool has_source;       /* `from` is of this one's numbers: */
+	uint32_t source;
+	int64_t start;  /* lowest number it wants */
+	int64_t cursor; /* catching up: the next number; RECEIVER_LIVE */
+	ns_t paced;     /* catching up: last step */
 	struct receiver *next_catching;
 	ns_t refilled;  /* budgets of retransmissions */
 	double budget;  /* RELAY_REPAIR at most */

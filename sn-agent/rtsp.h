@@ -11,7 +11,7 @@
  *
  * Toward peers that say "Supported: nearcast.failover" there are, beyond RFC 2326:
  *	Pipelined-Requests: N  (RFC 7826, 18.33) in place of a Session not yet known
- *	Nearcast-From: SEQ     in SETUP: play this medium from that sequence number on
+ *	Nearcast-From: SEQ;ssrc=SSRC  in SETUP: play this medium from that number of that source on
  *	Nearcast-Via: A, B     nodes that the request has come through; a loop is refused with 482
  *	PLAY_NOTIFY            (RFC 7826, 13.5.1) from us: the source's end, with its numbers
  */

@@ -153,17 +153,28 @@ static struct session *begin(struct request *q, struct channel *ch)
 	return s;
 }
 
-static bool parse_from(struct request *q, int64_t *from)
+/* "SEQ" or "SEQ;ssrc=HEX"; other parameters are ignored. */
+static bool parse_from(struct request *q, struct rtp_from *from)
 {
 	struct slice header = text_header(q->m, "Nearcast-From");
 	unsigned long long n;
 
-	*from = -1;
+	*from = (struct rtp_from){.seq = -1};
 	if (!header.p)
 		return true;
-	if (slice_u64(header, 65535, &n))
+	if (slice_u64(slice_trim(slice_cut(&header, ';')), 65535, &n))
 		return false;
-	*from = (int64_t)n;
+	from->seq = (int64_t)n;
+	while (header.n) {
+		struct slice value = slice_trim(slice_cut(&header, ';'));
+		struct slice name = slice_cut(&value, '=');
+
+		if (!slice_ieq(name, SLICE("ssrc")))
+			continue;
+		if (slice_hex32(value, &from->ssrc))
+			return false;
+		from->has_ssrc = true;
+	}
 	return true;
 }
 
@@ -192,7 +203,7 @@ void rtsp_setup_play(struct request *q, struct session *s)
 	struct channel *ch = s ? s->channel : rtsp_channel(q);
 	bool fresh = !s;
 	struct rtsp_transport t;
-	int64_t from;
+	struct rtp_from from;
 	int i = q->track, status;
 
 	if (!ch)
@@ -281,8 +292,10 @@ static int start_media(struct request *q, struct session *s, int64_t *first)
 		first[i] = -1;
 		if (!s->m[i].set_up)
 			continue;
+		s->m[i].rx.has_source = s->m[i].from.has_ssrc;
+		s->m[i].rx.source = s->m[i].from.ssrc;
 		first[i] = relay_add(
-			q->r->relay, &ch->medium[i], &s->m[i].rx, s->m[i].from, q->now, &err);
+			q->r->relay, &ch->medium[i], &s->m[i].rx, s->m[i].from.seq, q->now, &err);
 		if (err) {
 			while (i-- > 0)
 				relay_remove(q->r->relay, &s->m[i].rx);
@@ -359,7 +372,7 @@ void rtsp_pause(struct request *q)
 		rtsp_stop(q->r, s, q->now);
 		/* What comes next is what is live then. */
 		for (int i = 0; i < SDP_MAX_MEDIA; i++)
-			s->m[i].from = -1;
+			s->m[i].from = (struct rtp_from){.seq = -1};
 		q->out->actions = RTSP_PAUSED;
 		q->out->session = s;
 	} else {

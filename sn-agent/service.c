@@ -60,7 +60,7 @@ static void say_started(struct agent *a, struct session *s)
 
 	for (int i = 0; i < s->channel->media; i++) {
 		tcp |= s->m[i].set_up && s->m[i].rx.tcp;
-		any |= s->m[i].from >= 0;
+		any |= s->m[i].from.seq >= 0;
 	}
 	js_put_str(e, "transport", tcp ? "tcp" : "udp");
 	js_put_bool(e, "failover", s->nearcast);
@@ -69,7 +69,7 @@ static void say_started(struct agent *a, struct session *s)
 			struct js *o = js_object();
 
 			js_put_int(o, "media", i);
-			js_put_int(o, "seq", s->m[i].from);
+			js_put_int(o, "seq", s->m[i].from.seq);
 			js_push(from, o);
 		}
 		js_put(e, "from", from);

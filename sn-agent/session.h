@@ -12,6 +12,7 @@
 
 #include "lib/addr.h"
 #include "lib/clock.h"
+#include "lib/rtp.h"
 #include "lib/sdp.h"
 #include "lib/slice.h"
 #include "sn-agent/channel.h"
@@ -35,7 +36,7 @@ struct peer {
 
 struct session_medium {
 	bool set_up;
-	int64_t from; /* Nearcast-From, or -1 */
+	struct rtp_from from; /* Nearcast-From */
 	struct receiver rx;
 	struct peer peer[2]; /* UDP: RTP's, RTCP's */
 };

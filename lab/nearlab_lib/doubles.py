@@ -166,8 +166,7 @@ def crowd(lab):
     ends = {player: player.wait_end(30) for player in players}
     lost = sum(e.get("lost", 1) for e in ends.values())
     lab.check(lost == 0, f"no client lost anything (lost: {lost})")
-    for player in players:
-        lab.expect_same(source, player)
+    lab.expect_all_same(source, players)
     lab.check(all(failover.count(ends[p], "failovers") == (p in hit) for p in players),
               f"the {len(hit)} clients of {victim} took one failover each, the others none")
     breaks = [e["interruption_ms"] for e in moved]

@@ -39,7 +39,7 @@ def write(lab, scenario, title):
 def client(lab, player):
     """A client's series for the picture: packets in 10 ms by node, and the buffer's level."""
     bins = {}
-    if os.path.exists(player.capture.path):
+    if player.capture and os.path.exists(player.capture.path):
         for at, node in lab.received(player):
             series = bins.setdefault(node, {})
             key = round(at // 0.01 * 0.01, 2)

@@ -195,6 +195,8 @@ class Player(Lines):
     def __init__(self, lab, node, url, options, capture=True):
         self.events = []
         self.dump = os.path.join(lab.report, lab.file_name(node) + ".rtpdump")
+        with open(self.dump, "wb"):
+            pass  # the name is taken before the client has started
         self.capture = capture and Capture(lab, node, lab.file_name(f"{node}-received"), 160,
                                            f"(udp or tcp) and dst host {lab.topo.address(node)}")
         super().__init__(lab, node, lab.file_name(f"{node}-client"),
@@ -396,12 +398,30 @@ class Lab:
         Asserts that the client wrote what was published, byte for byte. source: or several, when the
         publisher has begun anew.
         """
+        result = self._compare(source, player)
+        self._note(source, player, result)
+        return result
+
+    def expect_all_same(self, source, players):
+        """The same of many clients, in one assertion; the comparison is reported of one of them, and
+        of each that has written something else."""
+        results = [(player, self._compare(source, player)) for player in players]
+        wrong = [(player, result) for player, result in results if not result["same"]]
+        self.check(not wrong, f"each of {len(players)} clients wrote what was published"
+                   + (f" (but: {len(wrong)} did not)" if wrong else ""))
+        for player, result in wrong or results[:1]:
+            self._note(source, player, result)
+
+    def _compare(self, source, player):
+        sources = source if isinstance(source, (list, tuple)) else [source]
+        return compare.compare([(s.capture.path, s.died) for s in sources], player.dump,
+                               sources[0].address, media.PAYLOADS)
+
+    def _note(self, source, player, result):
         sources = source if isinstance(source, (list, tuple)) else [source]
         dropped = sum(s.capture.dropped() for s in sources)
         self.check(dropped == 0,
                    f"the capture at the source is whole ({dropped} packets dropped by tcpdump)")
-        result = compare.compare([(s.capture.path, s.died) for s in sources], player.dump,
-                                 sources[0].address, media.PAYLOADS)
         self.comparisons.append(
             {"source": sources[0].node.name, "client": player.node.name, **result})
         for medium in result["media"]:
@@ -411,7 +431,6 @@ class Lab:
             self.check(medium["same"], f"{medium['name']}: the client's {medium['written']} packets"
                        f" are what was published" + (f" (but: {wrong})" if wrong else ""))
         self.check(len(result["media"]) >= 2, "video and audio were compared")
-        return result
 
     def received(self, player):
         """[(seconds since the start, node that sent it)] of every RTP packet at the client."""

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """
-Many runs: each kind of failure at random moments, at 1 and 8 Mbit/s, half of them with 1 % loss on
-the client's access link; and pauses that are no failures. A lab is brought up for each loss and
-serves all its runs. Reports of runs that failed are kept whole; of others, report.json.
+Many runs: each failure of figure 6 at random moments, in several networks; and pauses that are no
+failures. A lab is brought up for each network and serves all its runs. Reports of runs that failed
+are kept whole; of others, report.json.
 """
 
+import concurrent.futures
 import json
 import os
 import queue
@@ -17,8 +18,16 @@ from . import cli
 from .library import Library
 
 FAILURES = ("kill-sn", "hang-sn", "cut-sn")
-RATES = (1, 8)
-LOSSES = (0, 1)
+BOTH_RATES = ({"rate": 1}, {"rate": 8})
+# Networks: {name: (parameters of the topology, scenarios, parameters that these take by turns)}.
+NETWORKS = {
+    "plain": ({}, (*FAILURES, "slow-sn"), BOTH_RATES),
+    "1 % loss": ({"loss": 1, "prime": 1, "token": 1}, (*FAILURES, "slow-sn"), BOTH_RATES),
+    "far": ({"delay": 30, "jitter": 8, "loss": 2}, FAILURES, ({"buffer": 2000},)),
+    "spares": ({"spares": 1, "prime": 1, "token": 1},
+               ("kill-arn-sn", "kill-two", "kill-next", "kill-sn-route"), BOTH_RATES),
+    "open spares": ({"spares": 1}, ("kill-source", "kill-sn-crowd"), ({"rate": 1},)),
+}
 SHOWN = (("detection_ms", "detection"), ("transaction_ms", "transaction"),
          ("fault_to_media_ms", "fault to media"), ("interruption_ms", "interruption"),
          ("min_buffer_ms", "lowest buffer"), ("nacked", "NACKed"), ("duplicates", "twice"),
@@ -26,13 +35,12 @@ SHOWN = (("detection_ms", "detection"), ("transaction_ms", "transaction"),
 
 
 def plan(runs, seed):
-    """[(scenario, rate, loss, seed)]: `runs` of each failure, and of slow-sn as well."""
+    """[(network, scenario, parameters, seed)]: `runs` of each scenario in each network."""
     jobs = []
-    for kind in (*FAILURES, "slow-sn"):
-        for number in range(runs):
-            rate = RATES[number % 2]
-            loss = LOSSES[number // 2 % 2]
-            jobs.append((kind, rate, loss, seed + len(jobs)))
+    for network, (_, scenarios, turns) in NETWORKS.items():
+        for scenario in scenarios:
+            for number in range(runs):
+                jobs.append((network, scenario, turns[number % len(turns)], seed + len(jobs)))
     return jobs
 
 
@@ -43,62 +51,57 @@ def run(arguments, folder):
     topology = library.topology("fig6")
     jobs = plan(arguments.runs, arguments.seed)
     results, lock = [], threading.Lock()
-    waiting = {loss: queue.SimpleQueue() for loss in LOSSES}
+    waiting = {network: queue.SimpleQueue() for network in NETWORKS}
     for job in jobs:
-        waiting[job[2]].put(job)
+        waiting[job[0]].put(job)
 
     def say(text):
         with lock:
             print(f"nearlab: {text}", flush=True)
 
     def one(path, job):
-        kind, rate, loss, seed = job
-        report = os.path.join(folder, f"{kind}-{rate}mbit-{loss}loss-{seed}")
+        network, kind, params, seed = job
+        words = " ".join(f"{k}={v}" for k, v in params.items())
+        report = os.path.join(folder, f"{kind}-{network}-{words}-{seed}".replace(" ", "-"))
         os.makedirs(report, exist_ok=True)
         try:
-            result = cli.run_scenario(path, library.scenario(kind), {"rate": rate, "loss": loss},
-                                      seed, report, lambda text: None)
+            result = cli.run_scenario(path, library.scenario(kind),
+                                      {**NETWORKS[network][0], **params}, seed, report,
+                                      lambda text: None)
         except cli.state.StateError as error:
             result = {"passed": False, "measured": {}, "checks": [],
                       "story": [f"could not run: {error}"]}
         failed = [c["text"] for c in result["checks"] if not c["held"]] or \
             ([] if result["passed"] else result["story"])
         with lock:
-            results.append({"scenario": kind, "rate": rate, "loss": loss, "seed": seed,
+            results.append({"scenario": kind, "network": network, "params": params, "seed": seed,
                             "passed": result["passed"], "failed": failed, "report": report,
                             "measured": result["measured"]})
         if result["passed"]:
             trim(report)
-        say(f"{len(results)}/{len(jobs)} {kind} {rate} Mbit/s, {loss} % loss, seed {seed}: "
+        say(f"{len(results)}/{len(jobs)} {network}: {kind} {words}, seed {seed}: "
             + ("passed" if result["passed"] else f"FAILED: {'; '.join(failed)} ({report})"))
 
-    def serve(loss):
+    def serve(network):
         lab = None
         try:
-            lab = cli.Lab(topology, {"loss": loss}, keep=[folder, cli.cache_folder()], say=say)
+            lab = cli.Lab(topology, NETWORKS[network][0], keep=[folder, cli.cache_folder()], say=say)
             lab.wait_ready()
             while True:
                 try:
-                    job = waiting[loss].get_nowait()
+                    job = waiting[network].get_nowait()
                 except queue.Empty:
                     return
                 one(lab.path, job)
         except Exception as error:  # pylint: disable=broad-except
-            say(f"the lab with {loss} % loss: {error}")
+            say(f"the lab '{network}': {error}")
         finally:
             if lab:
                 lab.end()
 
     begun = time.time()
-    if arguments.jobs > 1:
-        threads = [threading.Thread(target=serve, args=(loss,), daemon=True) for loss in LOSSES]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    else:
-        for loss in LOSSES:
-            serve(loss)
+    with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
+        list(pool.map(serve, NETWORKS))
 
     passed = len(results) == len(jobs) and all(r["passed"] for r in results)
     summary = {"runs": len(jobs), "done": len(results),
@@ -126,30 +129,35 @@ def trim(report):
 
 
 def table(results):
-    """[{scenario, rate, loss, runs, passed, and of every number: median and largest}]"""
-    rows = []
-    for key in sorted({(r["scenario"], r["rate"], r["loss"]) for r in results}):
-        mine = [r for r in results if (r["scenario"], r["rate"], r["loss"]) == key]
-        row = dict(zip(("scenario", "rate", "loss"), key))
-        row.update(runs=len(mine), passed=sum(r["passed"] for r in mine))
+    """[{scenario, network, params, runs, passed, and of every number: median, least and largest}]"""
+    rows = {}
+    for result in results:
+        key = result["network"], result["scenario"], tuple(result["params"].items())
+        rows.setdefault(key, []).append(result)
+    found = []
+    for (network, scenario, params), mine in rows.items():
+        row = {"network": network, "scenario": scenario, "params": dict(params),
+               "runs": len(mine), "passed": sum(r["passed"] for r in mine)}
         for number, _ in SHOWN:
             values = [r["measured"][number] for r in mine
                       if isinstance(r["measured"].get(number), (int, float))]
             if values:
                 row[number] = {"median": round(statistics.median(values), 1),
                                "min": min(values), "max": max(values)}
-        rows.append(row)
-    return rows
+        found.append(row)
+    order = list(NETWORKS)
+    return sorted(found, key=lambda r: (order.index(r["network"]), r["scenario"], str(r["params"])))
 
 
 def show(summary):
     """The table, for people: median (worst) of each number; ms, or packets."""
     print(f"\n{summary['passed']} of {summary['runs']} runs passed "
           f"in {summary['seconds'] / 60:.0f} min\n")
-    head = ["scenario", "Mbit/s", "loss", "passed"] + [title for _, title in SHOWN]
+    head = ["network", "scenario", "with", "passed"] + [title for _, title in SHOWN]
     lines = [head]
     for row in summary["table"]:
-        line = [row["scenario"], str(row["rate"]), f"{row['loss']} %",
+        line = [row["network"], row["scenario"],
+                " ".join(f"{k}={v}" for k, v in row["params"].items()),
                 f"{row['passed']}/{row['runs']}"]
         for number, _ in SHOWN:
             value = row.get(number)

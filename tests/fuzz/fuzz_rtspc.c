@@ -30,7 +30,7 @@ static void drain(struct rtspc *c, bool tcp)
 			continue;
 		for (int i = 0; i < ev.sdp->medias; i++)
 			m[i] = (struct rtspc_media_conf){
-				tcp ? 0 : (uint16_t)(5000 + 2 * i), i * 40000};
+				tcp ? 0 : (uint16_t)(5000 + 2 * i), {.seq = i * 40000}};
 		if (rtspc_setup(c, m, ev.sdp->medias, 0) < 0)
 			abort();
 	}
@@ -38,7 +38,8 @@ static void drain(struct rtspc *c, bool tcp)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-	struct rtspc_media_conf m[2] = {{5000, 1}, {5002, -1}};
+	struct rtspc_media_conf m[2] = {
+		{5000, {.seq = 1, .has_ssrc = true, .ssrc = 0xcafebabe}}, {5002, {.seq = -1}}};
 
 	if (len == 0)
 		return 0;

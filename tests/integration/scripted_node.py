@@ -214,7 +214,8 @@ class Node:
                     (k.strip().lower(), v.strip()) for k, v in (x.split(":", 1) for x in lines[1:] if x)
                 )
                 method, url, _ = lines[0].split(" ")
-                self.say(method, url, headers.get("nearcast-avoid", "-"), headers.get("nearcast-from", "-"))
+                self.say(method, url, headers.get("nearcast-avoid", "-"),
+                         headers.get("nearcast-from", "-").split(";")[0])
                 await self.request(method, url, headers, key, peer, writer)
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
@@ -277,7 +278,7 @@ class Node:
             ports = f"server_port={self.port + 1000}-{self.port + 1001}"
             transport = f"RTP/AVP;unicast;client_port={pair};{ports}{self.args.source}"
         if "nearcast-from" in headers and not self.args.plain:
-            session.first[medium] = int(headers["nearcast-from"])
+            session.first[medium] = int(headers["nearcast-from"].split(";")[0])
         name = key if not self.args.plain or medium == 0 or "session" in headers else key + "x"
         self.answer(
             writer,

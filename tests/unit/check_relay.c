@@ -381,6 +381,25 @@ START_TEST(test_a_source_that_numbers_anew_goes_on_for_all)
 }
 END_TEST
 
+/* A client fails over to a node that a new source of the channel is attached to: its old source's
+ * number says nothing here, wherever the new ones lie. */
+START_TEST(test_a_number_of_another_source_waits_for_nothing)
+{
+	for (int i = 0; i < 3; i++)
+		rx[i].has_source = true;
+	rx[0].source = rx[1].source = SSRC + 1;
+	rx[2].source = SSRC;
+	play(0, 3218);
+	push(100, 5);
+	assert_got(1000, 100, 5);
+	ck_assert_int_eq(play(1, 3218) & 0xffff, 100);
+	ck_assert_int_eq(play(2, 103) & 0xffff, 103);
+	relay_catch_up(&r, 0);
+	assert_got(2000, 100, 5);
+	assert_got(3000, 103, 2);
+}
+END_TEST
+
 START_TEST(test_bye_counts_only_for_the_source_itself)
 {
 	uint8_t buf[64];
@@ -455,6 +474,7 @@ static void add_tests(TCase *t)
 	tcase_add_test(t, test_repairs_have_a_budget);
 	tcase_add_test(t, test_what_the_ring_lacks_has_a_budget_of_its_own);
 	tcase_add_test(t, test_a_source_that_numbers_anew_goes_on_for_all);
+	tcase_add_test(t, test_a_number_of_another_source_waits_for_nothing);
 	tcase_add_test(t, test_bye_counts_only_for_the_source_itself);
 	tcase_add_test(t, test_malformed_rtcp_is_refused);
 	tcase_add_test(t, test_receivers_come_and_go);

@@ -435,8 +435,8 @@ START_TEST(test_one_flight_without_a_session_id)
 	ck_assert_int_eq(ask("PLAY", U, "Pipelined-Requests: 2\r\n"), 454);
 	ck_assert_int_eq(ask("PLAY", U, "Pipelined-Requests: 1\r\n"), 200);
 	ck_assert(conn.first->nearcast);
-	ck_assert_int_eq(conn.first->m[0].from, 65000);
-	ck_assert_int_eq(conn.first->m[1].from, -1);
+	ck_assert_int_eq(conn.first->m[0].from.seq, 65000);
+	ck_assert_int_eq(conn.first->m[1].from.seq, -1);
 	ck_assert(says("seq=65000"));
 	ck_assert_int_eq(ask("SETUP", U "/trackID=0",
 				 UDP("5004-5005") "Pipelined-Requests: "
@@ -460,6 +460,30 @@ START_TEST(test_play_from_a_number_tells_where_it_begins)
 	ck_assert_int_eq(ask("SETUP", U, UDP("5002-5003") "Nearcast-From: 65000\r\n"), 200);
 	ck_assert_int_eq(ask("PLAY", U, session()), 200);
 	ck_assert(says("seq=65530;rtptime=0\r\n"));
+}
+END_TEST
+
+START_TEST(test_a_number_of_another_source_means_all_there_is_of_this_one)
+{
+	struct channel *ch = publish(SDP1, "/news");
+
+	for (uint16_t i = 0; i < 10; i++)
+		push(ch, (uint16_t)(65530 + i), 1000u * i);
+	ck_assert_int_eq(
+		ask("SETUP", U, UDP("5000-5001") "Nearcast-From: 65534;ssrc=CAFEBABE\r\n"), 200);
+	ck_assert_int_eq(ask("PLAY", U, session()), 200);
+	ck_assert(says("seq=65534;"));
+	ck_assert_int_eq(
+		ask("SETUP", U, UDP("5002-5003") "Nearcast-From: 2 ; ssrc=1234ABCD\r\n"), 200);
+	ck_assert_int_eq(ask("PLAY", U, session()), 200);
+	ck_assert(says("seq=65530;"));
+	/* What is not known is ignored; what is wrong is not. */
+	ck_assert_int_eq(ask("SETUP", U, UDP("5004-5005") "Nearcast-From: 2;colour=red\r\n"), 200);
+	ck_assert_int_eq(ask("SETUP", U, UDP("5006-5007") "Nearcast-From: 2;ssrc=\r\n"), 400);
+	ck_assert_int_eq(ask("SETUP", U, UDP("5006-5007") "Nearcast-From: 2;ssrc=red\r\n"), 400);
+	ck_assert_int_eq(
+		ask("SETUP", U, UDP("5006-5007") "Nearcast-From: 2;ssrc=1CAFEBABE\r\n"), 400);
+	ck_assert_int_eq(ask("SETUP", U, UDP("5006-5007") "Nearcast-From: ;ssrc=1\r\n"), 400);
 }
 END_TEST
 
@@ -814,6 +838,7 @@ static void add_tests(TCase *t)
 	tcase_add_test(t, test_a_session_stays_with_its_presentation);
 	tcase_add_test(t, test_one_flight_without_a_session_id);
 	tcase_add_test(t, test_play_from_a_number_tells_where_it_begins);
+	tcase_add_test(t, test_a_number_of_another_source_means_all_there_is_of_this_one);
 	tcase_add_test(t, test_play_tells_the_timestamp_whatever_the_clock_rate);
 	tcase_add_test(t, test_many_connections_have_less_room_each);
 	tcase_add_test(t, test_keep_alive);

@@ -112,7 +112,7 @@ static void teardown(void)
 
 static void setup2(int64_t from0, int64_t from1)
 {
-	const struct rtspc_media_conf m[2] = {{5000, from0}, {5002, from1}};
+	const struct rtspc_media_conf m[2] = {{5000, {.seq = from0}}, {5002, {.seq = from1}}};
 
 	sent[0] = '\0';
 	ck_assert_int_eq(rtspc_setup(c, m, 2, 0), 0);
@@ -445,7 +445,7 @@ END_TEST
 
 START_TEST(test_interleaved_frames_come_with_the_channel_we_asked_for)
 {
-	const struct rtspc_media_conf m[2] = {{0, -1}, {0, -1}};
+	const struct rtspc_media_conf m[2] = {{0, {.seq = -1}}, {0, {.seq = -1}}};
 	/* The server chose channels 4-5 for the second medium; 9 is nobody's. */
 	static const char frames[] = "$\0\0\3abc"
 				     "$\5\0\1d"
@@ -608,7 +608,7 @@ START_TEST(test_control_urls)
 		{"rtsp://h/x", "Content-Base: nonsense\r\n", "*", "a", "SETUP rtsp://h/x/a ",
 			"PLAY rtsp://h/x "},
 	};
-	const struct rtspc_media_conf m = {5000, -1};
+	const struct rtspc_media_conf m = {5000, {.seq = -1}};
 	char sdp[512], h[256];
 
 	for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
@@ -635,7 +635,7 @@ END_TEST
 
 START_TEST(test_another_nodes_absolute_controls_become_this_nodes)
 {
-	const struct rtspc_media_conf m = {5000, -1};
+	const struct rtspc_media_conf m = {5000, {.seq = -1}};
 
 	begin(NULL, "v=0\r\no=- 1 1 IN IP4 h\r\ns=x\r\nt=0 0\r\na=control:rtsp://old/live/a\r\n"
 		    "m=video 0 RTP/AVP 33\r\na=control:rtsp://old/live/a/t1?q=2\r\n");
@@ -668,7 +668,8 @@ END_TEST
 
 START_TEST(test_setup_is_refused_when_it_is_not_its_time)
 {
-	const struct rtspc_media_conf m[3] = {{5000, -1}, {5002, -1}, {5004, -1}};
+	const struct rtspc_media_conf m[3] = {
+		{5000, {.seq = -1}}, {5002, {.seq = -1}}, {5004, {.seq = -1}}};
 
 	begin(NULL, "");
 	ck_assert_int_lt(rtspc_setup(c, m, 1, 0), 0);
