@@ -79,7 +79,7 @@ void accounts_note(struct agent *a, struct session *s, const char *reason)
 			p.channel, sizeof(p.channel), "%s%s", s->channel->origin, s->channel->path);
 	for (int i = 0; i < SDP_MAX_MEDIA; i++) {
 		tcp |= s->m[i].set_up && s->m[i].rx.tcp;
-		p.resumed |= s->m[i].set_up && s->m[i].from >= 0;
+		p.resumed |= s->m[i].set_up && s->m[i].from.seq >= 0;
 	}
 	snprintf(p.transport, sizeof(p.transport), "%s", tcp ? "tcp" : "udp");
 	p.begin = s->account.wall;
