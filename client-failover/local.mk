@@ -16,6 +16,8 @@ client_failover_libclientfailover_a_SOURCES = \
 	client-failover/detect.h \
 	client-failover/failover.c \
 	client-failover/failover.h \
+	client-failover/object.c \
+	client-failover/object.h \
 	client-failover/options.c \
 	client-failover/options.h \
 	client-failover/output.c \
@@ -25,7 +27,11 @@ client_failover_libclientfailover_a_SOURCES = \
 	client-failover/playout.c \
 	client-failover/playout.h \
 	client-failover/report.c \
-	client-failover/report.h
+	client-failover/report.h \
+	client-failover/response.c \
+	client-failover/response.h \
+	client-failover/webget.c \
+	client-failover/webget.h
 
 bin_PROGRAMS += client-failover/client-failover
 client_failover_client_failover_SOURCES = client-failover/main.c

@@ -31,7 +31,7 @@ fuzz_targets += tests/fuzz/fuzz_origin tests/fuzz/fuzz_profile tests/fuzz/fuzz_c
 fuzz_targets += tests/fuzz/fuzz_sn_rtcp tests/fuzz/fuzz_sn_rtsp
 
 # client-failover
-fuzz_targets +=
+fuzz_targets += tests/fuzz/fuzz_response
 
 # nearctl
 fuzz_targets += tests/fuzz/fuzz_table

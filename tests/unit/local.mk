@@ -52,6 +52,7 @@ unit_tests += tests/unit/check_join tests/unit/check_overlay_sim
 # client-failover
 unit_tests += tests/unit/check_client_sim tests/unit/check_delivery tests/unit/check_detect tests/unit/check_failover tests/unit/check_output \
 	tests/unit/check_playout
+unit_tests += tests/unit/check_response tests/unit/check_webget
 
 # nearctl
 unit_tests += tests/unit/check_table
