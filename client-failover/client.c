@@ -273,7 +273,7 @@ int client_resolve(const char *url, struct addr *out, char err[256])
 		memcpy(out, list->ai_addr, list->ai_addrlen);
 		freeaddrinfo(list);
 	}
-	addr_set_port(out, u.port ? u.port : 554);
+	addr_set_port(out, u.port ? u.port : url_default_port(u.scheme));
 	return 0;
 }
 

@@ -48,18 +48,17 @@ static void on_gone(void *ctx, struct attach *a)
 		loop_timer_at(c->timer, 0);
 }
 
-/* The address that a URL's host stands for: a literal, or the host that we were started with. */
-static int address_of(const struct client *c, const char *url, struct addr *out)
+int client_address(const char *url, const char *host, const struct addr *anycast, struct addr *out)
 {
 	struct url u;
 
 	if (url_parse(&u, slice_of(url)) < 0)
 		return -EINVAL;
-	if (slice_ieq(u.host, slice_of(c->host)))
-		*out = c->conf.anycast;
+	if (slice_ieq(u.host, slice_of(host)))
+		*out = *anycast;
 	else if (addr_parse(out, u.host, 0) < 0)
 		return -EADDRNOTAVAIL;
-	addr_set_port(out, u.port ? u.port : 554);
+	addr_set_port(out, u.port ? u.port : url_default_port(u.scheme));
 	return 0;
 }
 
@@ -114,7 +113,7 @@ static void attach_to(struct client *c, const struct failover_action *a, ns_t no
 		report_failover(&c->report, a, now);
 	*p = (struct peer){.id = a->id, .began = now};
 	snprintf(p->node, sizeof p->node, "%s", a->node);
-	err = address_of(c, a->url, &at);
+	err = client_address(a->url, c->host, &c->conf.anycast, &at);
 	if (err == 0) {
 		struct slice sdp = {c->sdp, c->distrust ? 0 : c->sdp_len};
 		c->io.handshake = 4 * c->srtt < HANDSHAKE_MIN ? HANDSHAKE_MIN : 4 * c->srtt;

@@ -14,6 +14,10 @@ client_failover_libclientfailover_a_SOURCES = \
 	client-failover/delivery.h \
 	client-failover/detect.c \
 	client-failover/detect.h \
+	client-failover/download.c \
+	client-failover/download.h \
+	client-failover/exchange.c \
+	client-failover/exchange.h \
 	client-failover/failover.c \
 	client-failover/failover.h \
 	client-failover/object.c \

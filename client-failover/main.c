@@ -5,6 +5,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "client-failover/download.h"
 #include "client-failover/options.h"
 #include "client-failover/play.h"
 #include "lib/event.h"
@@ -38,5 +39,5 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	if (o.json)
 		event_open(on_stdout(o.ts) || on_stdout(o.rtpdump) ? STDERR_FILENO : STDOUT_FILENO);
-	return play_run(&o);
+	return o.http ? download_run(&o) : play_run(&o);
 }

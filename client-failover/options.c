@@ -14,9 +14,13 @@
 void options_help(FILE *to)
 {
 	fputs("usage: client-failover [OPTIONS] rtsp://HOST[:PORT]/PATH\n"
-	      "Plays a live stream and keeps it whole when the node that serves it dies.\n"
+	      "       client-failover [OPTIONS] -o FILE http://HOST[:PORT]/PATH\n"
+	      "Plays a live stream, or downloads an object, and keeps it whole when the node that\n"
+	      "serves it dies.\n"
 	      "\n"
-	      "  -o, --output FILE    write the MPEG-TS payload to FILE (-: standard output)\n"
+	      "  -o, --output FILE    write the MPEG-TS payload, or the object, to FILE (-: "
+	      "standard\n"
+	      "                       output)\n"
 	      "      --rtpdump FILE   record the RTP packets of all media, any payload\n"
 	      "      --json           one event a line on standard output (on standard error\n"
 	      "                       when standard output is taken by the media)\n"
@@ -28,8 +32,10 @@ void options_help(FILE *to)
 	      "      --help, --version\n"
 	      "\n"
 	      "Exit status: 0 the end was reached, 64 usage, 65 the stream cannot be written as\n"
-	      "asked for, 68 unknown host, 69 no node can be had, 71 no resources, 73 an output\n"
-	      "cannot be opened, 74 an output failed.\n",
+	      "asked for, or the object is another one now, 66 there is no such object, 68 "
+	      "unknown\n"
+	      "host, 69 no node can be had, 71 no resources, 73 an output cannot be opened, 74 an\n"
+	      "output failed, 75 a download was interrupted.\n",
 		to);
 }
 
@@ -42,14 +48,35 @@ static int number(const char *s, double min, double max, double *out)
 	return errno || end == s || *end || !(*out >= min) || !(*out <= max) ? -EINVAL : 0;
 }
 
+/* Nothing of an object is played. */
+static int check_http(const struct options *o, char err[256])
+{
+	const char *wrong = o->rtpdump                ? "--rtpdump"
+	                    : o->duration != NS_NEVER ? "--duration"
+	                    : o->buffer != NS_S       ? "--buffer"
+	                    : o->delivery             ? "--transport"
+	                                              : NULL;
+
+	if (wrong)
+		snprintf(err, 256, "%s is for rtsp URLs", wrong);
+	else if (!o->ts)
+		snprintf(err, 256, "where to? Give -o FILE, or -o - for standard output");
+	return wrong || !o->ts ? -EINVAL : 0;
+}
+
 static int check(struct options *o, char err[256])
 {
 	struct url u;
 
-	if (url_parse(&u, slice_of(o->url)) < 0 || !slice_ieq(u.scheme, SLICE("rtsp"))) {
-		snprintf(err, 256, "%.180s: not a URL of the form rtsp://host/path", o->url);
+	if (url_parse(&u, slice_of(o->url)) < 0 || !u.host.n) {
+		snprintf(err, 256,
+			"%.150s: not a URL of the form rtsp://host/path or http://host/path",
+			o->url);
 		return -EINVAL;
 	}
+	o->http = slice_ieq(u.scheme, SLICE("http"));
+	if (o->http)
+		return check_http(o, err);
 	if (!o->ts && !o->rtpdump && !o->json) {
 		snprintf(err, 256, "nothing to do with the media: give -o, --rtpdump or --json");
 		return -EINVAL;

@@ -11,6 +11,7 @@
 
 struct options {
 	const char *url;
+	bool http;           /* it is an object's, not a channel's */
 	const char *ts;      /* -o: a path, "-", or NULL */
 	const char *rtpdump; /* a path, "-", or NULL */
 	bool json, verbose;

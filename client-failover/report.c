@@ -146,7 +146,7 @@ void report_failover(const struct report *r, const struct failover_action *a, ns
 	emit(r, "failover", now, o);
 }
 
-static struct js *resumed(const struct failover_action *a, int64_t missing)
+static struct js *resumed(const struct failover_action *a, const char *key, int64_t value)
 {
 	struct js *o = js_object();
 
@@ -157,19 +157,25 @@ static struct js *resumed(const struct failover_action *a, int64_t missing)
 	put_ms(o, "transaction_ms", a->times.transaction);
 	put_ms(o, "attach_ms", a->times.attach);
 	put_ms(o, "interruption_ms", a->times.interruption);
-	js_put_int(o, "missing", missing);
+	js_put_int(o, key, value);
 	return o;
 }
 
-void report_resumed(struct report *r, const struct failover_action *a, int64_t missing, ns_t now)
+static void put_resumed(
+	struct report *r, const struct failover_action *a, const char *key, int64_t value, ns_t now)
 {
-	struct js *o = resumed(a, missing);
+	struct js *o = resumed(a, key, value);
 
 	say(r, "%s took over from %s after %.1f ms", a->node, a->from, ms(a->times.interruption));
 	js_put_real(o, "t", (double)now / NS_S);
 	js_push(r->failovers, o);
 	r->failover_count++;
-	emit(r, "resumed", now, resumed(a, missing));
+	emit(r, "resumed", now, resumed(a, key, value));
+}
+
+void report_resumed(struct report *r, const struct failover_action *a, int64_t missing, ns_t now)
+{
+	put_resumed(r, a, "missing", missing, now);
 }
 
 void report_false_alarm(struct report *r, const struct failover_action *a, ns_t now)
@@ -253,6 +259,69 @@ void report_ended(
 	js_put_int(o, "failover_count", r->failover_count);
 	js_put_int(o, "false_alarms", r->false_alarms);
 	put_ms(o, "min_buffer_ms", lowest);
+	js_put(o, "failovers", r->failovers);
+	r->failovers = NULL;
+	emit(r, "ended", now, o);
+}
+
+/* ---- of a fetch ---- */
+
+void report_resumed_at(struct report *r, const struct failover_action *a, int64_t offset, ns_t now)
+{
+	put_resumed(r, a, "offset", offset, now);
+}
+
+static void put_length(struct js *o, const char *key, int64_t n)
+{
+	if (n < 0)
+		js_put_str(o, key, NULL);
+	else
+		js_put_int(o, key, n);
+}
+
+void report_object(
+	const struct report *r, const char *node, const struct object *obj, ns_t took, ns_t now)
+{
+	const char *unfixed = object_fixed(obj);
+	struct js *o = js_object();
+
+	say(r, "%s answers %d, %lld bytes (%.1f ms)%s%s", node, obj->status, (long long)obj->length,
+		ms(took), unfixed ? "; if it breaks off, that is the end: " : "",
+		unfixed ? unfixed : "");
+	js_put_str(o, "node", node);
+	put_ms(o, "ms", took);
+	js_put_int(o, "status", obj->status);
+	put_length(o, "length", obj->length);
+	js_put_int(o, "first", obj->base);
+	js_put_str(o, "etag", *obj->etag ? obj->etag : NULL);
+	js_put_str(o, "last_modified", *obj->modified ? obj->modified : NULL);
+	js_put_bool(o, "resumable", !unfixed);
+	emit(r, "object", now, o);
+}
+
+void report_progress(const struct report *r, const char *node, int64_t bytes, ns_t now)
+{
+	struct js *o = js_object();
+
+	js_put_int(o, "bytes", bytes);
+	js_put_str(o, "node", node);
+	emit(r, "progress", now, o);
+}
+
+void report_fetched(struct report *r, const char *reason, const char *why, const struct object *obj,
+	int64_t bytes, ns_t now)
+{
+	struct js *o = js_object();
+
+	say(r, "ended: %s%s%s; %lld bytes, %d failovers", reason, *why ? ": " : "", why,
+		(long long)bytes, r->failover_count);
+	js_put_str(o, "reason", reason);
+	js_put_str(o, "why", why);
+	js_put_int(o, "status", obj ? obj->status : 0);
+	js_put_int(o, "bytes", bytes);
+	put_length(o, "length", obj ? obj->length : -1);
+	js_put_int(o, "failover_count", r->failover_count);
+	js_put_int(o, "false_alarms", r->false_alarms);
 	js_put(o, "failovers", r->failovers);
 	r->failovers = NULL;
 	emit(r, "ended", now, o);

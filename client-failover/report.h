@@ -7,6 +7,7 @@
 #define NEARCAST_CLIENT_REPORT_H
 
 #include "client-failover/failover.h"
+#include "client-failover/object.h"
 #include "client-failover/playout.h"
 #include "lib/clock.h"
 #include "lib/json.h"
@@ -43,5 +44,14 @@ void report_level(const struct report *r, const char *node, ns_t level,
 	const struct playout_stats *s, ns_t now);
 void report_ended(
 	struct report *r, const char *reason, const struct playout_stats *s, ns_t lowest, ns_t now);
+
+/* Of a fetch over HTTP. offset: in the body, where the new node went on. */
+void report_resumed_at(struct report *r, const struct failover_action *a, int64_t offset, ns_t now);
+void report_object(
+	const struct report *r, const char *node, const struct object *obj, ns_t took, ns_t now);
+void report_progress(const struct report *r, const char *node, int64_t bytes, ns_t now);
+/* obj NULL: nothing has come. */
+void report_fetched(struct report *r, const char *reason, const char *why, const struct object *obj,
+	int64_t bytes, ns_t now);
 
 #endif

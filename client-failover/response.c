@@ -69,7 +69,7 @@ static const char *frame(struct response *r, const struct text_msg *m)
 }
 
 static enum response_kind take_head(
-	struct response *r, struct slice in, size_t *used, struct text_msg *m)
+	struct response *r, struct slice in, size_t *used, struct text_msg *m, struct slice *piece)
 {
 	ssize_t n = text_parse_head(m, in.p, in.n, r->seen);
 
@@ -82,6 +82,7 @@ static enum response_kind take_head(
 	if (!m->response || m->proto != TEXT_HTTP)
 		return bad(r, "not an HTTP response");
 	*used = (size_t)n;
+	*piece = (struct slice){in.p, (size_t)n};
 	r->seen = 0;
 	if (m->status < 200) {
 		if (m->status == 101 || ++r->interims > INTERIMS_MAX)
@@ -197,7 +198,7 @@ static enum response_kind step(
 	struct response *r, struct slice in, size_t *used, struct text_msg *m, struct slice *piece)
 {
 	switch (r->state) {
-	case RS_HEAD: return take_head(r, in, used, m);
+	case RS_HEAD: return take_head(r, in, used, m, piece);
 	case RS_LENGTH:
 	case RS_CLOSE:
 	case RS_DATA: return take_body(r, in, used, piece);

@@ -17,7 +17,7 @@
 
 enum response_kind {
 	RESPONSE_MORE, /* nothing whole yet: again, with more bytes behind those that are left */
-	RESPONSE_HEAD, /* *m */
+	RESPONSE_HEAD, /* *m, whose bytes are *piece */
 	RESPONSE_BODY, /* *piece, not empty */
 	RESPONSE_END,  /* the body is whole; what follows is not of this response */
 	RESPONSE_BAD,  /* response_why() */

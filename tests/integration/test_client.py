@@ -501,7 +501,7 @@ def test_no_node_to_be_had(stage):
     "argv, message",
     [
         ([], "which URL?"),
-        (["http://h/x", "--json"], "not a URL of the form rtsp://"),
+        (["ftp://h/x", "--json"], "not a URL of the form rtsp://"),
         (["rtsp://h/x"], "nothing to do"),
         (["rtsp://h/x", "rtsp://h/y", "--json"], "one URL only"),
         (["rtsp://h/x", "--json", "--buffer", "1"], "--buffer 1"),
@@ -510,6 +510,8 @@ def test_no_node_to_be_had(stage):
         (["rtsp://h/x", "-o"], "a value is missing"),
         (["rtsp://h/x", "-o", "-", "--rtpdump", "-"], "the same file"),
         (["rtsp://h/x", "--nonsense"], "no such option"),
+        (["http://h/x", "--json"], "-o FILE"),
+        (["http://h/x", "-o", "x", "--rtpdump", "y"], "--rtpdump is for rtsp URLs"),
     ],
 )
 def test_bad_usage(program, argv, message):

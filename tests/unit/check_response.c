@@ -86,7 +86,7 @@ END_TEST
 START_TEST(test_chunks_are_put_together)
 {
 	whole(OK "Transfer-Encoding: "
-	         "chunked\r\n\r\n5\r\nhello\r\n0A;x=\"y\"\r\n0123456789\r\n0\r\n\r\n",
+		 "chunked\r\n\r\n5\r\nhello\r\n0A;x=\"y\"\r\n0123456789\r\n0\r\n\r\n",
 		"hello0123456789");
 	ck_assert_int_eq(r.length, -1);
 	whole(OK "transfer-encoding: Chunked\r\n\r\n1\r\nx\r\n00\r\nSum: 1\r\nB: 2\r\n\r\n", "x");
