@@ -178,6 +178,7 @@ int agent_reload(struct agent *a, struct conf_errors *err)
 	struct server_conf sc = server_conf_of(&a->conf);
 	server_set_conf(a->server, &sc);
 	channels_set_span(&a->channels, a->conf.ring);
+	a->relay.delay = a->conf.relay.delay;
 	a->channels.linger = a->conf.linger;
 	if (set_upstreams(a))
 		log_msg(NLOG_ERROR, "upstreams: out of memory");
@@ -321,6 +322,7 @@ static int open_service(struct agent *a)
 
 	channels_init(&a->channels, a->conf.ring, RING_BYTES, a->conf.linger);
 	relay_init(&a->relay, &agent_relay_io, a);
+	a->relay.delay = a->conf.relay.delay;
 	rtsp_init(&a->rtsp, &rc, &a->channels, &a->relay, unguessable);
 	await_address(&a->conf.address);
 	addr_set_port(&rtp, (uint16_t)a->conf.rtp.port);
@@ -418,10 +420,11 @@ static int open_loop(struct agent *a)
 		return complain("event loop", -ENOMEM);
 	a->house = loop_timer_new(a->loop, agent_house_keeping, a);
 	a->catch_up = loop_timer_new(a->loop, agent_catch_up, a);
+	a->turn = loop_timer_new(a->loop, agent_turn, a);
 	a->sigterm = loop_signal_new(a->loop, SIGTERM, on_stop, a);
 	a->sigint = loop_signal_new(a->loop, SIGINT, on_stop, a);
 	a->sighup = loop_signal_new(a->loop, SIGHUP, on_reload, a);
-	if (!a->house || !a->catch_up || !a->sigterm || !a->sigint || !a->sighup)
+	if (!a->house || !a->catch_up || !a->turn || !a->sigterm || !a->sigint || !a->sighup)
 		return complain("event loop", -ENOMEM);
 	a->started = loop_now(a->loop);
 	return 0;
@@ -450,6 +453,7 @@ static void close_all(struct agent *a)
 	media_free(a->media);
 	loop_timer_free(a->house);
 	loop_timer_free(a->catch_up);
+	loop_timer_free(a->turn);
 	loop_signal_free(a->sigterm);
 	loop_signal_free(a->sigint);
 	loop_signal_free(a->sighup);

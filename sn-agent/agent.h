@@ -38,7 +38,7 @@ struct agent {
 	ns_t started;
 
 	struct loop *loop;
-	struct loop_timer *house, *catch_up;
+	struct loop_timer *house, *catch_up, *turn;
 	struct loop_signal *sigterm, *sigint, *sighup;
 
 	struct channels channels;
@@ -81,7 +81,8 @@ int agent_reload(struct agent *a, struct conf_errors *err);
 extern const struct relay_io agent_relay_io;
 extern const struct server_ops agent_server_ops;
 extern const struct feed_ops agent_feed_ops;
-void agent_catch_up(void *arg); /* the timer's */
+void agent_catch_up(void *arg); /* the timers' */
+void agent_turn(void *arg);
 void agent_house_keeping(void *arg);
 
 /* show.c */

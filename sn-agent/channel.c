@@ -89,6 +89,7 @@ static int make_media(struct channels *c, struct channel *ch, const struct sdp *
 		*m = (struct medium){.channel = ch,
 			.index = i,
 			.last = -1,
+			.due = NS_NEVER,
 			.clock_rate = sdp->media[i].clock_rate};
 		m->ring = ring_new(c->ring_span, c->ring_bytes);
 		if (!m->ring)

@@ -59,8 +59,13 @@ struct medium {
 
 	struct receiver **receiver; /* playing */
 	int receivers, room;
-	int64_t fresh[MEDIUM_BATCH]; /* came this turn, are to be sent */
+	int64_t fresh[MEDIUM_BATCH]; /* came, are to be sent */
 	int n_fresh;
+	int n_turn;           /* of these in this turn of the loop */
+	ns_t turn_at;         /* the last turn that brought any */
+	ns_t due;             /* they are sent then; NS_NEVER: that is not decided yet */
+	bool urgent;          /* one of them is not to wait: a frame is whole, or a repair came */
+	bool framed;          /* frames of several packets end with a marker here */
 	struct medium *dirty; /* next with fresh packets */
 	bool is_dirty;
 

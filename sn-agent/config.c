@@ -63,6 +63,13 @@ static const struct conf_option rtp_options[] = {
 	{0},
 };
 
+static const struct conf_option relay_options[] = {
+	{"delay", CONF_MS, AT(relay.delay), "20", 0, 1000,
+		.help = "how long packets that come one by one may wait for each other; 0: not at "
+			"all"},
+	{0},
+};
+
 static const struct conf_option access_options[] = {
 	{"token", CONF_ENUM, AT(access.token), "off", .names = access_mode_names,
 		.help = "whether clients have to show an ARN's token to have a channel (row E4)"},
@@ -206,6 +213,7 @@ static const struct conf_option options[] = {
 	{"announce", CONF_SECTION, .sub = announce_options},
 	{"rtsp", CONF_SECTION, .sub = rtsp_options},
 	{"rtp", CONF_SECTION, .sub = rtp_options},
+	{"relay", CONF_SECTION, .sub = relay_options},
 	{"http", CONF_SECTION, .sub = http_options},
 	{"prime", CONF_SECTION, .sub = prime_options},
 	{"access", CONF_SECTION, .sub = access_options},

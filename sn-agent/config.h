@@ -45,6 +45,9 @@ struct sn_conf {
 		int64_t port; /* even */
 	} rtp;
 	struct {
+		ns_t delay; /* 0: nothing waits */
+	} relay;
+	struct {
 		int64_t port; /* 0: none */
 	} http;
 	struct {

@@ -337,7 +337,7 @@ static void on_batch(void *arg, struct attachment *a)
 	int slot;
 	struct feed *f = feed_of(arg, &slot, a);
 
-	relay_flush(f->fs->relay);
+	relay_turn(f->fs->relay, now_of(f));
 	run(f);
 }
 

@@ -108,7 +108,7 @@ static void receive(struct media *md, int fd, bool rtcp)
 		if (n < UDP_BATCH)
 			break;
 	}
-	relay_flush(md->relay);
+	relay_turn(md->relay, now);
 }
 
 static void on_rtp_ready(void *arg, int events)

@@ -11,7 +11,7 @@
 
 void relay_init(struct relay *r, const struct relay_io *io, void *arg)
 {
-	*r = (struct relay){.io = io, .arg = arg};
+	*r = (struct relay){.io = io, .arg = arg, .few = RELAY_FEW};
 }
 
 /* ---- sending ---- */
@@ -75,6 +75,10 @@ static void flush_medium(struct relay *r, struct medium *m)
 	int64_t seq[MEDIUM_BATCH], least = INT64_MAX;
 	int n = 0;
 
+	m->due = NS_NEVER;
+	m->urgent = false;
+	if (m->n_fresh == 0)
+		return;
 	/* Looked up only now: what came since may have pushed an old one out again. */
 	for (int i = 0; i < m->n_fresh; i++) {
 		if (!ring_get(m->ring, m->fresh[i], &all[n]))
@@ -95,6 +99,50 @@ static void flush_medium(struct relay *r, struct medium *m)
 	}
 }
 
+/* When what this turn brought is to be sent. */
+static ns_t due_at(const struct relay *r, const struct medium *m, ns_t now)
+{
+	ns_t pause = now - m->turn_at;
+
+	if (m->urgent || r->delay == 0 || r->receivers < r->few)
+		return now;
+	if (m->due != NS_NEVER)
+		return m->due; /* the first that waits decides for all */
+	/* Before a frame is whole a player has no use for it. */
+	if (m->framed)
+		return now + r->delay;
+	/* So seldom that waiting would join no three; or a burst. */
+	if (pause > r->delay / 2)
+		return now;
+	/* Several at once came some time since the last turn: the loop was busy. */
+	return now + r->delay - (m->n_turn > 1 ? pause : 0);
+}
+
+void relay_turn(struct relay *r, ns_t now)
+{
+	struct medium **p = &r->dirty, *m;
+	ns_t wake = NS_NEVER;
+
+	while ((m = *p)) {
+		if (m->n_turn) {
+			m->due = due_at(r, m, now);
+			m->turn_at = now;
+			m->n_turn = 0;
+		}
+		if (now < m->due && m->n_fresh) {
+			if (m->due < wake)
+				wake = m->due;
+			p = &m->dirty;
+			continue;
+		}
+		*p = m->dirty;
+		m->is_dirty = false;
+		flush_medium(r, m);
+	}
+	if (wake != NS_NEVER)
+		r->io->wake(r->arg, wake);
+}
+
 void relay_flush(struct relay *r)
 {
 	while (r->dirty) {
@@ -108,11 +156,13 @@ void relay_flush(struct relay *r)
 
 /* ---- from the origin ---- */
 
-static void note_fresh(struct relay *r, struct medium *m, int64_t seq)
+static void note_fresh(struct relay *r, struct medium *m, int64_t seq, bool urgent)
 {
 	if (m->n_fresh == MEDIUM_BATCH)
 		flush_medium(r, m);
 	m->fresh[m->n_fresh++] = seq;
+	m->n_turn++;
+	m->urgent |= urgent;
 	if (!m->is_dirty) {
 		m->is_dirty = true;
 		m->dirty = r->dirty;
@@ -151,7 +201,7 @@ int relay_rtp(struct relay *r, struct medium *m, const uint8_t *p, size_t n, ns_
 {
 	enum ring_put put;
 	struct rtp rtp;
-	bool first;
+	bool first, urgent;
 
 	if (rtp_parse(&rtp, p, n) || n > RING_MTU) {
 		r->malformed++;
@@ -172,7 +222,10 @@ int relay_rtp(struct relay *r, struct medium *m, const uint8_t *p, size_t n, ns_
 		m->duplicates++;
 		return put;
 	}
+	urgent = rtp.marker || *seq < m->last;
 	if (*seq > m->last) {
+		if (rtp.marker)
+			m->framed = *seq == m->last + 1 && rtp.ts == m->last_ts;
 		m->last = *seq;
 		m->last_ts = rtp.ts;
 		m->last_at = now;
@@ -183,7 +236,7 @@ int relay_rtp(struct relay *r, struct medium *m, const uint8_t *p, size_t n, ns_
 	m->bytes += n;
 	r->packets_in++;
 	r->bytes_in += n;
-	note_fresh(r, m, *seq);
+	note_fresh(r, m, *seq, urgent);
 	return RING_NEW;
 }
 
@@ -247,7 +300,7 @@ void relay_send_bye(struct relay *r, struct receiver *v)
 
 /* ---- receivers ---- */
 
-static int attach(struct medium *m, struct receiver *v)
+static int attach(struct relay *r, struct medium *m, struct receiver *v)
 {
 	if (m->receivers == m->room) {
 		int room = m->room ? 2 * m->room : 8;
@@ -261,6 +314,7 @@ static int attach(struct medium *m, struct receiver *v)
 	v->medium = m;
 	v->slot = m->receivers;
 	m->receiver[m->receivers++] = v;
+	r->receivers++;
 	return 0;
 }
 
@@ -269,7 +323,7 @@ int64_t relay_add(
 {
 	int64_t newest = ring_empty(m->ring) ? -1 : ring_newest(m->ring);
 
-	*err = attach(m, v);
+	*err = attach(r, m, v);
 	if (*err)
 		return -1;
 	v->cursor = RECEIVER_LIVE;
@@ -318,6 +372,7 @@ void relay_remove(struct relay *r, struct receiver *v)
 		return;
 	stop_catching(r, v);
 	m->receiver[v->slot] = m->receiver[--m->receivers];
+	r->receivers--;
 	m->receiver[v->slot]->slot = v->slot;
 	v->medium = NULL;
 }
@@ -328,7 +383,7 @@ static bool catch_up(struct relay *r, struct receiver *v, ns_t now)
 	struct medium *m = v->medium;
 	struct iovec iov[RELAY_FIRST];
 	int max = RELAY_FIRST, n, sent;
-	int64_t at = v->cursor, seq;
+	int64_t at = v->cursor, seq, end;
 
 	if (v->paced) {
 		int64_t ms = (now - v->paced) / NS_MS;
@@ -338,27 +393,29 @@ static bool catch_up(struct relay *r, struct receiver *v, ns_t now)
 		max = ms * RELAY_PACE > RELAY_FIRST ? RELAY_FIRST : (int)ms * RELAY_PACE;
 	}
 	v->paced = now;
-	n = ring_collect(m->ring, &at, iov, max);
+	/* What waits is sent to all together, and to this one once. */
+	if (m->urgent)
+		flush_medium(r, m);
+	end = m->n_fresh ? m->fresh[0] : ring_newest(m->ring) + 1;
+	n = ring_collect(m->ring, &at, end, iov, max);
 	sent = send_rtp(r, v, iov, n);
 	if (v->tcp && sent < n) {
 		/* Here the queue being full means only: later. */
 		v->dropped -= (uint64_t)(n - sent);
 		r->dropped -= (uint64_t)(n - sent);
 		seq = v->cursor < ring_oldest(m->ring) ? ring_oldest(m->ring) : v->cursor;
-		ring_collect(m->ring, &seq, iov, sent);
+		ring_collect(m->ring, &seq, end, iov, sent);
 		v->cursor = seq;
 		return false;
 	}
 	v->cursor = at;
-	return at > ring_newest(m->ring);
+	return at >= end;
 }
 
 ns_t relay_catch_up(struct relay *r, ns_t now)
 {
 	struct receiver *v, *next;
 
-	/* What is fresh is in the ring, and would otherwise be sent twice to who reaches it now. */
-	relay_flush(r);
 	for (v = r->catching; v; v = next) {
 		next = v->next_catching;
 		if (ring_empty(v->medium->ring) || catch_up(r, v, now))

@@ -2,10 +2,14 @@
 /*
  * The relay: from what arrived to all who receive it.
  *
- * Packets that arrive in one turn of the loop are put into the ring and noted; at the turn's end
- * they go to each receiver together, from where they lie in the ring, with one call per receiver
- * (UDP_SEGMENT: a coded video's frame comes in a burst, so this batches without delay). Nothing is
- * renumbered or rewritten.
+ * Packets that arrive are put into the ring and noted; what has been noted goes to each receiver
+ * together, from where it lies in the ring, with one call per receiver (UDP_SEGMENT: several times
+ * the packets a second). Nothing is renumbered or rewritten.
+ *
+ * How long to note? A coded video's frame comes in a burst whose last packet has the marker: that
+ * one sends it, without delay. A stream that is paced evenly, as MPEG-TS is, brings one packet at a
+ * time: with many receivers they wait for each other, `delay` at most after the first of them came.
+ * With few receivers, after a pause, and for what a repair brought, nothing waits.
  *
  * A receiver that asked for packets from a number on catches up first: it is sent the ring's
  * content at a bounded pace and joins the live ones when it has reached them. One over TCP has a
@@ -27,6 +31,7 @@
 #define RELAY_PACE   16   /* and then in each millisecond */
 #define RELAY_REPAIR 8192 /* retransmissions a second to one receiver */
 #define RELAY_LACKS  2048 /* numbers a second that are asked of the upstream for one receiver */
+#define RELAY_FEW    64   /* receivers, of all media, from which on waiting is worth it */
 
 struct relay_io {
 	/* Sends n packets to `to` from the RTP or RTCP port; how many were handed over. */
@@ -35,12 +40,17 @@ struct relay_io {
 	int (*tcp)(void *arg, void *conn, uint8_t channel, const struct iovec *v, int n);
 	/* A receiver asked for a number that the ring lacks. */
 	void (*missing)(void *arg, struct medium *m, int64_t seq);
+	/* Something waits: relay_turn() is to be called then, if not before. */
+	void (*wake)(void *arg, ns_t when);
 };
 
 struct relay {
 	const struct relay_io *io;
 	void *arg;
-	struct medium *dirty;
+	ns_t delay;           /* packets wait that long for each other at most; 0: not at all */
+	int few;              /* with fewer receivers than that nothing waits: RELAY_FEW */
+	int receivers;        /* of all media */
+	struct medium *dirty; /* those with packets that are to be sent */
 	struct receiver *catching;
 	uint64_t packets_in, bytes_in;   /* RTP that was new */
 	uint64_t duplicates, malformed;  /* RTP that was not passed on */
@@ -75,14 +85,17 @@ struct receiver {
 	uint8_t fraction_lost; /* of its last receiver report */
 };
 
-void relay_init(struct relay *r, const struct relay_io *io, void *arg);
+void relay_init(struct relay *r, const struct relay_io *io, void *arg); /* delay: 0 */
 
 /* An RTP packet of the medium came (from whom has been checked). What it was for us:
- * RING_NEW (it will be sent by relay_flush), RING_DUPLICATE, RING_OLD, or -EINVAL. *seq its number,
+ * RING_NEW (it will be sent by relay_turn), RING_DUPLICATE, RING_OLD, or -EINVAL. *seq its number,
  * when it is the first two. */
 int relay_rtp(
 	struct relay *r, struct medium *m, const uint8_t *p, size_t n, ns_t now, int64_t *seq);
-/* Sends what relay_rtp noted. Before the loop turns, and before anything is freed. */
+/* All that is there for now has been handed in: sends what need not wait. Before the loop turns, and
+ * when io->wake() said. */
+void relay_turn(struct relay *r, ns_t now);
+/* Sends all that relay_rtp noted. Before a channel ends or is freed. */
 void relay_flush(struct relay *r);
 /* An RTCP compound from the origin's side: kept (sender report) and passed on untouched. 0 or
  * -EINVAL. */

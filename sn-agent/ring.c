@@ -248,7 +248,7 @@ bool ring_get(const struct ring *r, int64_t seq, struct iovec *out)
 	return true;
 }
 
-int ring_collect(const struct ring *r, int64_t *seq, struct iovec *out, int max)
+int ring_collect(const struct ring *r, int64_t *seq, int64_t end, struct iovec *out, int max)
 {
 	int n = 0;
 
@@ -256,7 +256,7 @@ int ring_collect(const struct ring *r, int64_t *seq, struct iovec *out, int max)
 		return 0;
 	if (*seq < r->first)
 		*seq = r->first;
-	for (; *seq <= r->newest && n < max; (*seq)++)
+	for (; *seq <= r->newest && *seq < end && n < max; (*seq)++)
 		n += ring_get(r, *seq, &out[n]);
 	return n;
 }

@@ -313,7 +313,7 @@ static size_t on_data(void *arg, const uint8_t *p, size_t n)
 		if (!c->dead && c->waits && hold(c, (const char *)p + used, n - used))
 			used = n;
 	}
-	relay_flush(c->sv->relay);
+	relay_turn(c->sv->relay, now);
 	c->partial_since = c->dead || used == n                   ? NS_NEVER
 	                   : c->partial_since == NS_NEVER || used ? now
 	                                                          : c->partial_since;
@@ -528,7 +528,7 @@ void server_settled(struct server *sv, struct channel *ch)
 		}
 	}
 	ch->users--;
-	relay_flush(sv->relay);
+	relay_turn(sv->relay, loop_now(sv->loop));
 }
 
 void server_tell_end(struct server *sv, struct session *s)

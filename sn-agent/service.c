@@ -28,7 +28,21 @@ static void missing(void *arg, struct medium *m, int64_t seq)
 	feed_missing(m, seq);
 }
 
-const struct relay_io agent_relay_io = {send_udp, send_tcp, missing};
+static void wake(void *arg, ns_t when)
+{
+	struct agent *a = arg;
+
+	loop_timer_at(a->turn, when);
+}
+
+const struct relay_io agent_relay_io = {send_udp, send_tcp, missing, wake};
+
+void agent_turn(void *arg)
+{
+	struct agent *a = arg;
+
+	relay_turn(&a->relay, loop_now(a->loop));
+}
 
 void agent_catch_up(void *arg)
 {
@@ -150,6 +164,7 @@ static void channel_goes(struct agent *a, struct channel *ch, const char *event)
 {
 	if (event)
 		say_channel(a, event, ch);
+	relay_flush(&a->relay);
 	feed_free(ch->feed);
 	channel_free(&a->channels, ch);
 }
@@ -236,7 +251,8 @@ static void end(void *arg, struct session *s, const char *reason, bool torn_down
 	struct agent *a = arg;
 	struct channel *ended;
 
-	relay_flush(&a->relay);
+	if (s->publisher)
+		relay_flush(&a->relay);
 	if (s->spoke) {
 		accounts_note(a, s, reason);
 		say_over(a, s, reason);

@@ -45,9 +45,17 @@ static void missing(void *arg, struct medium *m, int64_t seq)
 		abort();
 }
 
+static ns_t woken;
+
+static void wake(void *arg, ns_t when)
+{
+	(void)arg;
+	woken = when;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-	static const struct relay_io io = {udp, tcp, missing};
+	static const struct relay_io io = {udp, tcp, missing, wake};
 	static struct channels channels;
 	struct receiver rx[3] = {{.tcp = true, .conn = &room}, {.tcp = false}, {.tcp = false}};
 	struct relay r;
@@ -62,6 +70,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		abort();
 	m = &ch->medium[0];
 	relay_init(&r, &io, NULL);
+	r.few = 2;
+	r.delay = 20 * NS_MS;
 	for (int i = 0; i < 2; i++)
 		relay_add(&r, m, &rx[i], i ? 100 : -1, now, &err);
 	while (len >= 2) {
@@ -80,7 +90,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		case 2: relay_origin_rtcp(&r, m, data, n); break;
 		case 3:
 		case 4: relay_feedback(&r, &rx[who % 2], data, n, now); break;
-		case 5: relay_flush(&r); break;
+		case 5:
+			/* What waits has been said to, and not for longer than it may. */
+			woken = NS_NEVER;
+			relay_turn(&r, now);
+			if (m->n_fresh ? woken <= now || woken > now + r.delay : woken != NS_NEVER)
+				abort();
+			break;
 		case 6: relay_catch_up(&r, now); break;
 		case 7:
 			relay_remove(&r, &rx[2]);

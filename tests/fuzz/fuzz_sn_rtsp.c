@@ -45,6 +45,11 @@ static void missing(void *arg, struct medium *m, int64_t seq)
 	(void)arg, (void)m, (void)seq;
 }
 
+static void wake(void *arg, ns_t when)
+{
+	(void)arg, (void)when;
+}
+
 static uint64_t ids(void)
 {
 	static uint64_t id;
@@ -60,7 +65,7 @@ static char text[RTSP_REPLY_MAX];
 
 static void start(void)
 {
-	static const struct relay_io io = {udp, tcp, missing};
+	static const struct relay_io io = {udp, tcp, missing, wake};
 	struct rtsp_conf conf = {.name = "sn1",
 		.software = "fuzz",
 		.rtp_port = 7704,

@@ -24,6 +24,7 @@ static struct {
 static int n_sent, calls, room; /* room: packets that a TCP connection takes */
 static int64_t lacks[16];
 static int n_lacks;
+static ns_t woken;
 
 static struct channels channels;
 static struct channel *ch;
@@ -71,7 +72,13 @@ static void missing(void *arg, struct medium *of, int64_t seq)
 	n_lacks++;
 }
 
-static const struct relay_io io = {udp, tcp, missing};
+static void wake(void *arg, ns_t when)
+{
+	(void)arg;
+	woken = when;
+}
+
+static const struct relay_io io = {udp, tcp, missing, wake};
 
 static void setup(void)
 {
@@ -88,6 +95,7 @@ static void setup(void)
 		rx[i].rtcp = addr_any(AF_INET, (uint16_t)(port[i] + 1));
 	}
 	n_sent = calls = n_lacks = 0;
+	woken = NS_NEVER;
 	room = 1 << 30;
 }
 
@@ -99,13 +107,19 @@ static void teardown(void)
 	channels_free(&channels);
 }
 
-static int push_ssrc(uint16_t seq, uint32_t ssrc, ns_t now)
+static int push_one(uint16_t seq, uint32_t ssrc, uint8_t ts, bool marker, ns_t now)
 {
-	uint8_t p[40] = {0x80, 33, (uint8_t)(seq >> 8), (uint8_t)seq, 0, 0, 0, 0,
-		(uint8_t)(ssrc >> 24), (uint8_t)(ssrc >> 16), (uint8_t)(ssrc >> 8), (uint8_t)ssrc};
+	uint8_t p[40] = {0x80, (uint8_t)(33 | marker << 7), (uint8_t)(seq >> 8), (uint8_t)seq, 0, 0,
+		0, ts, (uint8_t)(ssrc >> 24), (uint8_t)(ssrc >> 16), (uint8_t)(ssrc >> 8),
+		(uint8_t)ssrc};
 	int64_t number;
 
 	return relay_rtp(&r, m, p, sizeof(p), now, &number);
+}
+
+static int push_ssrc(uint16_t seq, uint32_t ssrc, ns_t now)
+{
+	return push_one(seq, ssrc, 0, false, now);
 }
 
 static void push(uint16_t from, int n)
@@ -456,6 +470,202 @@ START_TEST(test_receivers_come_and_go)
 }
 END_TEST
 
+/* ---- waiting for each other ---- */
+
+#define DELAY (20 * NS_MS)
+#define EVEN  (5 * NS_MS)
+
+/* A stream that is paced evenly, and two receivers that are not few. */
+static void begin_even(void)
+{
+	r.few = 2;
+	r.delay = DELAY;
+	play(0, -1);
+	play(1, -1);
+	push_ssrc(1, SSRC, NS_S);
+	relay_turn(&r, NS_S); /* after a pause: at once */
+	ck_assert_int_eq(calls, 2);
+	ck_assert(woken == NS_NEVER);
+}
+
+START_TEST(test_packets_that_come_one_by_one_wait_for_each_other_as_long_as_they_may)
+{
+	ns_t now = NS_S, first = 0;
+	uint16_t next = 2;
+
+	begin_even();
+	for (int batch = 0; batch < 3; batch++) {
+		int before = calls, n;
+
+		for (n = 0; n == 0 || now + EVEN < first + DELAY; n++) {
+			now += EVEN;
+			first = n ? first : now;
+			push_ssrc(next++, SSRC, now);
+			relay_turn(&r, now);
+			ck_assert_int_eq(calls, before);
+			ck_assert(woken == first + DELAY);
+		}
+		ck_assert_int_eq(n, 4);
+		now = first + DELAY;
+		relay_turn(&r, now);
+		ck_assert_int_eq(calls, before + 2);
+		assert_got(1000, 1, next - 1);
+		assert_got(2000, 1, next - 1);
+		now -= EVEN;
+	}
+}
+END_TEST
+
+START_TEST(test_nothing_waits_with_few_receivers_or_when_it_is_not_to)
+{
+	begin_even();
+	relay_remove(&r, &rx[1]);
+	push_ssrc(2, SSRC, NS_S + EVEN);
+	relay_turn(&r, NS_S + EVEN);
+	assert_got(1000, 1, 2);
+	play(1, -1);
+	r.delay = 0;
+	push_ssrc(3, SSRC, NS_S + 2 * EVEN);
+	relay_turn(&r, NS_S + 2 * EVEN);
+	assert_got(1000, 1, 3);
+	ck_assert(woken == NS_NEVER);
+}
+END_TEST
+
+START_TEST(test_what_comes_seldom_and_a_burst_after_a_pause_do_not_wait)
+{
+	begin_even();
+	push_ssrc(2, SSRC, NS_S + DELAY);
+	relay_turn(&r, NS_S + DELAY);
+	assert_got(2000, 1, 2);
+	for (uint16_t i = 3; i < 10; i++)
+		push_ssrc(i, SSRC, NS_S + 3 * DELAY);
+	relay_turn(&r, NS_S + 3 * DELAY);
+	assert_got(2000, 1, 9);
+	ck_assert(woken == NS_NEVER);
+}
+END_TEST
+
+/* The loop was busy for 8 ms: they came some time in it. */
+START_TEST(test_what_has_waited_to_be_read_waits_less)
+{
+	begin_even();
+	push_ssrc(2, SSRC, NS_S + 8 * NS_MS);
+	push_ssrc(3, SSRC, NS_S + 8 * NS_MS);
+	relay_turn(&r, NS_S + 8 * NS_MS);
+	ck_assert(woken == NS_S + DELAY);
+	relay_turn(&r, NS_S + DELAY);
+	assert_got(1000, 1, 3);
+}
+END_TEST
+
+/* Packets 2 and 3 show that frames end with a marker; 4 to 6 are a frame that comes in three
+ * turns. */
+START_TEST(test_a_frame_goes_when_it_is_whole_whatever_turns_it_came_in)
+{
+	ns_t now = NS_S;
+
+	begin_even();
+	push_one(2, SSRC, 1, false, now);
+	push_one(3, SSRC, 1, true, now);
+	relay_turn(&r, now);
+	assert_got(1000, 1, 3);
+	now += 2 * DELAY;
+	for (uint16_t i = 4; i < 6; i++) {
+		push_one(i, SSRC, 2, false, ++now);
+		relay_turn(&r, now);
+	}
+	assert_got(1000, 1, 3);
+	push_one(6, SSRC, 2, true, ++now);
+	relay_turn(&r, now);
+	assert_got(1000, 1, 6);
+	ck_assert_int_eq(calls, 6);
+	/* the marker of the next one is lost */
+	push_one(7, SSRC, 3, false, now);
+	relay_turn(&r, now);
+	assert_got(1000, 1, 6);
+	ck_assert(woken == now + DELAY);
+	relay_turn(&r, woken);
+	assert_got(1000, 1, 7);
+}
+END_TEST
+
+/* As of audio: a packet is a frame. */
+START_TEST(test_markers_on_single_packets_make_none_wait)
+{
+	begin_even();
+	for (uint16_t i = 2; i < 6; i++) {
+		push_one(i, SSRC, (uint8_t)i, true, NS_S + i);
+		relay_turn(&r, NS_S + i);
+		assert_got(1000, 1, i);
+	}
+	push_one(6, SSRC, 6, false, NS_S + DELAY);
+	relay_turn(&r, NS_S + DELAY);
+	assert_got(1000, 1, 6);
+}
+END_TEST
+
+START_TEST(test_what_a_repair_brings_does_not_wait)
+{
+	begin_even();
+	push_ssrc(3, SSRC, NS_S + EVEN);
+	relay_turn(&r, NS_S + EVEN);
+	ck_assert_int_eq(calls, 2);
+	push_ssrc(2, SSRC, NS_S + EVEN);
+	relay_turn(&r, NS_S + EVEN);
+	ck_assert_int_eq(calls, 4);
+	ck_assert_uint_eq(rx[0].packets, 3);
+}
+END_TEST
+
+START_TEST(test_who_catches_up_while_packets_wait_gets_them_once)
+{
+	ns_t now = NS_S;
+
+	begin_even();
+	for (uint16_t i = 2; i < 4; i++) {
+		push_ssrc(i, SSRC, now += EVEN);
+		relay_turn(&r, now);
+	}
+	play(2, 1);
+	ck_assert(relay_catch_up(&r, now) == NS_NEVER);
+	assert_got(3000, 1, 1);
+	assert_got(1000, 1, 1);
+	relay_turn(&r, now + DELAY);
+	assert_got(3000, 1, 3);
+	assert_got(1000, 1, 3);
+}
+END_TEST
+
+START_TEST(test_reports_do_not_overtake_what_waits)
+{
+	uint8_t buf[64];
+	size_t n = 0;
+
+	begin_even();
+	push_ssrc(2, SSRC, NS_S + EVEN);
+	relay_turn(&r, NS_S + EVEN);
+	rtcp_put_rr(buf, sizeof(buf), &n, SSRC);
+	ck_assert_int_eq(relay_origin_rtcp(&r, m, buf, n), 0);
+	assert_got(1000, 1, 2);
+	ck_assert(sent[n_sent - 1].rtcp);
+}
+END_TEST
+
+static void add_waiting_tests(TCase *t)
+{
+	tcase_add_test(
+		t, test_packets_that_come_one_by_one_wait_for_each_other_as_long_as_they_may);
+	tcase_add_test(t, test_nothing_waits_with_few_receivers_or_when_it_is_not_to);
+	tcase_add_test(t, test_what_comes_seldom_and_a_burst_after_a_pause_do_not_wait);
+	tcase_add_test(t, test_what_has_waited_to_be_read_waits_less);
+	tcase_add_test(t, test_a_frame_goes_when_it_is_whole_whatever_turns_it_came_in);
+	tcase_add_test(t, test_markers_on_single_packets_make_none_wait);
+	tcase_add_test(t, test_what_a_repair_brings_does_not_wait);
+	tcase_add_test(t, test_who_catches_up_while_packets_wait_gets_them_once);
+	tcase_add_test(t, test_reports_do_not_overtake_what_waits);
+}
+
 static void add_tests(TCase *t)
 {
 	tcase_add_test(t, test_what_came_together_goes_out_together_once_for_each_receiver);
@@ -486,5 +696,6 @@ int main(void)
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	add_tests(t);
+	add_waiting_tests(t);
 	return run_case("relay", t);
 }

@@ -200,11 +200,14 @@ START_TEST(test_collect_walks_over_holes_in_portions)
 	put_new(12, 0, &n);
 	put_new(13, 0, &n);
 	put_new(20, 0, &n);
-	ck_assert_int_eq(ring_collect(r, &at, v, 3), 3);
+	ck_assert_int_eq(ring_collect(r, &at, INT64_MAX, v, 3), 3);
 	ck_assert_int_eq(at, first + 4);
-	ck_assert_int_eq(ring_collect(r, &at, v, 3), 1);
+	ck_assert_int_eq(ring_collect(r, &at, INT64_MAX, v, 3), 1);
 	ck_assert_int_eq(at, ring_newest(r) + 1);
-	ck_assert_int_eq(ring_collect(r, &at, v, 3), 0);
+	ck_assert_int_eq(ring_collect(r, &at, INT64_MAX, v, 3), 0);
+	at = first;
+	ck_assert_int_eq(ring_collect(r, &at, first + 2, v, 3), 1);
+	ck_assert_int_eq(at, first + 2);
 }
 END_TEST
 

@@ -49,6 +49,11 @@ static void missing(void *arg, struct medium *m, int64_t seq)
 	(void)arg, (void)m, (void)seq;
 }
 
+static void wake(void *arg, ns_t when)
+{
+	(void)arg, (void)when;
+}
+
 static uint64_t ids(void)
 {
 	return 0xfedcba9876543210u + next_id++;
@@ -56,7 +61,7 @@ static uint64_t ids(void)
 
 static void setup(void)
 {
-	static const struct relay_io io = {udp, tcp, missing};
+	static const struct relay_io io = {udp, tcp, missing, wake};
 	struct rtsp_conf conf = {
 		.name = "sn1", .software = "test", .rtp_port = 7704, .session_timeout = 60 * NS_S};
 
