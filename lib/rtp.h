@@ -24,11 +24,12 @@ int rtp_parse(struct rtp *r, const uint8_t *p, size_t n);
 /* RFC 5761: tells RTCP (packet types 192..223) from RTP on one port. */
 bool rtp_is_rtcp(const uint8_t *p, size_t n);
 
-/* Where a source's sequence is to be gone on with: what Nearcast-From says. */
+/* Where a source's sequence is to be gone on with: what Nearcast-From and Nearcast-Start say. */
 struct rtp_from {
 	int64_t seq;   /* the low 16 bits count; -1: from now on */
 	bool has_ssrc; /* whose number it is is known: */
 	uint32_t ssrc;
+	bool at_key; /* seq -1: not from now on, but from the newest key frame */
 };
 
 /* The extended (64-bit) number nearest to `ref` whose low 16 bits are seq. */

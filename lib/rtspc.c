@@ -267,6 +267,8 @@ static void send_setup(struct rtspc *c, int i)
 		if (m->from.has_ssrc)
 			sbuf_printf(b, ";ssrc=%08" PRIx32, m->from.ssrc);
 		sbuf_printf(b, "\r\n");
+	} else if (m->from.at_key) {
+		sbuf_printf(b, "Nearcast-Start: keyframe\r\n");
 	}
 	sbuf_append(b, c->extra, strlen(c->extra));
 	rtspc_output_end(c);

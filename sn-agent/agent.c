@@ -41,7 +41,8 @@ static struct rtsp_conf rtsp_conf_of(const struct agent *a)
 		.session_timeout = c->rtsp.session_timeout,
 		.max_sessions = c->capacity.sessions,
 		.max_kbps = c->capacity.kbps,
-		.has_upstreams = c->upstreams.n > 0};
+		.has_upstreams = c->upstreams.n > 0,
+		.start_at_key = c->rtsp.start == START_KEYFRAME};
 
 	snprintf(r.name, sizeof(r.name), "%s", c->name);
 	snprintf(r.software, sizeof(r.software), "%s", a->software);

@@ -90,6 +90,7 @@ static int make_media(struct channels *c, struct channel *ch, const struct sdp *
 			.index = i,
 			.last = -1,
 			.due = NS_NEVER,
+			.key.at = -1,
 			.clock_rate = sdp->media[i].clock_rate};
 		m->ring = ring_new(c->ring_span, c->ring_bytes);
 		if (!m->ring)
@@ -122,6 +123,10 @@ int channel_describe(struct channels *c, struct channel *ch, struct slice text)
 		free(mem);
 		return err;
 	}
+	/* A publisher that comes back may do so with another codec. */
+	for (int i = 0; i < ch->media; i++)
+		if (ch->medium[i].key.codec != keyframe_codec(sdp.media[i].encoding))
+			keyframe_init(&ch->medium[i].key, keyframe_codec(sdp.media[i].encoding));
 	free(ch->sdp);
 	ch->sdp = mem;
 	ch->sdp_len = out.n;

@@ -24,6 +24,7 @@
 #include "lib/sdp.h"
 #include "lib/slice.h"
 #include "sn-agent/fetch.h"
+#include "sn-agent/keyframe.h"
 #include "sn-agent/ring.h"
 
 #define CHANNEL_PATH   256  /* bytes of a path, the NUL included */
@@ -51,6 +52,7 @@ struct medium {
 	int64_t last;             /* number of the packet that last_ts, last_at are of; -1: none */
 	uint32_t last_ts;         /* its RTP timestamp */
 	ns_t last_at;             /* when it came */
+	struct keyframe key;      /* where a player can begin */
 	uint8_t sr[CHANNEL_RTCP]; /* the origin's last compound with a sender report */
 	size_t sr_len;
 	bool bye;          /* the origin said BYE */

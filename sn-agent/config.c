@@ -48,12 +48,17 @@ static const struct conf_option announce_options[] = {
 	{0},
 };
 
+static const char *const start_names[] = {"keyframe", "live", NULL};
+
 static const struct conf_option rtsp_options[] = {
 	{"port", CONF_INT, AT(rtsp.port), "554", 1, 65535, .help = "TCP port of the RTSP server"},
 	{"session-timeout", CONF_MS, AT(rtsp.session_timeout), "60000", 1000, 3600000,
 		.help = "a session without RTSP, RTCP or a publisher's RTP ends after it"},
 	{"publishers", CONF_STR, AT(rtsp.publishers), "", .check = check_prefixes,
 		.help = "address blocks of who may publish (ANNOUNCE); \"\": nobody"},
+	{"start", CONF_ENUM, AT(rtsp.start), "keyframe", .names = start_names,
+		.help = "whether a player that joins late begins with the newest key frame or "
+			"with what is live"},
 	{0},
 };
 

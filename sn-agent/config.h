@@ -12,6 +12,9 @@
 #include "lib/daemon.h"
 #include "lib/wire.h"
 
+/* With what a player begins. */
+enum start_mode { START_KEYFRAME, START_LIVE };
+
 struct sn_conf {
 	char name[ANNOUNCE_ID_LEN];
 	struct addr address;      /* unicast, port 0 */
@@ -30,6 +33,7 @@ struct sn_conf {
 		int64_t port;
 		ns_t session_timeout;
 		char publishers[512]; /* prefixes */
+		int start;            /* enum start_mode */
 	} rtsp;
 	struct {
 		int token;          /* enum access_mode */

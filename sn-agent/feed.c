@@ -393,7 +393,8 @@ static void on_failed(void *arg, struct attachment *a, int status, const char *w
 }
 
 /* From which number on the attachment is to play a medium: a replaced one from the first that
- * lacks, a first one from the lowest that a receiver asked for. */
+ * lacks, a first one from the lowest that a receiver asked for; else with a key frame, if somebody
+ * begins with one. */
 static struct rtp_from on_from(void *arg, int medium)
 {
 	struct feed *f = arg;
@@ -407,12 +408,17 @@ static struct rtp_from on_from(void *arg, int medium)
 			from.seq = ring_newest(m->ring) + 1;
 		return from;
 	}
-	for (int i = 0; i < m->receivers; i++)
-		if (m->receiver[i]->start > 0 && (!lowest || m->receiver[i]->start < lowest->start))
-			lowest = m->receiver[i];
+	for (int i = 0; i < m->receivers; i++) {
+		const struct receiver *v = m->receiver[i];
+
+		if (v->start > 0 && (!lowest || v->start < lowest->start))
+			lowest = v;
+		from.at_key |= v->at_key;
+	}
 	if (!lowest)
 		return from;
-	from = (struct rtp_from){lowest->start, lowest->has_source, lowest->source};
+	from = (struct rtp_from){
+		.seq = lowest->start, .has_ssrc = lowest->has_source, .ssrc = lowest->source};
 	ring_hint(m->ring, from.seq);
 	gap_begin(m->gap, from.seq);
 	f->counted[medium] = from;

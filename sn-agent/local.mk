@@ -22,12 +22,16 @@ sn_agent_libsnagent_a_SOURCES = \
 	sn-agent/config.h \
 	sn-agent/feed.c \
 	sn-agent/feed.h \
+	sn-agent/entry.c \
+	sn-agent/entry.h \
 	sn-agent/fetch.c \
 	sn-agent/fetch.h \
 	sn-agent/join.c \
 	sn-agent/join.h \
 	sn-agent/ledger.c \
 	sn-agent/ledger.h \
+	sn-agent/keyframe.c \
+	sn-agent/keyframe.h \
 	sn-agent/load.c \
 	sn-agent/load.h \
 	sn-agent/media.c \

@@ -177,6 +177,7 @@ static void restart(struct relay *r, struct medium *m)
 	for (int i = 0; i < m->receivers; i++)
 		m->receiver[i]->cursor = RECEIVER_LIVE;
 	ring_clear(m->ring);
+	keyframe_init(&m->key, m->key.codec);
 	m->last = -1;
 	m->sr_len = 0;
 	m->bye = false;
@@ -230,6 +231,7 @@ int relay_rtp(struct relay *r, struct medium *m, const uint8_t *p, size_t n, ns_
 		m->last_ts = rtp.ts;
 		m->last_at = now;
 	}
+	keyframe_see(&m->key, *seq, &rtp);
 	if (first)
 		begin_here(m, *seq);
 	m->packets++;
@@ -377,6 +379,12 @@ void relay_remove(struct relay *r, struct receiver *v)
 	v->medium = NULL;
 }
 
+/* Packets in a millisecond, of 1250 bytes and more. */
+static int pace(const struct receiver *v)
+{
+	return v->player ? RELAY_PLAYER + (int)(v->medium->channel->kbps / 5000) : RELAY_PACE;
+}
+
 /* True when it has caught up. */
 static bool catch_up(struct relay *r, struct receiver *v, ns_t now)
 {
@@ -390,7 +398,7 @@ static bool catch_up(struct relay *r, struct receiver *v, ns_t now)
 
 		if (ms <= 0)
 			return false;
-		max = ms * RELAY_PACE > RELAY_FIRST ? RELAY_FIRST : (int)ms * RELAY_PACE;
+		max = ms * pace(v) > RELAY_FIRST ? RELAY_FIRST : (int)ms * pace(v);
 	}
 	v->paced = now;
 	/* What waits is sent to all together, and to this one once. */

@@ -28,7 +28,8 @@
 #include "sn-agent/channel.h"
 
 #define RELAY_FIRST  64   /* packets of a catch-up that go at once */
-#define RELAY_PACE   16   /* and then in each millisecond */
+#define RELAY_PACE   16   /* and then in each millisecond; */
+#define RELAY_PLAYER 4    /* to a player, whose buffers are small: and twice what is live */
 #define RELAY_REPAIR 8192 /* retransmissions a second to one receiver */
 #define RELAY_LACKS  2048 /* numbers a second that are asked of the upstream for one receiver */
 #define RELAY_FEW    64   /* receivers, of all media, from which on waiting is worth it */
@@ -75,6 +76,8 @@ struct receiver {
 	bool has_source;       /* `from` is of this one's numbers: */
 	uint32_t source;
 	int64_t start;  /* lowest number it wants */
+	bool at_key;    /* it begins with a key frame if there is one (entry.h) */
+	bool player;    /* it is no node: its buffers are small */
 	int64_t cursor; /* catching up: the next number; RECEIVER_LIVE */
 	ns_t paced;     /* catching up: last step */
 	struct receiver *next_catching;

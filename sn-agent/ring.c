@@ -248,6 +248,13 @@ bool ring_get(const struct ring *r, int64_t seq, struct iovec *out)
 	return true;
 }
 
+ns_t ring_came(const struct ring *r, int64_t seq)
+{
+	struct iovec v;
+
+	return ring_get(r, seq, &v) ? slot_of(r, seq)->at : 0;
+}
+
 int ring_collect(const struct ring *r, int64_t *seq, int64_t end, struct iovec *out, int max)
 {
 	int n = 0;

@@ -56,6 +56,9 @@ int ring_count(const struct ring *r);
 
 /* True and *out = the packet in place (valid until the next ring_put or ring_clear). */
 bool ring_get(const struct ring *r, int64_t seq, struct iovec *out);
+/* When this packet came; 0: it is not held. */
+ns_t ring_came(const struct ring *r, int64_t seq);
+
 /* The packets from *seq on and below `end`, ascending, at most max; *seq becomes the number to go on
  * with, which is `end`, or ring_newest() + 1 if that is less, when there are no more. */
 int ring_collect(const struct ring *r, int64_t *seq, int64_t end, struct iovec *out, int max);

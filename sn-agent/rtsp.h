@@ -12,6 +12,7 @@
  * Toward peers that say "Supported: nearcast.failover" there are, beyond RFC 2326:
  *	Pipelined-Requests: N  (RFC 7826, 18.33) in place of a Session not yet known
  *	Nearcast-From: SEQ;ssrc=SSRC  in SETUP: play this medium from that number of that source on
+ *	Nearcast-Start: keyframe  in SETUP: play from the newest key frame on, as others do anyway
  *	Nearcast-Via: A, B     nodes that the request has come through; a loop is refused with 482
  *	PLAY_NOTIFY            (RFC 7826, 13.5.1) from us: the source's end, with its numbers
  */
@@ -59,6 +60,7 @@ struct rtsp_conf {
 	struct rtsp_access access;
 	int64_t max_sessions, max_kbps; /* 0: unlimited; nodes may go beyond */
 	bool has_upstreams;             /* an unknown channel is worth asking for */
+	bool start_at_key; /* who does not fail over begins with a key frame (entry.h) */
 };
 
 struct rtsp {

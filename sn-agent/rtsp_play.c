@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "sn-agent/entry.h"
 #include "sn-agent/rtsp_request.h"
 
 /* ---- SETUP ---- */
@@ -178,6 +179,15 @@ static bool parse_from(struct request *q, struct rtp_from *from)
 	return true;
 }
 
+/* Whether it is to begin with a key frame: players are, and whoever asks for it. Who fails over has
+ * its own mind of where it goes on, and a buffer that a burst would only make longer. */
+static bool at_key(const struct request *q)
+{
+	if (q->nearcast)
+		return slice_ieq(text_header(q->m, "Nearcast-Start"), SLICE("keyframe"));
+	return q->r->conf.start_at_key;
+}
+
 static void setup_answer(struct request *q, struct session *s, int i, struct rtsp_transport *t)
 {
 	const struct medium *m = &s->channel->medium[i];
@@ -240,6 +250,8 @@ void rtsp_setup_play(struct request *q, struct session *s)
 		q->r->kbps += ch->kbps; /* until it is measured */
 	}
 	s->m[i].from = from;
+	s->m[i].rx.at_key = from.seq < 0 && at_key(q);
+	s->m[i].rx.player = !q->nearcast;
 	s->state = SESSION_READY;
 	setup_answer(q, s, i, &t);
 }
@@ -282,10 +294,30 @@ static void rtp_info(struct request *q, struct sbuf *b, const struct session *s,
 	}
 }
 
+/* Where each medium begins: as the client said, or with a key frame; -1: with what is live. */
+static void choose_start(const struct session *s, int64_t from[SDP_MAX_MEDIA])
+{
+	int64_t key[SDP_MAX_MEDIA];
+	unsigned media = 0;
+
+	for (int i = 0; i < s->channel->media; i++) {
+		from[i] = s->m[i].from.seq;
+		if (s->m[i].set_up && s->m[i].rx.at_key)
+			media |= 1u << i;
+	}
+	if (!media || !entry_at_key(s->channel, media, key))
+		return;
+	for (int i = 0; i < s->channel->media; i++)
+		if (key[i] >= 0)
+			from[i] = key[i] & 0xffff;
+}
+
 static int start_media(struct request *q, struct session *s, int64_t *first)
 {
 	struct channel *ch = s->channel;
+	int64_t from[SDP_MAX_MEDIA];
 
+	choose_start(s, from);
 	for (int i = 0; i < ch->media; i++) {
 		int err;
 
@@ -294,8 +326,8 @@ static int start_media(struct request *q, struct session *s, int64_t *first)
 			continue;
 		s->m[i].rx.has_source = s->m[i].from.has_ssrc;
 		s->m[i].rx.source = s->m[i].from.ssrc;
-		first[i] = relay_add(
-			q->r->relay, &ch->medium[i], &s->m[i].rx, s->m[i].from.seq, q->now, &err);
+		first[i] =
+			relay_add(q->r->relay, &ch->medium[i], &s->m[i].rx, from[i], q->now, &err);
 		if (err) {
 			while (i-- > 0)
 				relay_remove(q->r->relay, &s->m[i].rx);
@@ -371,8 +403,10 @@ void rtsp_pause(struct request *q)
 	if (s->state == SESSION_PLAYING) {
 		rtsp_stop(q->r, s, q->now);
 		/* What comes next is what is live then. */
-		for (int i = 0; i < SDP_MAX_MEDIA; i++)
+		for (int i = 0; i < SDP_MAX_MEDIA; i++) {
 			s->m[i].from = (struct rtp_from){.seq = -1};
+			s->m[i].rx.at_key = false;
+		}
 		q->out->actions = RTSP_PAUSED;
 		q->out->session = s;
 	} else {

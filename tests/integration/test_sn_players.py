@@ -154,6 +154,43 @@ def test_gstreamer_plays_both_media_and_ends_with_the_source(here, sn, video, tm
         assert is_run_of(_adts_payloads(audio)[1:-1], whole), log
 
 
+# ---- joining late ----
+
+GOP = 10  # seconds
+
+@pytest.fixture(scope="module")
+def late(tmp_path_factory):
+    """H.264 and AAC whose first frame is the only key frame, and the sum of each picture of it."""
+    mp4 = tmp_path_factory.mktemp("late") / "late.mp4"
+    make = (
+        f"ffmpeg -v error -f lavfi -i testsrc2=size=320x180:rate=25:duration={GOP} "
+        f"-f lavfi -i sine=frequency=440:duration={GOP} -c:v libx264 -preset ultrafast "
+        f"-b:v 800k -g {25 * GOP} -keyint_min {25 * GOP} -sc_threshold 0 -bf 0 -c:a aac -y {mp4}"
+    )
+    subprocess.run(make.split(), check=True, timeout=120)
+    return mp4, _pictures(mp4, 250)
+
+
+def _pictures(source, n, *options):
+    """The sums of the first n pictures; nothing but them may have been said."""
+    command = ["ffmpeg", "-v", "warning", *options, "-i", str(source), "-an", "-frames:v", str(n),
+               "-f", "framemd5", "-"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
+    assert not done.stderr, done.stderr
+    return [line.split(",")[-1].strip() for line in done.stdout.splitlines() if line[0] != "#"]
+
+
+@pytest.mark.parametrize("host", [HOST, "127.0.0.32"], ids=["publisher's node", "another node"])
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+def test_a_player_that_joins_late_has_its_first_picture_at_once(here, sn, second, late, tmp_path,
+                                                                host, transport):
+    mp4, sums = late
+    publish(here, sn, PUBLISHERS["ffmpeg-udp"].replace("{mp4}", str(mp4)), {}, tmp_path)
+    # Three seconds into its ten.
+    wait_until(lambda: sn.ask("show counters")["rtp_in_total"] > 3 * 25 * 4, "there is some video")
+    assert _pictures(f"rtsp://{host}/news", 5, "-rtsp_transport", transport) == sums[:5]
+
+
 def _adts_of(mp4, tmp_path):
     out = tmp_path / "whole.aac"
     subprocess.run(f"ffmpeg -v error -i {mp4} -vn -c copy -y {out}".split(), check=True, timeout=60)

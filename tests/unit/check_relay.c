@@ -225,6 +225,23 @@ START_TEST(test_catching_up_is_paced_and_joins_the_live_packets_without_hole_or_
 }
 END_TEST
 
+START_TEST(test_a_player_with_small_buffers_catches_up_more_slowly_but_faster_than_live)
+{
+	ns_t now = NS_MS;
+
+	push(1, 1000);
+	rx[0].player = true;
+	play(0, 101);
+	relay_catch_up(&r, now);
+	assert_got(1000, 101, RELAY_FIRST);
+	relay_catch_up(&r, now += 2 * NS_MS);
+	assert_got(1000, 101, RELAY_FIRST + 2 * RELAY_PLAYER);
+	ch->kbps = 50000; /* some 5 packets in a millisecond */
+	relay_catch_up(&r, now += NS_MS);
+	ck_assert_uint_ge(rx[0].packets, RELAY_FIRST + 2 * RELAY_PLAYER + 10);
+}
+END_TEST
+
 START_TEST(test_from_older_than_the_ring_begins_with_what_there_is)
 {
 	push(500, 10);
@@ -674,6 +691,8 @@ static void add_tests(TCase *t)
 	tcase_add_test(t, test_who_joins_late_gets_what_is_live);
 	tcase_add_test(
 		t, test_catching_up_is_paced_and_joins_the_live_packets_without_hole_or_double);
+	tcase_add_test(
+		t, test_a_player_with_small_buffers_catches_up_more_slowly_but_faster_than_live);
 	tcase_add_test(t, test_from_older_than_the_ring_begins_with_what_there_is);
 	tcase_add_test(t, test_from_ahead_of_the_ring_waits_for_it_but_not_for_ever);
 	tcase_add_test(t, test_from_before_the_first_packet_has_come);

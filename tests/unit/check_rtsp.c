@@ -492,6 +492,86 @@ START_TEST(test_a_number_of_another_source_means_all_there_is_of_this_one)
 }
 END_TEST
 
+/* ---- with what a player begins ---- */
+
+#define H264 "v=0\r\nm=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=control:streamid=0\r\n"
+
+static void push_nal(struct channel *ch, uint16_t seq, uint8_t nal)
+{
+	uint8_t p[14] = {
+		0x80, 96, 0, (uint8_t)seq, 0, 0, 0, (uint8_t)seq, 0xca, 0xfe, 0xba, 0xbe, nal};
+	int64_t n;
+
+	ck_assert_int_eq(relay_rtp(&relay, &ch->medium[0], p, sizeof(p), now, &n), RING_NEW);
+	relay_flush(&relay);
+}
+
+/* A key frame is packet 12 of 10 to 19. */
+static struct channel *publish_gop(void)
+{
+	struct channel *ch = publish(H264, "/news");
+
+	rtsp.conf.start_at_key = true;
+	for (uint16_t i = 10; i < 20; i++)
+		push_nal(ch, i, i == 12 ? 0x65 : 0x41);
+	return ch;
+}
+
+static bool plays_from(const char *port, const char *headers, const char *where)
+{
+	char setup[256];
+
+	snprintf(setup, sizeof(setup), UDP("%s") "%s", port, headers);
+	ck_assert_int_eq(ask("SETUP", U, setup), 200);
+	ck_assert_int_eq(ask("PLAY", U, session()), 200);
+	return says(where);
+}
+
+START_TEST(test_a_player_that_joins_late_begins_with_a_key_frame)
+{
+	struct channel *ch = publish_gop();
+
+	ck_assert(plays_from("5000-5001", "", "seq=12;rtptime=12\r\n"));
+	relay_catch_up(&relay, now);
+	ck_assert_int_eq(sent, 8);
+	push_nal(ch, 20, 0x41);
+	ck_assert_int_eq(sent, 9);
+}
+END_TEST
+
+START_TEST(test_a_player_begins_with_what_is_live_if_that_is_configured)
+{
+	publish_gop();
+	rtsp.conf.start_at_key = false;
+	ck_assert(plays_from("5000-5001", "", "seq=20;"));
+}
+END_TEST
+
+START_TEST(test_who_fails_over_begins_with_a_key_frame_only_if_it_asks_for_one)
+{
+	publish_gop();
+	ck_assert(plays_from("5000-5001", NEARCAST, "seq=20;"));
+	ck_assert(plays_from("5002-5003", NEARCAST "Nearcast-From: 15\r\n", "seq=15;"));
+	ck_assert(plays_from("5004-5005", NEARCAST "Nearcast-Start: keyframe\r\n", "seq=12;"));
+	ck_assert(plays_from("5006-5007",
+		NEARCAST "Nearcast-From: 15\r\nNearcast-Start: keyframe\r\n", "seq=15;"));
+	ck_assert(plays_from("5008-5009", NEARCAST "Nearcast-Start: later\r\n", "seq=20;"));
+}
+END_TEST
+
+START_TEST(test_a_player_that_has_paused_goes_on_with_what_is_live)
+{
+	char id[64];
+
+	publish_gop();
+	ck_assert(plays_from("5000-5001", "", "seq=12;"));
+	snprintf(id, sizeof(id), "%s", session());
+	ck_assert_int_eq(ask("PAUSE", U, id), 200);
+	ck_assert_int_eq(ask("PLAY", U, id), 200);
+	ck_assert(says("seq=20;"));
+}
+END_TEST
+
 /* A source that has been silent for long, with the fastest clock that an SDP can name. */
 START_TEST(test_play_tells_the_timestamp_whatever_the_clock_rate)
 {
@@ -844,6 +924,10 @@ static void add_tests(TCase *t)
 	tcase_add_test(t, test_one_flight_without_a_session_id);
 	tcase_add_test(t, test_play_from_a_number_tells_where_it_begins);
 	tcase_add_test(t, test_a_number_of_another_source_means_all_there_is_of_this_one);
+	tcase_add_test(t, test_a_player_that_joins_late_begins_with_a_key_frame);
+	tcase_add_test(t, test_a_player_begins_with_what_is_live_if_that_is_configured);
+	tcase_add_test(t, test_who_fails_over_begins_with_a_key_frame_only_if_it_asks_for_one);
+	tcase_add_test(t, test_a_player_that_has_paused_goes_on_with_what_is_live);
 	tcase_add_test(t, test_play_tells_the_timestamp_whatever_the_clock_rate);
 	tcase_add_test(t, test_many_connections_have_less_room_each);
 	tcase_add_test(t, test_keep_alive);
