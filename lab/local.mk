@@ -28,6 +28,7 @@ dist_nearlab_DATA = \
 	lab/nearlab_lib/naming.py \
 	lab/nearlab_lib/nodes.py \
 	lab/nearlab_lib/pcap.py \
+	lab/nearlab_lib/players.py \
 	lab/nearlab_lib/probe.py \
 	lab/nearlab_lib/report.py \
 	lab/nearlab_lib/rogue.py \
@@ -62,6 +63,7 @@ dist_scenarios_DATA = \
 	lab/scenarios/kill-next.py \
 	lab/scenarios/kill-sn-crowd.py \
 	lab/scenarios/kill-sn-far.py \
+	lab/scenarios/kill-sn-players.py \
 	lab/scenarios/kill-sn-route.py \
 	lab/scenarios/kill-sn.py \
 	lab/scenarios/kill-source.py \

@@ -50,6 +50,7 @@ class Lines:
     def __init__(self, lab, node, name, argv, on_line=None, output="stdout"):
         self.lab, self.node, self.name = lab, lab.net[node], name
         self.expected = False  # that it ends
+        self.ended = None  # when its output did (monotonic time)
         self.log = os.path.join(lab.report, f"{name}.log")  # a new name: see Lab.file_name
         self.lines = []  # [(monotonic time, text)]
         self.changed = threading.Condition()
@@ -74,6 +75,7 @@ class Lines:
                         self.on_line(now, self.lines[-1][1])
                     self.changed.notify_all()
         with self.changed:
+            self.ended = time.monotonic()
             self.changed.notify_all()
 
     def wait_for(self, condition, timeout, what):

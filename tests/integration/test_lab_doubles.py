@@ -63,6 +63,12 @@ def test_a_client_far_away_on_a_bad_link_survives_its_node(lab_of, tmp_path):
     assert report["measured"]["recovered"] > 0, "nothing was lost on the way: no test"
 
 
+def test_other_players_stop_when_their_node_does(lab_of, tmp_path):
+    report = run(lab_of("open"), "kill-sn-players", tmp_path, 28, "--param", "patience=1")
+    assert [row["player"] for row in report["measured"]["players"]] == [
+        "ffmpeg, UDP", "ffmpeg, TCP", "GStreamer"]
+
+
 def test_packets_overtake_each_other_on_a_link_with_jitter(lab_of):
     done = in_node(lab_of("far"), "c802", "ping", "-c", "60", "-i", "0.004", "-W", "2", "10.2.82.1",
                    check=False)

@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The node that serves is killed (fault=hang, cut: hung, cut off): ffmpeg and GStreamer beside the client."""
+
+from nearlab_lib import players
+
+topologies = ["fig6"]
+params = dict(players.PARAMS)
+order = 27
+
+
+def run(lab):
+    players.compared(lab)
