@@ -425,7 +425,8 @@ static enum origin_verdict by_url(const struct origins *o, const struct origin_r
 		return ORIGIN_REFUSE;
 	*status = 414;
 	*why = "path at the origin too long";
-	if (slice_copy(rest, q->channel, sizeof(q->channel)) < 0)
+	/* The objects of a web site are many: the node finds each one's path in its URL again. */
+	if (q->service == SERVICE_RTSP && slice_copy(rest, q->channel, sizeof(q->channel)) < 0)
 		return ORIGIN_REFUSE;
 	about_host(q, host, port ? port : usual, &about);
 	return consult(o, &about, rest, final, q, want, status, why);

@@ -289,6 +289,24 @@ START_TEST(test_d4_the_redirected_url_is_the_clients_and_the_state_has_the_path_
 }
 END_TEST
 
+START_TEST(test_d4_all_objects_of_a_web_site_have_one_port)
+{
+	struct prime_state q = {.service = SERVICE_HTTP, .anycast = literal("10.1.18.28")};
+	struct want want;
+	const char *why;
+	struct url u;
+	int status;
+
+	fact[facts++] = new_fact("host cam.acme.com:80", ORIGIN_READY);
+	add_target(fact[0], 0, 0, "cam.acme.com", "10.8.0.8");
+	snap->origins = origins_new(rule, 2, fact, facts);
+	ck_assert_int_eq(url_parse(&u, SLICE("/=cam.acme.com/vod/1.ts")), 0);
+	ck_assert_int_eq(origin_of(snap->origins, &u, false, &q, &want, &status, &why), ORIGIN_GO);
+	ck_assert_str_eq(q.host, "cam.acme.com");
+	ck_assert_str_eq(q.channel, "");
+}
+END_TEST
+
 int main(void)
 {
 	TCase *t = tcase_create("pure"), *r = tcase_create("requests");
@@ -307,6 +325,7 @@ int main(void)
 	tcase_add_test(r, test_d1_an_address_without_a_rule_needs_no_origin);
 	tcase_add_test(r,
 		test_d4_the_redirected_url_is_the_clients_and_the_state_has_the_path_at_the_origin);
+	tcase_add_test(r, test_d4_all_objects_of_a_web_site_have_one_port);
 	suite_add_tcase(s, t);
 	suite_add_tcase(s, r);
 	return run_suite(s);
