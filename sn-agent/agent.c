@@ -355,7 +355,7 @@ static int open_primes(struct agent *a)
 		.skew = PRIME_SKEW,
 		.keys = &a->keys,
 		.ports = ports_conf_of(&a->conf),
-		.service = &rtsp_door_service,
+		.service = {&rtsp_door_service},
 		.arg = a};
 	char what[128], text[ADDR_STRLEN];
 	int err;

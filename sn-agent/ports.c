@@ -50,7 +50,11 @@ void ports_set_conf(struct ports *t, const struct ports_conf *c)
 {
 	t->conf.max = c->max;
 	t->conf.lifetime = c->lifetime;
-	t->conf.services = c->services;
+}
+
+void ports_set_services(struct ports *t, unsigned services)
+{
+	t->conf.services = services;
 }
 
 uint64_t ports_generation(const struct ports *t)
@@ -240,6 +244,13 @@ struct port *ports_expired(struct ports *t, ns_t now)
 			return p;
 	}
 	return NULL;
+}
+
+struct port *ports_find(const struct ports *t, uint16_t number)
+{
+	int i = number - t->conf.first;
+
+	return i >= 0 && i < t->slots ? t->slot[i].port : NULL;
 }
 
 struct port *ports_at(const struct ports *t, int i)

@@ -36,6 +36,7 @@ struct port {
 	ns_t used_at; /* the last grant, or a connection's begin or end */
 	int users;    /* connections */
 	bool open;    /* the shell listens there */
+	bool opening; /* it will, or will not, soon */
 	void *door;   /* the shell's */
 	struct {
 		char arn[ANNOUNCE_ID_LEN]; /* "": none */
@@ -57,8 +58,9 @@ struct ports;
 /* generation: not 0. NULL without memory. */
 struct ports *ports_new(const struct ports_conf *c, const char *name, uint64_t generation);
 void ports_free(struct ports *t); /* the shell has closed them all */
-/* The range stays; what is bound beyond `max` stays too. */
+/* The range and the services stay; what is bound beyond `max` stays too. */
 void ports_set_conf(struct ports *t, const struct ports_conf *c);
+void ports_set_services(struct ports *t, unsigned services);
 uint64_t ports_generation(const struct ports *t);
 void ports_set_draining(struct ports *t, bool draining);
 
@@ -77,6 +79,8 @@ void ports_leave(struct port *p, ns_t now);
 
 /* A port whose time is over: to be closed and ports_forget(); to be repeated until NULL. */
 struct port *ports_expired(struct ports *t, ns_t now);
+/* The port with a number, or NULL: it is not bound. */
+struct port *ports_find(const struct ports *t, uint16_t number);
 /* Port i in the order of their numbers, or NULL behind the last. */
 struct port *ports_at(const struct ports *t, int i);
 int ports_bound(const struct ports *t);

@@ -14,6 +14,7 @@
 #define HOUSE   NS_S /* ports expire */
 #define SENDERS 256  /* ARNs */
 #define TRIES   8    /* numbers that cannot be listened at, one after the other */
+#define WAITING 64   /* requests for ports that are opening; who finds no room asks again */
 
 struct primes {
 	struct loop *loop;
@@ -26,6 +27,12 @@ struct primes {
 	int fd;
 	struct primes_counters count;
 	struct log_limit log;
+	unsigned services; /* offered */
+	struct waiting {
+		const struct port *port; /* NULL: free */
+		struct addr from;
+		struct prime_answer answer; /* if all goes well */
+	} waiting[WAITING];
 	struct udp_msg batch[UDP_BATCH];
 };
 
@@ -73,11 +80,65 @@ static void say(struct primes *p, const struct port *x, const char *reason)
 
 /* ---- ports open and close ---- */
 
+/* Who serves at it. */
+static const struct primes_service *service_of(const struct primes *p, const struct port *x)
+{
+	for (int i = 0; i < PRIMES_SERVICES && p->conf.service[i]; i++)
+		if (p->conf.service[i]->service == x->state.service)
+			return p->conf.service[i];
+	return NULL;
+}
+
+static void await_opening(struct primes *p, const struct port *x, const struct addr *from,
+	const struct prime_answer *a)
+{
+	struct waiting *slot = NULL;
+
+	for (int i = 0; i < WAITING; i++) {
+		struct waiting *w = &p->waiting[i];
+
+		/* It is the same request, repeated. */
+		if (w->port == x && w->answer.id == a->id && addr_cmp(&w->from, from) == 0)
+			return;
+		if (!w->port && !slot)
+			slot = w;
+	}
+	if (slot)
+		*slot = (struct waiting){x, *from, *a};
+}
+
+/* Answers all who wait for the port, as they were promised or, with a status, otherwise. */
+static void settle(struct primes *p, const struct port *x, enum prime_status status)
+{
+	for (int i = 0; i < WAITING; i++) {
+		struct waiting *w = &p->waiting[i];
+
+		if (w->port != x)
+			continue;
+		if (status != PRIME_GRANTED) {
+			w->answer.status = status;
+			w->answer.port = 0;
+			w->answer.lifetime_ms = 0;
+			p->count.refused++;
+		} else {
+			p->count.granted++;
+		}
+		answer(p, &w->from, &w->answer);
+		w->port = NULL;
+	}
+}
+
+static void close_port(struct primes *p, struct port *x)
+{
+	if (x->open || x->opening)
+		service_of(p, x)->close(p->conf.arg, x);
+	x->open = x->opening = false;
+}
+
 static void shut(struct primes *p, struct port *x, const char *reason, ns_t now)
 {
-	if (x->open)
-		p->conf.service->close(p->conf.arg, x);
-	x->open = false;
+	close_port(p, x);
+	settle(p, x, PRIME_NO_PORT);
 	say(p, x, reason);
 	ports_forget(p->ports, x, now);
 }
@@ -101,52 +162,81 @@ static void give_way(struct primes *p, struct port *x, ns_t now)
 	shut(p, x, "gives way to another", now);
 }
 
-/* False: this number cannot be listened at. */
-static bool open_port(struct primes *p, struct port *x, ns_t now)
+static void failed(struct primes *p, struct port *x, int err)
 {
-	int err = p->conf.service->open(p->conf.arg, x);
-
-	x->open = err == 0;
-	if (x->open) {
-		say(p, x, NULL);
-		return true;
-	}
 	p->count.failed++;
 	log_limited(&p->log, NLOG_WARN, "port %u cannot be given: %s", x->number, strerror(-err));
-	ports_fail(p->ports, x, now);
-	return false;
+	ports_fail(p->ports, x, loop_now(p->loop));
+}
+
+/* False: this number cannot be listened at. */
+static bool open_port(struct primes *p, struct port *x)
+{
+	int err = service_of(p, x)->open(p->conf.arg, x);
+
+	if (err < 0) {
+		failed(p, x, err);
+		return false;
+	}
+	x->opening = err == PRIMES_LATER;
+	x->open = !x->opening;
+	if (x->open)
+		say(p, x, NULL);
+	return true;
+}
+
+void primes_opened(struct primes *p, struct port *x, int err)
+{
+	x->opening = false;
+	if (err) {
+		settle(p, x, PRIME_NO_PORT);
+		failed(p, x, err);
+		return;
+	}
+	x->open = true;
+	say(p, x, NULL);
+	settle(p, x, PRIME_GRANTED);
+}
+
+/* The port that is to be answered, in *out; NULL: it is refused, and *out says why. */
+static struct port *give(struct primes *p, const struct prime_ask *ask, const struct addr *from,
+	struct prime_answer *out)
+{
+	ns_t now = loop_now(p->loop);
+	struct port *gone, *x;
+
+	for (int i = 0; i < TRIES; i++) {
+		x = ports_ask(p->ports, ask, from, now, out, &gone);
+		if (gone)
+			give_way(p, gone, now);
+		if (!x)
+			return NULL;
+		if (x->open || x->opening)
+			service_of(p, x)->moved(p->conf.arg, x);
+		else if (!open_port(p, x))
+			continue;
+		return x;
+	}
+	out->status = PRIME_NO_PORT;
+	out->port = 0;
+	out->lifetime_ms = 0;
+	return NULL;
 }
 
 static void on_ask(struct primes *p, const struct prime_ask *ask, const struct addr *from)
 {
-	ns_t now = loop_now(p->loop);
 	struct prime_answer out;
-	struct port *x = NULL, *gone;
+	struct port *x = give(p, ask, from, &out);
 
-	for (int i = 0; i < TRIES; i++) {
-		x = ports_ask(p->ports, ask, from, now, &out, &gone);
-		if (gone)
-			give_way(p, gone, now);
-		if (!x)
-			break;
-		if (x->open) {
-			p->conf.service->moved(p->conf.arg, x);
-			break;
-		}
-		if (open_port(p, x, now))
-			break;
-		x = NULL;
-		out.status = PRIME_NO_PORT;
-		out.port = 0;
-		out.lifetime_ms = 0;
-	}
+	if (x && x->opening)
+		return await_opening(p, x, from, &out);
 	if (x)
 		p->count.granted++;
 	else
 		p->count.refused++;
 	answer(p, from, &out);
-	if (x && *ask->expect)
-		p->conf.service->expect(p->conf.arg, x, ask->expect);
+	if (x && *ask->expect && service_of(p, x)->expect)
+		service_of(p, x)->expect(p->conf.arg, x, ask->expect);
 }
 
 /* ---- the control port ---- */
@@ -209,7 +299,9 @@ struct primes *primes_new(struct loop *l, const struct primes_conf *c, int *err)
 	while (!generation)
 		if (getrandom(&generation, sizeof(generation), 0) != sizeof(generation))
 			generation = (uint64_t)clock_wall();
-	pc.services = c->service->service;
+	for (int i = 0; i < PRIMES_SERVICES && c->service[i]; i++)
+		p->services |= c->service[i]->service;
+	pc.services = p->services;
 	p->ports = ports_new(&pc, c->name, generation);
 	wire_sender_init(&p->sender, c->keys, c->name, clock_wall());
 	p->receiver = wire_receiver_new(c->keys, c->skew, SENDERS);
@@ -236,8 +328,7 @@ void primes_free(struct primes *p)
 	if (!p)
 		return;
 	while (p->ports && (x = ports_at(p->ports, 0))) {
-		if (x->open)
-			p->conf.service->close(p->conf.arg, x);
+		close_port(p, x);
 		ports_forget(p->ports, x, 0);
 	}
 	ports_free(p->ports);
@@ -251,10 +342,16 @@ void primes_free(struct primes *p)
 
 void primes_set_conf(struct primes *p, const struct ports_conf *c)
 {
-	struct ports_conf pc = *c;
+	ports_set_conf(p->ports, c);
+}
 
-	pc.services = p->conf.service->service;
-	ports_set_conf(p->ports, &pc);
+void primes_offer(struct primes *p, unsigned service, bool offered)
+{
+	if (offered)
+		p->services |= service;
+	else
+		p->services &= ~service;
+	ports_set_services(p->ports, p->services);
 }
 
 void primes_set_draining(struct primes *p, bool draining)
@@ -269,7 +366,12 @@ uint64_t primes_generation(const struct primes *p)
 
 unsigned primes_services(const struct primes *p)
 {
-	return p->conf.service->service;
+	return p->services;
+}
+
+struct port *primes_port(struct primes *p, uint16_t number)
+{
+	return p ? ports_find(p->ports, number) : NULL;
 }
 
 int primes_bound(const struct primes *p)

@@ -3,8 +3,9 @@
  * The shell around ports.h (row B6): the node's UDP control port, where ARNs ask for ports, the
  * seal, and what is to be done for each service when a port is given or taken back.
  *
- * A service serves over primed ports by its `struct primes_service`. RTSP is one (rtsp_door.c); a
- * web server beside the agent would be another, which writes its configuration for the port.
+ * A service serves over primed ports by its `struct primes_service`: RTSP (rtsp_door.c) listens
+ * itself and at once, HTTP (web_door.c) has a web server listen, which takes a moment. An ARN is
+ * answered when the port is really there, and not before: who is sent to it finds somebody.
  */
 #ifndef NEARCAST_SN_PRIMES_H
 #define NEARCAST_SN_PRIMES_H
@@ -14,14 +15,18 @@
 #include "lib/wire.h"
 #include "sn-agent/ports.h"
 
+#define PRIMES_SERVICES 2
+#define PRIMES_LATER    1
+
 struct primes_service {
 	unsigned service; /* SERVICE_… */
-	/* Serves at this port what its state says; p->door is the service's. 0 or negative errno. */
+	/* Serves at this port what its state says; p->door is the service's. 0; PRIMES_LATER:
+	 * primes_opened() will say; or negative errno. */
 	int (*open)(void *arg, struct port *p);
 	/* Its state is the same, but the origin has moved. */
 	void (*moved)(void *arg, struct port *p);
 	void (*close)(void *arg, struct port *p);
-	/* A client is about to ask for the path there. */
+	/* A client is about to ask for the path there. NULL: that is of no interest. */
 	void (*expect)(void *arg, struct port *p, const char *path);
 };
 
@@ -31,8 +36,8 @@ struct primes_conf {
 	ns_t skew;
 	const struct wire_keys *keys; /* borrowed; may be changed in place */
 	struct ports_conf ports;      /* services: set from `service` */
-	const struct primes_service *service;
-	void *arg; /* of the service */
+	const struct primes_service *service[PRIMES_SERVICES]; /* NULL behind the last */
+	void *arg;                                             /* of the services */
 };
 
 struct primes_counters {
@@ -47,9 +52,15 @@ struct primes *primes_new(struct loop *l, const struct primes_conf *c, int *err)
 void primes_free(struct primes *p); /* closes all ports: before what serves at them is gone */
 void primes_set_conf(struct primes *p, const struct ports_conf *c);
 void primes_set_draining(struct primes *p, bool draining);
+/* Whether ports are given for a service; all are offered at first. Ports that are given stay. */
+void primes_offer(struct primes *p, unsigned service, bool offered);
+/* What has become of a port whose open() gave PRIMES_LATER: 0, or negative errno, and the port is
+ * gone then, without its close(). Not from within open(). */
+void primes_opened(struct primes *p, struct port *x, int err);
 uint64_t primes_generation(const struct primes *p);
-unsigned primes_services(const struct primes *p);
-int primes_bound(const struct primes *p); /* p may be NULL */
+unsigned primes_services(const struct primes *p);            /* that are offered */
+struct port *primes_port(struct primes *p, uint16_t number); /* NULL: it is not given; p may be */
+int primes_bound(const struct primes *p);                    /* p may be NULL */
 const struct primes_counters *primes_counters(const struct primes *p);
 struct js *primes_show(const struct primes *p); /* an array; p may be NULL */
 
