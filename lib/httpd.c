@@ -22,16 +22,27 @@ struct httpd {
 	uint16_t port;
 };
 
-static struct slice query(const struct httpd_request *r, const char *name)
+static struct slice look_up(
+	const struct httpd_request *r, enum MHD_ValueKind kind, const char *name)
 {
 	const char *value = NULL;
 	size_t n = 0;
 
-	if (MHD_lookup_connection_value_n(
-		    r->impl, MHD_GET_ARGUMENT_KIND, name, strlen(name), &value, &n) != MHD_YES ||
+	if (MHD_lookup_connection_value_n(r->impl, kind, name, strlen(name), &value, &n) !=
+			MHD_YES ||
 		!value)
 		return (struct slice){NULL, 0};
 	return (struct slice){value, n};
+}
+
+static struct slice query(const struct httpd_request *r, const char *name)
+{
+	return look_up(r, MHD_GET_ARGUMENT_KIND, name);
+}
+
+static struct slice header(const struct httpd_request *r, const char *name)
+{
+	return look_up(r, MHD_HEADER_KIND, name);
 }
 
 static enum MHD_Result answer(struct MHD_Connection *c, const struct httpd_answer *a)
@@ -45,6 +56,8 @@ static enum MHD_Result answer(struct MHD_Connection *c, const struct httpd_answe
 		return MHD_NO;
 	}
 	MHD_add_response_header(r, "Content-Type", a->type);
+	if (a->header.name)
+		MHD_add_response_header(r, a->header.name, a->header.value);
 	ok = MHD_queue_response(c, (unsigned)a->status, r);
 	MHD_destroy_response(r);
 	return ok;
@@ -69,7 +82,7 @@ static enum MHD_Result refuse_method(struct MHD_Connection *c)
 static enum MHD_Result on_request(void *arg, struct MHD_Connection *c, const char *url,
 	const char *method, const char *version, const char *body, size_t *body_len, void **state)
 {
-	const struct httpd_request r = {.path = url, .query = query, .impl = c};
+	const struct httpd_request r = {.path = url, .query = query, .header = header, .impl = c};
 	struct httpd_answer a = {.status = MHD_HTTP_OK, .type = "text/plain"};
 	struct httpd *h = arg;
 

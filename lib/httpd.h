@@ -12,13 +12,19 @@
 
 struct httpd_request {
 	const char *path;
-	struct slice (*query)(const struct httpd_request *r, const char *name); /* p NULL: none */
+	/* Of a parameter of the query, of a header line; p NULL: there is none. */
+	struct slice (*query)(const struct httpd_request *r, const char *name);
+	struct slice (*header)(const struct httpd_request *r, const char *name);
 	void *impl;
 };
 
 struct httpd_answer {
 	int status;
 	const char *type; /* constant */
+	struct {
+		const char *name; /* constant; NULL: none */
+		char value[64];
+	} header;   /* one more header line */
 	char *text; /* from malloc, given away; NULL: there is no memory, the connection ends */
 	size_t n;
 };
