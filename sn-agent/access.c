@@ -7,8 +7,6 @@
 #include "lib/log.h"
 #include "lib/token.h"
 
-#define SKEW 10 /* s, between an ARN's clock and ours */
-
 const char *const access_mode_names[] = {"off", "optional", "required", NULL};
 
 static bool is_trusted(const struct request *q)
@@ -37,7 +35,7 @@ bool access_admits(struct request *q)
 	const struct rtsp_access *a = &q->r->conf.access;
 	struct rtsp_admission *had = &q->c->admitted;
 	struct token_use use = {
-		.path = q->path, .client = q->c->peer, .now = q->r->wall, .skew = SKEW};
+		.path = q->path, .client = q->c->peer, .now = q->r->wall, .skew = ACCESS_SKEW};
 	struct slice value = {NULL, 0};
 	enum token_error e;
 	struct token t;

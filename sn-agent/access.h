@@ -13,6 +13,8 @@
 
 #include "sn-agent/rtsp_request.h"
 
+#define ACCESS_SKEW 10 /* s, between an ARN's clock and ours */
+
 extern const char *const access_mode_names[]; /* by enum access_mode */
 
 /* False: 403 has been answered, with the reason. */

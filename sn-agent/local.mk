@@ -63,8 +63,14 @@ sn_agent_libsnagent_a_SOURCES = \
 	sn-agent/unwritten.h \
 	sn-agent/upstream.c \
 	sn-agent/upstream.h \
+	sn-agent/visitors.c \
+	sn-agent/visitors.h \
 	sn-agent/warm.c \
-	sn-agent/warm.h
+	sn-agent/warm.h \
+	sn-agent/web_conf.c \
+	sn-agent/web_conf.h \
+	sn-agent/web_report.c \
+	sn-agent/web_report.h
 
 sbin_PROGRAMS += sn-agent/sn-agent
 sn_agent_sn_agent_SOURCES = sn-agent/main.c

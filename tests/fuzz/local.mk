@@ -29,6 +29,7 @@ fuzz_targets += tests/fuzz/fuzz_origin tests/fuzz/fuzz_profile tests/fuzz/fuzz_c
 
 # sn-agent
 fuzz_targets += tests/fuzz/fuzz_keyframe tests/fuzz/fuzz_sn_rtcp tests/fuzz/fuzz_sn_rtsp
+fuzz_targets += tests/fuzz/fuzz_web
 
 # client-failover
 fuzz_targets += tests/fuzz/fuzz_response
