@@ -22,7 +22,19 @@ nobase_dist_doc_DATA = \
 	docs/decisions/0007-withdrawn-before-down.md \
 	docs/decisions/0008-one-port-pair.md \
 	docs/decisions/0009-in-doubt-master.md \
+	docs/decisions/0010-floating-next-hop.md \
+	docs/decisions/0011-never-all-sites.md \
+	docs/decisions/0012-reserve-until-announced.md \
+	docs/decisions/0013-hearsay-and-probes.md \
+	docs/decisions/0014-a-port-says-it.md \
+	docs/decisions/0015-names-are-walked.md \
+	docs/decisions/0016-answered-at-once.md \
+	docs/decisions/0017-tokens-in-the-query.md \
+	docs/decisions/0018-an-address-a-hash.md \
+	docs/decisions/0019-profiles-are-files.md \
+	docs/decisions/0020-ten-segments-of-its-own.md \
 	docs/decisions/0021-numbers-follow-from-urls.md \
+	docs/decisions/0022-nginx-is-told.md \
 	docs/examples/arn.conf \
 	docs/examples/bird.conf \
 	docs/examples/sn-agent.conf \

@@ -15,6 +15,7 @@
 #include "lib/udp.h"
 #include "sn-agent/load.h"
 #include "sn-agent/rtsp_door.h"
+#include "sn-agent/web_door.h"
 
 #define RING_BYTES (64 * 1024 * 1024) /* of one medium: 10 s of 50 Mbit/s */
 #define SOCKETS    1024               /* besides those of clients: upstreams', one for each port */
@@ -186,6 +187,7 @@ int agent_reload(struct agent *a, struct conf_errors *err)
 	struct ports_conf pc = ports_conf_of(&a->conf);
 	if (a->primes)
 		primes_set_conf(a->primes, &pc);
+	web_door_reload(a);
 	if (set_cas(a))
 		log_msg(NLOG_ERROR, "channels stay allotted as before: out of memory");
 	if (accounts_open(a))
@@ -248,18 +250,19 @@ static void fill_announcement(void *arg, struct announce *n)
 {
 	const struct agent *a = arg;
 	const struct sn_conf *c = &a->conf;
+	ns_t now = loop_now(a->loop);
 
 	snprintf(n->id, sizeof(n->id), "%s", c->name);
 	n->addr = c->address;
 	n->rtsp_port = (uint16_t)c->rtsp.port;
-	n->http_port = (uint16_t)c->http.port;
+	n->http_port = a->web && !web_serves(a->web) ? 0 : (uint16_t)c->http.port;
 	n->draining = a->rtsp.draining;
 	n->healthy = healthy(a);
 	n->delay_us = selfcheck_delay_us(a->selfcheck);
 	n->trouble = selfcheck_trouble(a->selfcheck);
-	n->sessions = (uint32_t)a->rtsp.sessions.players;
+	n->sessions = (uint32_t)(a->rtsp.sessions.players + web_visitors(a->web, now));
 	n->max_sessions = (uint32_t)c->capacity.sessions;
-	n->kbps = load_committed(&a->rtsp.sessions, a->kbps, loop_now(a->loop));
+	n->kbps = load_committed(&a->rtsp.sessions, a->kbps, now) + web_kbps(a->web, now);
 	n->max_kbps = (uint64_t)c->capacity.kbps;
 	n->weight = (uint16_t)c->announce.weight;
 	if (a->primes) {
@@ -355,7 +358,7 @@ static int open_primes(struct agent *a)
 		.skew = PRIME_SKEW,
 		.keys = &a->keys,
 		.ports = ports_conf_of(&a->conf),
-		.service = {&rtsp_door_service},
+		.service = {&rtsp_door_service, a->web ? &web_door_service : NULL},
 		.arg = a};
 	char what[128], text[ADDR_STRLEN];
 	int err;
@@ -364,8 +367,10 @@ static int open_primes(struct agent *a)
 		return 0;
 	addr_set_port(&pc.control, (uint16_t)a->conf.prime.port);
 	a->primes = primes_new(a->loop, &pc, &err);
-	if (a->primes)
+	if (a->primes) {
+		primes_offer(a->primes, SERVICE_HTTP, web_serves(a->web));
 		return 0;
+	}
 	snprintf(what, sizeof(what), "primes on UDP %s", addr_str(&pc.control, text));
 	return complain(what, err);
 }
@@ -400,7 +405,9 @@ static int open_management(struct agent *a)
 		log_msg(NLOG_ERROR, "%s", why);
 		return EX_UNAVAILABLE;
 	}
-	err = open_primes(a);
+	err = web_door_open(a);
+	if (!err)
+		err = open_primes(a);
 	if (err)
 		return err;
 	if (c->interface[0]) {
@@ -445,7 +452,9 @@ static void close_all(struct agent *a)
 	ctl_free(a->ctl);
 	metrics_free(a->metrics);
 	selfcheck_free(a->selfcheck);
+	web_quit(a->web);
 	primes_free(a->primes);
+	web_free(a->web);
 	casd_free(a->casd);
 	server_free(a->server);
 	ledger_free(a->ledger);

@@ -26,6 +26,7 @@
 #include "sn-agent/rtsp.h"
 #include "sn-agent/selfcheck.h"
 #include "sn-agent/server.h"
+#include "sn-agent/web.h"
 
 #define AGENT_SAMPLES 10 /* of bytes sent, one a house-keeping: kbps is over them */
 #define AGENT_HOUSE   (100 * NS_MS)
@@ -54,13 +55,15 @@ struct agent {
 	struct casd *casd;           /* NULL: it allots no channels */
 	struct ledger *ledger;       /* NULL: nothing is accounted for */
 	ns_t account_at;
+	struct web *web; /* NULL: HTTP is not its own */
 	struct selfcheck *selfcheck;
 	struct ctl *ctl;
 	struct metrics *metrics;
 	struct metric metric[AGENT_METRICS];
 
 	bool stopping;
-	ns_t stop_by;
+	ns_t stop_by;                   /* sessions under way are over by then, */
+	ns_t quit_by;                   /* and the web server; 0: it has not been told yet */
 	uint64_t sample[AGENT_SAMPLES]; /* relay.bytes_out then */
 	ns_t sampled[AGENT_SAMPLES];
 	int samples;

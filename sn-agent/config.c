@@ -8,6 +8,7 @@
 #include "sn-agent/ports.h"
 #include "sn-agent/rtsp.h"
 #include "sn-agent/upstream.h"
+#include "sn-agent/web_conf.h"
 
 #define AT(field) offsetof(struct sn_conf, field), sizeof(((struct sn_conf *)0)->field)
 #define AT_UPSTREAM(field)                                                                         \
@@ -98,6 +99,61 @@ static const struct conf_option accounting_options[] = {
 static const struct conf_option http_options[] = {
 	{"port", CONF_INT, AT(http.port), "0", 0, 65535,
 		.help = "port of this host's web server, which is announced; 0: none"},
+	{0},
+};
+
+static const char *check_program(const void *value)
+{
+	const char *s = value;
+
+	return !*s || *s == '/' ? NULL : "an absolute path, or \"\" for none";
+}
+
+static const char *check_folder(const void *value)
+{
+	return web_path_ok(value) ? NULL
+	                          : "an absolute path of letters, digits, '.', '_', '-' and '/'";
+}
+
+static const char *check_file(const void *value)
+{
+	return *(const char *)value ? check_folder(value) : NULL;
+}
+
+static const char *check_word(const void *value)
+{
+	return !*(const char *)value || web_name_ok(value)
+	               ? NULL
+	               : "a name of letters, digits, '.', '_' and '-', or \"\"";
+}
+
+static const struct conf_option web_options[] = {
+	{"nginx", CONF_STR, AT(web.nginx), "", .check = check_program,
+		.help = "program of the web cache at http.port and at primed ports (row E1); \"\": "
+			"none"},
+	{"folder", CONF_STR, AT(web.folder), "/var/cache/nearcast", .check = check_folder,
+		.help = "folder of the cache and of nginx's configuration; made if need be"},
+	{"user", CONF_STR, AT(web.user), "www-data", .check = check_word,
+		.help = "user of nginx's workers, when the agent is root"},
+	{"size", CONF_INT, AT(web.size), "1024", 1, 1048576 * 1024LL, .help = "MiB of cache"},
+	{"slice", CONF_INT, AT(web.slice), "1024", 0, 1048576,
+		.help = "KiB that large objects are fetched by; 0: they are fetched whole"},
+	{"inactive", CONF_MS, AT(web.inactive), "86400000", 1000, 31536000000LL,
+		.help = "how long an object is kept that nobody asks for"},
+	{"fresh", CONF_MS, AT(web.fresh), "10000", 1000, 86400000,
+		.help = "how long an object is fresh whose origin does not say"},
+	{"session", CONF_MS, AT(web.session), "60000", 1000, 3600000,
+		.help = "how long a client that a token let in may be silent"},
+	{"origin", CONF_ADDR_LIST, AT(web.origin), "", .def_port = 80,
+		.help = "where what is asked for at http.port comes from, the best first"},
+	{"host", CONF_STR, AT(web.host), "", .check = check_word,
+		.help = "name of web.origin; \"\": its address"},
+	{"workers", CONF_INT, AT(web.workers), "0", 0, 256,
+		.help = "processes of nginx; 0: one for each processor"},
+	{"connections", CONF_INT, AT(web.connections), "4096", 64, 1000000,
+		.help = "connections of each, to clients and to origins"},
+	{"log", CONF_STR, AT(web.log), "", .check = check_file,
+		.help = "file of one line for each request; \"\": none"},
 	{0},
 };
 
@@ -220,6 +276,7 @@ static const struct conf_option options[] = {
 	{"rtp", CONF_SECTION, .sub = rtp_options},
 	{"relay", CONF_SECTION, .sub = relay_options},
 	{"http", CONF_SECTION, .sub = http_options},
+	{"web", CONF_SECTION, .sub = web_options},
 	{"prime", CONF_SECTION, .sub = prime_options},
 	{"access", CONF_SECTION, .sub = access_options},
 	{"accounting", CONF_SECTION, .sub = accounting_options},
@@ -306,6 +363,30 @@ static void check_access(const struct sn_conf *c, struct conf_errors *e)
 			access_mode_names[c->access.token]);
 }
 
+static void check_web(const struct sn_conf *c, struct conf_errors *e)
+{
+	uint16_t first, last;
+
+	if (!*c->web.nginx)
+		return;
+	if (!c->http.port)
+		conf_error(e, "web.nginx is given but http.port is 0: nobody could ask");
+	if (c->http.port == c->rtsp.port)
+		conf_error(e, "http.port is %lld, which is rtsp.port", (long long)c->http.port);
+	if (sn_conf_ports(c->prime.ports, &first, &last) && c->http.port >= first &&
+		c->http.port <= last)
+		conf_error(e, "prime.ports \"%s\" has http.port %lld in it, expected other ports",
+			c->prime.ports, (long long)c->http.port);
+	if (c->web.origin.n > PRIME_ORIGINS)
+		conf_error(e, "web.origin has %d addresses, expected %d at most", c->web.origin.n,
+			PRIME_ORIGINS);
+	for (int i = 0; i < c->web.origin.n; i++)
+		if (c->web.origin.addr[i].sa.sa_family != c->address.sa.sa_family ||
+			addr_is_any(&c->web.origin.addr[i]))
+			conf_error(e,
+				"web.origin: expected addresses of the same family as this node's");
+}
+
 static void check_all(const void *conf, struct conf_errors *e)
 {
 	const struct sn_conf *c = conf;
@@ -321,6 +402,7 @@ static void check_all(const void *conf, struct conf_errors *e)
 	check_prime(c, e);
 	check_cas(c, e);
 	check_access(c, e);
+	check_web(c, e);
 }
 
 const struct daemon sn_daemon = {
@@ -359,5 +441,11 @@ const char *sn_conf_fixed_change(const struct sn_conf *was, const struct sn_conf
 		return "accounting.database";
 	if (strcmp(was->prime.ports, now->prime.ports))
 		return "prime.ports";
+	if (*was->web.nginx && was->http.port != now->http.port)
+		return "http.port";
+	if (strcmp(was->web.nginx, now->web.nginx))
+		return "web.nginx";
+	if (strcmp(was->web.folder, now->web.folder))
+		return "web.folder";
 	return NULL;
 }

@@ -10,6 +10,7 @@
 #include "lib/clock.h"
 #include "lib/conf.h"
 #include "lib/daemon.h"
+#include "lib/prime.h"
 #include "lib/wire.h"
 
 /* With what a player begins. */
@@ -54,6 +55,14 @@ struct sn_conf {
 	struct {
 		int64_t port; /* 0: none */
 	} http;
+	struct {
+		char nginx[256]; /* "": http.port is somebody else's */
+		char folder[256], user[32], log[256];
+		int64_t size, slice, workers, connections;
+		ns_t inactive, fresh, session;
+		struct conf_addr_list origin;
+		char host[PRIME_HOST];
+	} web;
 	struct {
 		int64_t port; /* UDP; 0: it cannot be primed */
 		char ports[16];

@@ -67,10 +67,18 @@ sn_agent_libsnagent_a_SOURCES = \
 	sn-agent/visitors.h \
 	sn-agent/warm.c \
 	sn-agent/warm.h \
+	sn-agent/web.c \
+	sn-agent/web.h \
+	sn-agent/web_child.c \
+	sn-agent/web_child.h \
 	sn-agent/web_conf.c \
 	sn-agent/web_conf.h \
+	sn-agent/web_door.c \
+	sn-agent/web_door.h \
 	sn-agent/web_report.c \
-	sn-agent/web_report.h
+	sn-agent/web_report.h \
+	sn-agent/web_server.c \
+	sn-agent/web_server.h
 
 sbin_PROGRAMS += sn-agent/sn-agent
 sn_agent_sn_agent_SOURCES = sn-agent/main.c

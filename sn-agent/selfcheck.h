@@ -7,8 +7,8 @@
  * that it is not healthy, and why; and always how long it takes to answer.
  *
  * What is not checked is what the agent does without: it writes nothing to a disk that a session
- * needs, so a full one does not make it unhealthy. The web server of `http.port` is not the agent's;
- * the ARNs ask it themselves.
+ * needs, so a full one does not make it unhealthy. The web server of `http.port` is another
+ * matter: the ARNs ask it themselves, and if it is the agent's own, web.h does.
  */
 #ifndef NEARCAST_SN_SELFCHECK_H
 #define NEARCAST_SN_SELFCHECK_H

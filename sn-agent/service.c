@@ -7,6 +7,8 @@
 #include "sn-agent/accounts.h"
 #include "sn-agent/load.h"
 
+#define QUIT NS_S /* that nginx has at least to finish */
+
 /* ---- the relay's way out ---- */
 
 static int send_udp(void *arg, bool rtcp, const struct addr *to, const struct iovec *v, int n)
@@ -278,7 +280,7 @@ static void measure(struct agent *a, ns_t now)
 		a->kbps = (a->sample[at] - a->sample[oldest]) * 8 * 1000000 /
 		          (uint64_t)(now - a->sampled[oldest]);
 	load_rate(&a->channels, now);
-	a->rtsp.kbps = load_committed(&a->rtsp.sessions, a->kbps, now);
+	a->rtsp.kbps = load_committed(&a->rtsp.sessions, a->kbps, now) + web_kbps(a->web, now);
 }
 
 static void silent_sessions(struct agent *a, ns_t now)
@@ -300,6 +302,20 @@ static void silent_sessions(struct agent *a, ns_t now)
 	}
 }
 
+/* Nobody is there any more, or has had the time to go; nginx then finishes what it is sending. */
+static bool may_stop(struct agent *a, ns_t now)
+{
+	bool idle = a->rtsp.sessions.players == 0 && web_visitors(a->web, now) == 0;
+
+	if (!a->quit_by && !idle && now < a->stop_by)
+		return false;
+	if (!a->quit_by) {
+		a->quit_by = now + QUIT > a->stop_by ? now + QUIT : a->stop_by;
+		web_quit(a->web);
+	}
+	return web_ended(a->web) || now >= a->quit_by;
+}
+
 void agent_house_keeping(void *arg)
 {
 	struct agent *a = arg;
@@ -311,7 +327,8 @@ void agent_house_keeping(void *arg)
 	accounts_tick(a, now);
 	casd_house_keeping(a->casd, now);
 	server_tick(a->server, now);
+	web_tick(a->web, now);
 	loop_timer_at(a->house, now + AGENT_HOUSE);
-	if (a->stopping && (a->rtsp.sessions.players == 0 || now >= a->stop_by))
+	if (a->stopping && may_stop(a, now))
 		loop_stop(a->loop);
 }

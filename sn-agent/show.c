@@ -31,7 +31,7 @@ static enum ctl_code show_status(void *ctx, struct slice args, struct js *o)
 	js_put_int(o, "publishers", a->rtsp.sessions.publishers);
 	js_put_int(o, "channels", a->channels.n);
 	js_put_int(o, "connections", server_connections(a->server));
-	js_put_int(o, "kbps", (int64_t)a->kbps);
+	js_put_int(o, "kbps", (int64_t)(a->kbps + web_kbps(a->web, loop_now(a->loop))));
 	js_put_int(o, "max_kbps", a->conf.capacity.kbps);
 	js_put_int(o, "announcements", (int64_t)announcer_sent(a->announcer));
 	return CTL_OK;
@@ -160,6 +160,15 @@ static enum ctl_code show_primes(void *ctx, struct slice args, struct js *out)
 	return CTL_OK;
 }
 
+static enum ctl_code show_web(void *ctx, struct slice args, struct js *out)
+{
+	const struct agent *a = ctx;
+
+	(void)args;
+	js_put(out, "web", web_show(a->web, loop_now(a->loop)));
+	return CTL_OK;
+}
+
 static enum ctl_code show_counters(void *ctx, struct slice args, struct js *out)
 {
 	struct agent *a = ctx;
@@ -238,6 +247,7 @@ const struct ctl_command agent_commands[] = {
 	{"show upstreams", NULL, "nodes that channels are subscribed at", show_upstreams},
 	{"show primes", NULL, "ports that are given to ARNs, and for what", show_primes},
 	{"show allotments", NULL, "numbers that channels have for ARNs", show_allotments},
+	{"show web", NULL, "the web cache", show_web},
 	{"show counters", NULL, "all counters", show_counters},
 	{"drain", NULL, "take no new sessions", drain},
 	{"undrain", NULL, "take sessions again", undrain},
@@ -342,12 +352,32 @@ static uint64_t read_lost(void *arg)
 	return ledger_now(arg).lost;
 }
 
+static uint64_t read_web(void *arg)
+{
+	return web_serves(((struct agent *)arg)->web);
+}
+
+static uint64_t read_visitors(void *arg)
+{
+	const struct agent *a = arg;
+
+	return (uint64_t)web_visitors(a->web, loop_now(a->loop));
+}
+
+static uint64_t read_web_kbps(void *arg)
+{
+	const struct agent *a = arg;
+
+	return web_kbps(a->web, loop_now(a->loop));
+}
+
 int agent_fill_metrics(struct agent *a)
 {
 	const struct server_counters *sv = server_counters(a->server);
 	const struct media_counters *md = media_counters(a->media);
 	const struct feed_counters *fd = feeds_counters(a->feeds);
 	const struct casd_counters *cs = casd_counters(a->casd);
+	const struct web_counters *wb = web_counters(a->web);
 #define COUNTER(n, h, v)                                                                           \
 	{                                                                                          \
 		"nearcast_sn_" n, h, METRIC_COUNTER, NULL, v, NULL, NULL                           \
@@ -361,6 +391,11 @@ int agent_fill_metrics(struct agent *a)
 		"nearcast_sn_tokens_total", "tokens that were looked at", METRIC_COUNTER,          \
 			"token=\"" word "\"", &a->rtsp.tokens[error], NULL, NULL                   \
 	}
+#define WEB(word, which)                                                                           \
+	{                                                                                          \
+		"nearcast_sn_web_requests_total", "requests that the web cache has answered",      \
+			METRIC_COUNTER, "cache=\"" word "\"", &wb->cache[which], NULL, NULL        \
+	}
 	const struct metric table[] = {
 		GAUGE("healthy", "1: its service answers its own checks", read_healthy),
 		GAUGE("draining", "1: takes no new sessions", read_draining),
@@ -370,6 +405,18 @@ int agent_fill_metrics(struct agent *a)
 		GAUGE("connections", "RTSP connections now", read_connections),
 		{"nearcast_sn_kbps", "RTP sent, kbit/s over the last second", METRIC_GAUGE, NULL,
 			&a->kbps, NULL, NULL},
+		GAUGE("web_serves", "1: its web cache answers", read_web),
+		GAUGE("web_visitors", "clients of the web cache now", read_visitors),
+		GAUGE("web_kbps", "sent over HTTP, kbit/s over the last ten seconds",
+			read_web_kbps),
+		WEB("hit", WEB_CACHE_HIT),
+		WEB("revalidated", WEB_CACHE_REVALIDATED),
+		WEB("stale", WEB_CACHE_STALE),
+		WEB("miss", WEB_CACHE_MISS),
+		WEB("none", WEB_CACHE_NONE),
+		COUNTER("web_bytes_total", "sent over HTTP", &wb->bytes),
+		COUNTER("web_failed_total", "requests answered by 500 and above", &wb->failed),
+		COUNTER("web_refused_total", "requests refused by their tokens", &wb->refused),
 		GAUGE("loop_lag_us", "largest lateness of the loop, last check", read_lag),
 		GAUGE("answer_us", "time of the last self check", read_answer),
 		{"nearcast_sn_announcements_total", "announcements sent", METRIC_COUNTER, NULL,
@@ -436,6 +483,7 @@ int agent_fill_metrics(struct agent *a)
 		COUNTER("upstream_nacked_total", "packets asked of upstreams", &fd->nacked),
 		COUNTER("upstream_recovered_total", "of these that came", &fd->recovered),
 	};
+#undef WEB
 #undef COUNTER
 #undef GAUGE
 	_Static_assert(sizeof(table) <= sizeof(a->metric), "AGENT_METRICS is too small");
