@@ -61,6 +61,8 @@ lib_libnearcast_a_SOURCES = \
 	lib/rtspc.h \
 	lib/rtspc_answer.c \
 	lib/rtspc_impl.h \
+	lib/rtspd.c \
+	lib/rtspd.h \
 	lib/sbuf.c \
 	lib/sbuf.h \
 	lib/sdp.c \

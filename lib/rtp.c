@@ -165,6 +165,19 @@ static int put_end(const struct wcur *c, size_t *len)
 	return 0;
 }
 
+int rtcp_put_sr(uint8_t *buf, size_t cap, size_t *len, uint32_t ssrc, const struct rtcp_sr *sr)
+{
+	struct wcur c = put_begin(buf, cap, *len);
+
+	put_header(&c, 0, RTCP_SR, 24);
+	wcur_u32(&c, ssrc);
+	wcur_u64(&c, sr->ntp);
+	wcur_u32(&c, sr->rtp_ts);
+	wcur_u32(&c, sr->packets);
+	wcur_u32(&c, sr->octets);
+	return put_end(&c, len);
+}
+
 int rtcp_put_rr(uint8_t *buf, size_t cap, size_t *len, uint32_t ssrc)
 {
 	struct wcur c = put_begin(buf, cap, *len);

@@ -76,6 +76,7 @@ int rtcp_nack_parse(
 	const struct rtcp *r, uint32_t *media, void (*fn)(void *arg, uint16_t seq), void *arg);
 
 /* Builders: append one packet to buf[cap] at *len. 0 or -ENOSPC (nothing appended). */
+int rtcp_put_sr(uint8_t *buf, size_t cap, size_t *len, uint32_t ssrc, const struct rtcp_sr *sr);
 int rtcp_put_rr(uint8_t *buf, size_t cap, size_t *len, uint32_t ssrc); /* empty RR */
 int rtcp_put_rr_block(uint8_t *buf, size_t cap, size_t *len, uint32_t ssrc, uint32_t media,
 	uint8_t fraction, uint32_t lost, uint32_t ext_seq, uint32_t jitter);

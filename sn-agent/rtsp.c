@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/rtspd.h"
 #include "sn-agent/access.h"
 #include "sn-agent/rtsp_request.h"
 
@@ -24,29 +25,6 @@ void rtsp_init(struct rtsp *r, const struct rtsp_conf *conf, struct channels *ch
 	sessions_init(&r->sessions);
 }
 
-static const char *reason(int status)
-{
-	static const struct {
-		int status;
-		const char *text;
-	} table[] = {{200, "OK"}, {400, "Bad Request"}, {403, "Forbidden"}, {404, "Not Found"},
-		{405, "Method Not Allowed"}, {406, "Not Acceptable"}, {408, "Request Timeout"},
-		{413, "Request Entity Too Large"}, {414, "Request-URI Too Long"},
-		{415, "Unsupported Media Type"}, {451, "Parameter Not Understood"},
-		{453, "Not Enough Bandwidth"}, {454, "Session Not Found"},
-		{455, "Method Not Valid in This State"}, {457, "Invalid Range"},
-		{459, "Aggregate Operation Not Allowed"}, {460, "Only Aggregate Operation Allowed"},
-		{461, "Unsupported Transport"}, {482, "Loop Detected"},
-		{500, "Internal Server Error"}, {501, "Not Implemented"},
-		{503, "Service Unavailable"}, {504, "Gateway Timeout"},
-		{505, "RTSP Version Not Supported"}, {551, "Option Not Supported"}};
-
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
-		if (table[i].status == status)
-			return table[i].text;
-	return "Failed";
-}
-
 /* ---- answers ---- */
 
 struct sbuf *rtsp_head(struct request *q, int status)
@@ -58,7 +36,7 @@ struct sbuf *rtsp_head(struct request *q, int status)
 	q->r->errors_5xx += status >= 500;
 	q->r->refused_capacity += status == 453;
 	q->r->refused_loop += status == 482;
-	sbuf_printf(b, "RTSP/1.0 %d %s\r\n", status, reason(status));
+	sbuf_printf(b, "RTSP/1.0 %d %s\r\n", status, rtspd_reason(status));
 	if (q->m)
 		sbuf_printf(b, "CSeq: " SLICE_FMT "\r\n", SLICE_ARG(text_header(q->m, "CSeq")));
 	sbuf_printf(b, "Server: %s\r\n", q->r->conf.software);
@@ -100,15 +78,6 @@ void rtsp_reject(struct rtsp *r, int status, struct rtsp_reply *out)
 }
 
 /* ---- what a request names ---- */
-
-/* Whether a comma-separated list has this item. */
-static bool list_has(struct slice list, struct slice item)
-{
-	while (list.n)
-		if (slice_ieq(slice_trim(slice_cut(&list, ',')), item))
-			return true;
-	return false;
-}
 
 /* Path and track of the request's URI. Some players put the control after the query. */
 static bool parse_uri(struct request *q)
@@ -189,9 +158,9 @@ static bool loops(const struct request *q, const struct channel *ch)
 {
 	struct slice via = text_header(q->m, "Nearcast-Via");
 
-	if (via.n >= CHANNEL_VIA || list_has(via, slice_of(q->r->conf.name)))
+	if (via.n >= CHANNEL_VIA || rtspd_list_has(via, slice_of(q->r->conf.name)))
 		return true;
-	return ch && ch->from_node[0] && list_has(via, slice_of(ch->from_node));
+	return ch && ch->from_node[0] && rtspd_list_has(via, slice_of(ch->from_node));
 }
 
 static struct channel *seek(struct request *q)
@@ -286,29 +255,12 @@ static void options(struct request *q)
 	rtsp_done(q);
 }
 
-static bool accepts_sdp(const struct text_msg *m)
-{
-	struct slice accept = text_header(m, "Accept");
-
-	if (!accept.p)
-		return true;
-	while (accept.n) {
-		struct slice one = slice_cut(&accept, ',');
-		struct slice type = slice_trim(slice_cut(&one, ';'));
-
-		if (slice_ieq(type, SLICE("application/sdp")) || slice_eq(type, SLICE("*/*")) ||
-			slice_ieq(type, SLICE("application/*")))
-			return true;
-	}
-	return false;
-}
-
 static void describe(struct request *q)
 {
 	char base[SESSION_URL];
 	struct channel *ch;
 
-	if (!accepts_sdp(q->m)) {
+	if (!rtspd_accepts_sdp(q->m)) {
 		rtsp_answer(q, 406);
 		return;
 	}
@@ -387,23 +339,13 @@ static const struct method {
 /* Require and Proxy-Require: a feature that we do not have (RFC 2326, 12.32). */
 static bool requires_more(struct request *q)
 {
-	static const char *const header[] = {"Require", "Proxy-Require"};
+	struct slice feature;
 
-	for (int i = 0; i < 2; i++) {
-		struct slice list = text_header(q->m, header[i]);
-
-		while (list.n) {
-			struct slice tag = slice_trim(slice_cut(&list, ','));
-
-			if (!tag.n || slice_ieq(tag, SLICE(RTSP_FEATURE)))
-				continue;
-			sbuf_printf(rtsp_head(q, 551), "Unsupported: " SLICE_FMT "\r\n",
-				SLICE_ARG(tag));
-			rtsp_done(q);
-			return true;
-		}
-	}
-	return false;
+	if (!rtspd_requires(q->m, SLICE(RTSP_FEATURE), &feature))
+		return false;
+	sbuf_printf(rtsp_head(q, 551), "Unsupported: " SLICE_FMT "\r\n", SLICE_ARG(feature));
+	rtsp_done(q);
+	return true;
 }
 
 void rtsp_request(struct rtsp *r, struct rtsp_conn *c, const struct text_msg *m, ns_t now,
@@ -423,7 +365,7 @@ void rtsp_request(struct rtsp *r, struct rtsp_conn *c, const struct text_msg *m,
 		rtsp_reject(r, 400, out);
 		return;
 	}
-	q.nearcast = list_has(text_header(m, "Supported"), SLICE(RTSP_FEATURE));
+	q.nearcast = rtspd_list_has(text_header(m, "Supported"), SLICE(RTSP_FEATURE));
 	if (m->major != 1 || m->minor != 0)
 		rtsp_answer(&q, 505);
 	else if (!parse_uri(&q))
