@@ -114,12 +114,15 @@ static void bye(struct attach *a, int media)
 /* A plain server ends with BYE; a nearcast node says it on the control connection. */
 static void rtcp_in(struct attach *a, int media, const uint8_t *p, size_t n)
 {
+	struct rtcp_sr sr;
 	struct rtcp r;
 	size_t at = 0;
 
 	while (!a->dead && rtcp_next(&r, p, n, &at) > 0)
 		if (r.type == RTCP_BYE && !rtspc_peer_is_nearcast(a->core))
 			bye(a, media);
+		else if (r.type == RTCP_SR && rtcp_sr_parse(&sr, &r) == 0)
+			a->conf.ops->on_clock(a->conf.ctx, a->id, media, r.ssrc, &sr);
 }
 
 static void media_in(struct attach *a, int media, bool rtcp, const uint8_t *p, size_t n)

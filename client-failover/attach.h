@@ -17,6 +17,7 @@
 #include "client-failover/delivery.h"
 #include "lib/addr.h"
 #include "lib/loop.h"
+#include "lib/rtp.h"
 #include "lib/rtspc.h"
 
 struct attach;
@@ -29,6 +30,8 @@ struct attach_ops {
 	bool (*on_described)(void *ctx, int id, struct slice text, const struct sdp *sdp);
 	void (*on_playing)(void *ctx, int id, const struct rtspc_event *ev, bool nearcast);
 	void (*on_rtp)(void *ctx, int id, int media, const uint8_t *p, size_t n, ns_t now);
+	/* The node passes on what the source says of its clock. */
+	void (*on_clock)(void *ctx, int id, int media, uint32_t ssrc, const struct rtcp_sr *sr);
 	/* The source ended; last[i]: 16-bit number of medium i or -1. */
 	void (*on_ended)(void *ctx, int id, const struct rtspc_event *ev);
 	/* Refused or broken: status 0 for what is not RTSP's, err the errno or 0. */

@@ -20,6 +20,7 @@
 #include "client-failover/playout.h"
 #include "lib/addr.h"
 #include "lib/loop.h"
+#include "lib/rtp.h"
 #include "lib/sdp.h"
 
 struct client;
@@ -29,6 +30,12 @@ struct client_sink {
 	 * which the session is over, since its owner cannot use that; then *reason says why. */
 	int (*on_described)(
 		void *arg, struct slice text, const struct sdp *sdp, const char **reason);
+	/* A node, or who redirects to one, has refused with this status of RTSP, and nothing has been
+	 * described yet. The session goes on to look for one that does not. May be NULL. */
+	void (*on_refused)(void *arg, int status);
+	/* The source says what its time is (RFC 3550, 6.4.1), ahead of the packets that are due. May
+	 * be NULL. */
+	void (*on_clock)(void *arg, int media, uint32_t ssrc, const struct rtcp_sr *sr);
 	/* A packet is due, or something is to be known of those that are. */
 	void (*on_item)(void *arg, const struct playout_item *it);
 	/* That was all that is due now. May be NULL. */

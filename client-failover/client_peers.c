@@ -314,6 +314,15 @@ static void on_rtp(void *ctx, int id, int media, const uint8_t *p, size_t n, ns_
 	failover_packet(c->fo, id, seen == PLAYOUT_LIVE, now);
 }
 
+static void on_clock(void *ctx, int id, int media, uint32_t ssrc, const struct rtcp_sr *sr)
+{
+	struct client *c = ctx;
+
+	(void)id;
+	if (c->po && media < c->medias && c->sink->on_clock && !c->over)
+		c->sink->on_clock(c->arg, media, ssrc, sr);
+}
+
 static void on_ended(void *ctx, int id, const struct rtspc_event *ev)
 {
 	struct client *c = ctx;
@@ -343,6 +352,8 @@ static void on_failed(void *ctx, int id, int status, int retry_after, const char
 	ns_t now = loop_now(c->conf.loop);
 	struct peer *p = client_peer(c, id);
 
+	if (status && !c->po && !c->over && c->sink->on_refused && (p || id == c->asking.id))
+		c->sink->on_refused(c->arg, status);
 	if (id == c->asking.id) {
 		report_error(&c->report, c->host, status, why, now);
 		failover_not_located(c->fo, id, retry_after, now);
@@ -379,6 +390,7 @@ const struct attach_ops client_attach_ops = {.from = on_from,
 	.on_described = on_described,
 	.on_playing = on_playing,
 	.on_rtp = on_rtp,
+	.on_clock = on_clock,
 	.on_ended = on_ended,
 	.on_failed = on_failed,
 	.on_icmp = on_icmp,
