@@ -20,6 +20,10 @@ client_failover_libclientfailover_a_SOURCES = \
 	client-failover/exchange.h \
 	client-failover/failover.c \
 	client-failover/failover.h \
+	client-failover/gateway.c \
+	client-failover/gateway.h \
+	client-failover/gateway_impl.h \
+	client-failover/gateway_players.c \
 	client-failover/object.c \
 	client-failover/object.h \
 	client-failover/options.c \
@@ -34,6 +38,11 @@ client_failover_libclientfailover_a_SOURCES = \
 	client-failover/report.h \
 	client-failover/response.c \
 	client-failover/response.h \
+	client-failover/serve.c \
+	client-failover/serve.h \
+	client-failover/serve_impl.h \
+	client-failover/serve_media.c \
+	client-failover/serve_play.c \
 	client-failover/webget.c \
 	client-failover/webget.h
 

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "client-failover/download.h"
+#include "client-failover/gateway.h"
 #include "client-failover/options.h"
 #include "client-failover/play.h"
 #include "lib/event.h"
@@ -39,5 +40,7 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	if (o.json)
 		event_open(on_stdout(o.ts) || on_stdout(o.rtpdump) ? STDERR_FILENO : STDOUT_FILENO);
+	if (o.gateway)
+		return gateway_run(&o);
 	return o.http ? download_run(&o) : play_run(&o);
 }

@@ -15,13 +15,18 @@ void options_help(FILE *to)
 {
 	fputs("usage: client-failover [OPTIONS] rtsp://HOST[:PORT]/PATH\n"
 	      "       client-failover [OPTIONS] -o FILE http://HOST[:PORT]/PATH\n"
+	      "       client-failover [OPTIONS] --gateway [ADDR:]PORT rtsp://HOST[:PORT]\n"
 	      "Plays a live stream, or downloads an object, and keeps it whole when the node that\n"
-	      "serves it dies.\n"
+	      "serves it dies; or is the RTSP server from which any player of this host gets "
+	      "that.\n"
 	      "\n"
 	      "  -o, --output FILE    write the MPEG-TS payload, or the object, to FILE (-: "
 	      "standard\n"
 	      "                       output)\n"
 	      "      --rtpdump FILE   record the RTP packets of all media, any payload\n"
+	      "      --gateway [ADDR:]PORT\n"
+	      "                       serve players at this address (127.0.0.1): what they ask\n"
+	      "                       for as rtsp://ADDR:PORT/PATH is HOST's /PATH\n"
 	      "      --json           one event a line on standard output (on standard error\n"
 	      "                       when standard output is taken by the media)\n"
 	      "      --buffer MS      playout buffer, 50 to 10000 ms (1000)\n"
@@ -55,6 +60,7 @@ static int check_http(const struct options *o, char err[256])
 	                    : o->duration != NS_NEVER ? "--duration"
 	                    : o->buffer != NS_S       ? "--buffer"
 	                    : o->delivery             ? "--transport"
+	                    : o->gateway              ? "--gateway"
 	                                              : NULL;
 
 	if (wrong)
@@ -77,7 +83,13 @@ static int check(struct options *o, char err[256])
 	o->http = slice_ieq(u.scheme, SLICE("http"));
 	if (o->http)
 		return check_http(o, err);
-	if (!o->ts && !o->rtpdump && !o->json) {
+	if (o->gateway && (o->ts || o->rtpdump || o->duration != NS_NEVER)) {
+		snprintf(err, 256,
+			"--gateway serves players: it goes with none of -o, --rtpdump "
+			"and --duration");
+		return -EINVAL;
+	}
+	if (!o->gateway && !o->ts && !o->rtpdump && !o->json) {
 		snprintf(err, 256, "nothing to do with the media: give -o, --rtpdump or --json");
 		return -EINVAL;
 	}
@@ -88,11 +100,28 @@ static int check(struct options *o, char err[256])
 	return 0;
 }
 
+/* "PORT", "ADDR:PORT", "[ADDR]:PORT". */
+static int parse_gateway(struct options *o, const char *s)
+{
+	unsigned long long port;
+	struct addr other;
+
+	o->gateway = true;
+	if (slice_u64(slice_of(s), UINT16_MAX, &port) == 0)
+		return addr_parse(&o->gateway_at, SLICE("127.0.0.1"), (uint16_t)port);
+	/* An address without a port would get either of these. */
+	if (addr_parse(&o->gateway_at, slice_of(s), 0) || addr_parse(&other, slice_of(s), 1) ||
+		addr_port(&o->gateway_at) != addr_port(&other))
+		return -EINVAL;
+	return 0;
+}
+
 int options_parse(struct options *o, int argc, char **argv, char err[256])
 {
-	enum { RTPDUMP = 256, JSON, BUFFER, DURATION, TRANSPORT, HELP, VERSION };
+	enum { RTPDUMP = 256, GATEWAY, JSON, BUFFER, DURATION, TRANSPORT, HELP, VERSION };
 	static const struct option longs[] = {{"output", required_argument, NULL, 'o'},
-		{"rtpdump", required_argument, NULL, RTPDUMP}, {"json", no_argument, NULL, JSON},
+		{"rtpdump", required_argument, NULL, RTPDUMP},
+		{"gateway", required_argument, NULL, GATEWAY}, {"json", no_argument, NULL, JSON},
 		{"buffer", required_argument, NULL, BUFFER},
 		{"duration", required_argument, NULL, DURATION},
 		{"transport", required_argument, NULL, TRANSPORT},
@@ -108,6 +137,13 @@ int options_parse(struct options *o, int argc, char **argv, char err[256])
 		switch (c) {
 		case 'o': o->ts = optarg; break;
 		case RTPDUMP: o->rtpdump = optarg; break;
+		case GATEWAY:
+			if (parse_gateway(o, optarg) < 0) {
+				snprintf(err, 256, "--gateway %.100s: not of the form [ADDR:]PORT",
+					optarg);
+				return -EINVAL;
+			}
+			break;
 		case JSON: o->json = true; break;
 		case 'v': o->verbose = true; break;
 		case HELP: o->help = true; return 0;

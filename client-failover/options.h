@@ -7,11 +7,14 @@
 #include <stdio.h>
 
 #include "client-failover/delivery.h"
+#include "lib/addr.h"
 #include "lib/clock.h"
 
 struct options {
 	const char *url;
-	bool http;           /* it is an object's, not a channel's */
+	bool http;    /* it is an object's, not a channel's */
+	bool gateway; /* re-serve to players on this host, at: */
+	struct addr gateway_at;
 	const char *ts;      /* -o: a path, "-", or NULL */
 	const char *rtpdump; /* a path, "-", or NULL */
 	bool json, verbose;

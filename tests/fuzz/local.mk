@@ -33,6 +33,7 @@ fuzz_targets += tests/fuzz/fuzz_web
 
 # client-failover
 fuzz_targets += tests/fuzz/fuzz_response
+fuzz_targets += tests/fuzz/fuzz_serve
 
 # nearctl
 fuzz_targets += tests/fuzz/fuzz_table
