@@ -32,6 +32,7 @@ static struct js *describe(const struct snapshot_node *n, const struct select_ve
 		js_put_str(o, "by", v->by);
 	js_put_int(o, "rank", v->rank);
 	js_put_bool(o, "avoided", v->avoided);
+	js_put_bool(o, "refuses", v->refuses);
 	js_put_bool(o, "unhealthy", v->unhealthy);
 	js_put_str(o, "service", health_verdict_str(v->service));
 	js_put_real(o, "delay_ms", v->delay * 1000);

@@ -200,6 +200,7 @@ static void judge(
 		.reserved = reserve_open(node->reserved, node->over),
 		.room = room_of(in, said),
 		.kbps = estimate(in, said),
+		.refuses = in->q->service == SERVICE_RTSP && announce_refuses(said, in->channel),
 		.carries = in->by_channel && announce_find_channel(said, in->channel) >= 0,
 	};
 	v->unhealthy = !said->healthy || v->service == HEALTH_BROKEN;
@@ -207,7 +208,7 @@ static void judge(
 	if (v->delay > SELECT_DELAY)
 		v->load += v->delay - SELECT_DELAY;
 	v->rank = (v->service == HEALTH_UNKNOWN || v->service == HEALTH_QUARANTINED) +
-	          2 * v->avoided + UNHEALTHY * v->unhealthy + 8 * v->other_family;
+	          2 * (v->avoided || v->refuses) + UNHEALTHY * v->unhealthy + 8 * v->other_family;
 	if (!port_of(said, in->q->service))
 		v->excluded = "does not offer the service";
 	else if (said->draining)

@@ -6,7 +6,8 @@
  * (draining), or has no room. The rest stand in ranks; the lowest that has anybody counts:
  *
  *	+1  the service was not found to work yet, or is in quarantine (arn/health.h)
- *	+2  the client names it as one that failed it (Nearcast-Avoid)
+ *	+2  the client names it as one that failed it (Nearcast-Avoid), or it has just refused this
+ *	    channel for want of bandwidth on the way to it
  *	+4  it is not healthy: it says so itself, or the ARN has found the service broken
  *	+8  its address is of another family than the client's
  *
@@ -55,7 +56,7 @@ struct select_query {
 /* What the selection thinks of one node. */
 struct select_verdict {
 	const char *excluded; /* NULL, or why it is out of the question: a constant string */
-	bool avoided, unhealthy, other_family;
+	bool avoided, refuses, unhealthy, other_family;
 	enum health_verdict service; /* as this ARN has found it */
 	double delay;                /* s, anticipated */
 	bool full;                   /* it is excluded because it has no room */

@@ -13,7 +13,7 @@
 #include "lib/item.h"
 #include "lib/slice.h"
 
-enum kind { UINT, BOOL, TEXT, ADDRESS, BLOCK, CHANNELS };
+enum kind { UINT, BOOL, TEXT, ADDRESS, BLOCK, CHANNELS, REFUSED };
 
 struct field {
 	uint8_t key;
@@ -53,9 +53,11 @@ static const struct field fields[] = {
 	{29, UINT, false, "control port", MEMBER(control_port), 0, UINT16_MAX},
 	{30, UINT, false, "generation", MEMBER(generation), 0, UINT64_MAX},
 	{31, UINT, false, "primes", MEMBER(primes), 0, SERVICE_RTSP | SERVICE_HTTP},
+	{33, REFUSED, false, "refused", MEMBER(refused), 0, 0},
 };
 #define FIRST_OF_ARN 14 /* from this key on, what has its default is left out */
 #define CHANNEL_LEN  6  /* bytes: a hash, a bit rate */
+#define REFUSED_LEN  4  /* a hash */
 #define FIELDS       (sizeof(fields) / sizeof(fields[0]))
 
 _Static_assert(sizeof(enum announce_role) == 4, "set and got as a 32-bit number");
@@ -149,14 +151,24 @@ static bool block_ok(const struct prefix *b)
 	return true;
 }
 
-static bool channels_ok(const struct announce *a)
+static bool ascend(const uint32_t *hash, int n, int max)
 {
-	if (a->channels > ANNOUNCE_CHANNELS)
+	if (n > max)
 		return false;
-	for (int i = 1; i < a->channels; i++)
-		if (a->channel[i] <= a->channel[i - 1])
+	for (int i = 1; i < n; i++)
+		if (hash[i] <= hash[i - 1])
 			return false;
 	return true;
+}
+
+static bool channels_ok(const struct announce *a)
+{
+	return ascend(a->channel, a->channels, ANNOUNCE_CHANNELS);
+}
+
+static bool refused_ok(const struct announce *a)
+{
+	return ascend(a->refuses, a->refused, ANNOUNCE_REFUSED);
 }
 
 /* Whether a field stands in the announcement at all. */
@@ -168,6 +180,7 @@ static bool is_there(const struct announce *a, const struct field *f)
 	case UINT: return get_uint(a, f) != 0;
 	case BOOL: return *(const bool *)((const char *)a + f->offset);
 	case CHANNELS: return a->channels != 0;
+	case REFUSED: return a->refused != 0;
 	default: return a->block.addr.sa.sa_family != AF_UNSPEC;
 	}
 }
@@ -197,6 +210,15 @@ static void encode_channels(const struct announce *a, struct item_writer *w)
 	item_put_bytes(w, bytes, (size_t)(p - bytes));
 }
 
+static void encode_refused(const struct announce *a, struct item_writer *w)
+{
+	uint32_t hash[ANNOUNCE_REFUSED];
+
+	for (int i = 0; i < a->refused; i++)
+		hash[i] = htobe32(a->refuses[i]);
+	item_put_bytes(w, hash, a->refused * sizeof(hash[0]));
+}
+
 static void encode_value(const struct announce *a, const struct field *f, struct item_writer *w)
 {
 	const char *at = (const char *)a + f->offset;
@@ -208,6 +230,7 @@ static void encode_value(const struct announce *a, const struct field *f, struct
 	case ADDRESS: item_put_addr(w, &a->addr, false); break;
 	case BLOCK: encode_block(&a->block, w); break;
 	case CHANNELS: encode_channels(a, w); break;
+	case REFUSED: encode_refused(a, w); break;
 	}
 }
 
@@ -220,6 +243,7 @@ static bool value_ok(const struct announce *a, const struct field *f)
 	case ADDRESS: return addr_ok(&a->addr);
 	case BLOCK: return block_ok(&a->block);
 	case CHANNELS: return channels_ok(a);
+	case REFUSED: return refused_ok(a);
 	}
 	return false;
 }
@@ -268,6 +292,20 @@ static bool decode_channels(struct announce *a, struct slice s)
 	return channels_ok(a);
 }
 
+static bool decode_refused(struct announce *a, struct slice s)
+{
+	if (s.n % REFUSED_LEN || s.n / REFUSED_LEN > ANNOUNCE_REFUSED)
+		return false;
+	a->refused = (uint16_t)(s.n / REFUSED_LEN);
+	for (int i = 0; i < a->refused; i++, s.p += REFUSED_LEN) {
+		uint32_t hash;
+
+		memcpy(&hash, s.p, 4);
+		a->refuses[i] = be32toh(hash);
+	}
+	return refused_ok(a);
+}
+
 static bool decode_value(struct announce *a, const struct field *f, const struct item *item)
 {
 	switch (f->kind) {
@@ -285,6 +323,7 @@ static bool decode_value(struct announce *a, const struct field *f, const struct
 		       addr_ok(&a->addr);
 	case BLOCK: return item->kind == ITEM_BYTES && decode_block(&a->block, item->s);
 	case CHANNELS: return item->kind == ITEM_BYTES && decode_channels(a, item->s);
+	case REFUSED: return item->kind == ITEM_BYTES && decode_refused(a, item->s);
 	}
 	return false;
 }
@@ -319,19 +358,29 @@ uint32_t announce_channel(struct slice path)
 	return (uint32_t)(h ^ h >> 32);
 }
 
-int announce_find_channel(const struct announce *a, uint32_t channel)
+static int find(const uint32_t *hash, int n, uint32_t wanted)
 {
-	int lo = 0, hi = a->channels;
+	int lo = 0, hi = n;
 
 	while (lo < hi) {
 		int mid = (lo + hi) / 2;
 
-		if (a->channel[mid] == channel)
+		if (hash[mid] == wanted)
 			return mid;
-		if (a->channel[mid] < channel)
+		if (hash[mid] < wanted)
 			lo = mid + 1;
 		else
 			hi = mid;
 	}
 	return -1;
+}
+
+int announce_find_channel(const struct announce *a, uint32_t channel)
+{
+	return find(a->channel, a->channels, channel);
+}
+
+bool announce_refuses(const struct announce *a, uint32_t channel)
+{
+	return find(a->refuses, a->refused, channel) >= 0;
 }

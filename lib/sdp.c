@@ -123,13 +123,25 @@ static int parse_rtpmap(struct sdp_media *m, struct slice value)
 	return 0;
 }
 
+/* "b=AS:1000". What is no number is not ours to judge. */
+static bool bandwidth(struct slice line, unsigned long long *kbps)
+{
+	struct slice rest = {line.p + 2, line.n - 2};
+
+	return line.p[0] == 'b' && slice_eq(slice_cut(&rest, ':'), SLICE("AS")) &&
+	       slice_u64(slice_trim(rest), UINT32_MAX, kbps) == 0;
+}
+
 /* One line after the first; m is the medium it is in, NULL in the session's part. */
 static int parse_line(struct sdp *s, struct sdp_media *m, struct slice line)
 {
+	unsigned long long kbps;
 	struct slice value;
 
 	if (!m && line.p[0] == 's')
 		s->name = (struct slice){line.p + 2, line.n - 2};
+	else if (bandwidth(line, &kbps))
+		*(m ? &s->media_kbps : &s->session_kbps) += kbps;
 	else if (attribute(line, SLICE("control"), &value))
 		*(m ? &m->control : &s->control) = value;
 	else if (m && attribute(line, SLICE("rtpmap"), &value))

@@ -25,7 +25,14 @@ struct sdp {
 	struct slice control; /* a=control of the session; "" when missing */
 	struct sdp_media media[SDP_MAX_MEDIA];
 	int medias;
+	/* b=AS (5.8), kbit/s: of the session, and of all media together; 0: it does not say. */
+	uint64_t session_kbps, media_kbps;
 };
+/* What the whole takes by its own account, kbit/s; 0: not known. */
+static inline uint64_t sdp_kbps(const struct sdp *s)
+{
+	return s->session_kbps ? s->session_kbps : s->media_kbps;
+}
 
 /* Slices point into `text`. 0; -EINVAL malformed or no media; -E2BIG too many media or bytes. */
 int sdp_parse(struct sdp *s, struct slice text);

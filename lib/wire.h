@@ -143,13 +143,15 @@ enum wire_error wire_open(
  *    29  control port  unsigned             0..65535, 0: none           0
  *    30  generation    unsigned             0..2^64-1                   0
  *    31  primes        unsigned             bits: 1 rtsp, 2 http        0
+ *    33  refused       bytes                4 each, 64 at most          none
  *
  * 14 to 17 are an ARN's. From 14 on, what has the value that it has when it is missing is left out.
  * Priming (lib/prime.h) is done at the UDP control port, for the services of `primes`; a port that
  * was primed in another generation is void. A block is its length in bits and its address, whose
  * host bits are zero. A channel is its name's hash, of 32 bits, and its bit rate in kbit/s, of 16
  * bits (65535: that much or more; 0: not known), in ascending order of the hash. The hash is FNV-1a
- * of 64 bits over the path, its halves xored. `attached` is how many sessions of clients have begun
+ * of 64 bits over the path, its halves xored. Refused are channels that there was no room for on the
+ * way to the node (sn-agent/budget.h), by their hashes, ascending. `attached` is how many sessions of clients have begun
  * since the node started, modulo 2^32.
  */
 enum announce_role { ROLE_SN = 1, ROLE_ARN = 2 };
@@ -163,6 +165,7 @@ const char *announce_trouble_str(enum announce_trouble t); /* a constant string 
 #define ANNOUNCE_MIN_INTERVAL 10      /* ms */
 #define ANNOUNCE_MAX_INTERVAL 3600000 /* ms */
 #define ANNOUNCE_CHANNELS     128     /* at most, so that it fits into a datagram */
+#define ANNOUNCE_REFUSED      16
 #define SERVICE_RTSP          1u
 #define SERVICE_HTTP          2u
 
@@ -192,11 +195,15 @@ struct announce {
 	uint16_t channels;               /* that it carries; the most wanted if there are more */
 	uint32_t channel[ANNOUNCE_CHANNELS];      /* announce_channel() of each, ascending */
 	uint16_t channel_kbps[ANNOUNCE_CHANNELS]; /* 0: not known */
+	uint16_t refused;                         /* that it had no way for a moment ago */
+	uint32_t refuses[ANNOUNCE_REFUSED];       /* announce_channel() of each, ascending */
 };
 /* What stands for a channel's path. */
 uint32_t announce_channel(struct slice path);
 /* Its index among the channels that the node carries, or -1. */
 int announce_find_channel(const struct announce *a, uint32_t channel);
+/* Whether the node has just refused it for want of bandwidth on the way to it. */
+bool announce_refuses(const struct announce *a, uint32_t channel);
 /* Length; -EMSGSIZE; -EINVAL when a value is out of its range. */
 int announce_encode(const struct announce *a, uint8_t *out, size_t cap);
 /* 0, or -EINVAL; *why then names the field (or says what is wrong), a constant string. */

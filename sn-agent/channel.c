@@ -130,6 +130,7 @@ int channel_describe(struct channels *c, struct channel *ch, struct slice text)
 	free(ch->sdp);
 	ch->sdp = mem;
 	ch->sdp_len = out.n;
+	ch->said_kbps = sdp_kbps(&sdp);
 	return 0;
 }
 

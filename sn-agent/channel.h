@@ -98,6 +98,7 @@ struct channel {
 	char via[CHANNEL_VIA];     /* nodes that the request which made us seek came through */
 	char from_node[64];        /* upstream it comes from; "" */
 	uint64_t kbps;             /* what its media bring; 0: not known yet (load.h) */
+	uint64_t said_kbps;        /* by its SDP; 0: it does not say */
 	uint64_t rated_bytes;      /* of its media, */
 	ns_t rated_at;             /* then */
 	int users;                 /* sessions and waiting requests that point here */

@@ -80,6 +80,9 @@ static void same(const struct announce *x, const struct announce *y)
 		ck_assert_uint_eq(x->channel[i], y->channel[i]);
 		ck_assert_uint_eq(x->channel_kbps[i], y->channel_kbps[i]);
 	}
+	ck_assert_uint_eq(x->refused, y->refused);
+	for (int i = 0; i < x->refused; i++)
+		ck_assert_uint_eq(x->refuses[i], y->refuses[i]);
 }
 
 START_TEST(test_what_was_encoded_is_decoded)
@@ -102,6 +105,30 @@ START_TEST(test_what_was_encoded_is_decoded)
 			ck_assert_int_eq(decode_n(&b, buf, (size_t)n), 0);
 			same(&a, &b);
 		}
+}
+END_TEST
+
+START_TEST(test_channels_that_a_node_refuses_are_decoded)
+{
+	struct announce b;
+	int n;
+
+	for (int refused = 0; refused <= ANNOUNCE_REFUSED; refused++) {
+		a.refused = (uint16_t)refused;
+		for (int i = 0; i < refused; i++)
+			a.refuses[i] = 5 + 268435455u * (uint32_t)i;
+		n = announce_encode(&a, buf, sizeof(buf));
+		ck_assert_int_gt(n, 0);
+		ck_assert_int_eq(decode_n(&b, buf, (size_t)n), 0);
+		same(&a, &b);
+	}
+	for (int i = 0; i < ANNOUNCE_REFUSED; i++)
+		ck_assert(announce_refuses(&b, a.refuses[i]));
+	ck_assert(!announce_refuses(&b, 6));
+	a.refuses[5] = a.refuses[4];
+	ck_assert_int_eq(announce_encode(&a, buf, sizeof(buf)), -EINVAL);
+	a.refused = ANNOUNCE_REFUSED + 1;
+	ck_assert_int_eq(announce_encode(&a, buf, sizeof(buf)), -EINVAL);
 }
 END_TEST
 
@@ -426,6 +453,10 @@ static const struct {
 	{"a5" ROLE ID ADDR INTERVAL "17 4c 000000020007 000000010007", "channels"},
 	{"a5" ROLE ID ADDR INTERVAL "17 4c 000000020007 000000020008", "channels"},
 	{"a5" ROLE ID ADDR INTERVAL "17 06", "channels"},
+	{"a5" ROLE ID ADDR INTERVAL "1821 43 000001", "refused"},
+	{"a5" ROLE ID ADDR INTERVAL "1821 48 0000000200000001", "refused"},
+	{"a5" ROLE ID ADDR INTERVAL "1821 48 0000000200000002", "refused"},
+	{"a5" ROLE ID ADDR INTERVAL "1821 06", "refused"},
 	{"a5" ROLE ID ADDR INTERVAL "1818 1b0000000100000000", "attached"},
 };
 
@@ -459,6 +490,7 @@ int main(void)
 	tcase_add_checked_fixture(t, setup, NULL);
 	tcase_add_test(t, test_what_was_encoded_is_decoded);
 	tcase_add_test(t, test_channels_that_a_node_carries_are_decoded);
+	tcase_add_test(t, test_channels_that_a_node_refuses_are_decoded);
 	tcase_add_test(t, test_hash_of_a_channel_is_what_the_protocol_says);
 	tcase_add_test(t, test_what_an_arn_says_is_decoded);
 	tcase_add_test(t, test_service_node_says_nothing_of_blocks);

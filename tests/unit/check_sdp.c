@@ -162,6 +162,31 @@ START_TEST(test_description_for_clients_of_the_node)
 }
 END_TEST
 
+START_TEST(test_bandwidth_is_the_sessions_or_that_of_all_media)
+{
+#define MEDIA(b) "m=video 0 RTP/AVP 96\r\n" b "m=audio 0 RTP/AVP 97\r\n" b
+	static const struct {
+		const char *text;
+		uint64_t kbps;
+	} t[] = {
+		{"v=0\r\no=- 1 1 IN IP4 h\r\ns=x\r\nt=0 0\r\n" MEDIA(""), 0},
+		{"v=0\r\no=- 1 1 IN IP4 h\r\ns=x\r\nt=0 0\r\n" MEDIA("b=AS:700\r\n"), 1400},
+		{"v=0\r\no=- 1 1 IN IP4 h\r\ns=x\r\nb=AS:900\r\nt=0 0\r\n" MEDIA("b=AS:700\r\n"),
+			900},
+		{"v=0\r\no=- 1 1 IN IP4 h\r\ns=x\r\nb=TIAS:900\r\nb=AS:\r\nb=AS:-1\r\nb=AS\r\n"
+		 "t=0 0\r\n" MEDIA("b=RR:5\r\n"),
+			0},
+	};
+
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		struct sdp s;
+
+		ck_assert_int_eq(sdp_parse(&s, slice_of(t[i].text)), 0);
+		ck_assert_uint_eq(sdp_kbps(&s), t[i].kbps);
+	}
+}
+END_TEST
+
 START_TEST(test_addresses_and_ports_are_zeroed)
 {
 	ck_assert_str_eq(rewrite("v=0\no=- 1 1 IN IP6 ::1\ns=\nc=IN IP6 ff15::1/3\nt=0 0\n"
@@ -351,6 +376,7 @@ int main(void)
 	tcase_add_test(t, test_ffmpeg_announces_h264_and_aac);
 	tcase_add_test(t, test_gstreamer_announces);
 	tcase_add_test(t, test_description_for_clients_of_the_node);
+	tcase_add_test(t, test_bandwidth_is_the_sessions_or_that_of_all_media);
 	tcase_add_test(t, test_addresses_and_ports_are_zeroed);
 	tcase_add_loop_test(t, test_rewriting_again_changes_nothing, 0, 3);
 	tcase_add_loop_test(t, test_all_other_lines_are_kept, 0, 3);

@@ -335,6 +335,24 @@ START_TEST(test_ranks_fail_open_one_after_the_other)
 }
 END_TEST
 
+/* F4: it had no room for this channel on the way to it. */
+START_TEST(test_who_refuses_the_channel_stands_behind_who_does_not)
+{
+	struct announce *full = add_node("full", "10.0.0.1");
+
+	add_node("other", "10.0.0.2")->sessions = 900;
+	q.path = SLICE("/sport");
+	ck_assert_str_eq(chosen(), "full");
+	full->refuses[full->refused++] = announce_channel(SLICE("/sport"));
+	ck_assert_str_eq(chosen(), "other");
+	q.path = SLICE("/news");
+	ck_assert_str_eq(chosen(), "full");
+	q.path = SLICE("/sport");
+	snap->node[1].said.draining = true;
+	ck_assert_str_eq(chosen(), "full");
+}
+END_TEST
+
 /* C4: what the ARN has found of the service itself. */
 START_TEST(test_broken_quarantined_and_unknown_services_stand_behind_and_fail_open)
 {
@@ -578,6 +596,7 @@ int main(void)
 	tcase_add_test(t, test_explanation_puts_all_that_are_not_out_in_order);
 	tcase_add_test(t, test_policy_is_the_querys_or_else_the_services);
 	tcase_add_test(t, test_ranks_fail_open_one_after_the_other);
+	tcase_add_test(t, test_who_refuses_the_channel_stands_behind_who_does_not);
 	tcase_add_test(t, test_broken_quarantined_and_unknown_services_stand_behind_and_fail_open);
 	tcase_add_test(t, test_service_is_judged_by_the_protocol_that_is_asked_for);
 	tcase_add_test(t, test_anticipated_delay_counts_as_load_and_that_of_a_lan_does_not);
