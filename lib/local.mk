@@ -23,6 +23,8 @@ lib_libnearcast_a_SOURCES = \
 	lib/cursor.h \
 	lib/daemon.c \
 	lib/daemon.h \
+	lib/digest.c \
+	lib/digest.h \
 	lib/dns.c \
 	lib/dns.h \
 	lib/dnsmsg.c \
@@ -47,6 +49,8 @@ lib_libnearcast_a_SOURCES = \
 	lib/loop.h \
 	lib/mailbox.c \
 	lib/mailbox.h \
+	lib/md5.c \
+	lib/md5.h \
 	lib/metrics.c \
 	lib/metrics.h \
 	lib/netlink.h \

@@ -22,6 +22,11 @@ void secret_hash(
 		out, len, p, n, key, key ? SECRET_KEY : 0, NULL, personal);
 }
 
+void secret_sha256(const void *p, size_t n, uint8_t out[32])
+{
+	crypto_hash_sha256(out, p, n);
+}
+
 bool secret_equal(const void *a, const void *b, size_t n)
 {
 	return sodium_memcmp(a, b, n) == 0;

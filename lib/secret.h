@@ -25,6 +25,9 @@ int secret_init(void);
 void secret_hash(
 	const uint8_t *key, const char *purpose, const void *p, size_t n, uint8_t *out, size_t len);
 
+/* SHA-256 (FIPS 180-4), where a protocol of others wants it. */
+void secret_sha256(const void *p, size_t n, uint8_t out[32]);
+
 /* In a time that does not depend on what differs. */
 bool secret_equal(const void *a, const void *b, size_t n);
 

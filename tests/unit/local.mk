@@ -13,6 +13,7 @@ unit_tests += tests/unit/check_conf
 unit_tests += tests/unit/check_ctl
 unit_tests += tests/unit/check_cursor
 unit_tests += tests/unit/check_daemon
+unit_tests += tests/unit/check_digest
 unit_tests += tests/unit/check_dnsmsg
 unit_tests += tests/unit/check_json
 unit_tests += tests/unit/check_log
