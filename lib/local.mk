@@ -65,6 +65,7 @@ lib_libnearcast_a_SOURCES = \
 	lib/rtspc.h \
 	lib/rtspc_answer.c \
 	lib/rtspc_impl.h \
+	lib/rtspc_who.c \
 	lib/rtspd.c \
 	lib/rtspd.h \
 	lib/sbuf.c \

@@ -85,17 +85,23 @@ static struct sbuf *request(struct rtspc *c, enum kind kind, const char *method,
 	const char *session, int media)
 {
 	struct sbuf *b = rtspc_output(c);
+	struct req *r = NULL;
+	bool proved;
 
 	c->cseq++;
 	for (int i = 0; i < REQS_MAX; i++)
 		if (c->req[i].kind == REQ_NONE) {
-			c->req[i] = (struct req){kind, c->cseq, media};
+			c->req[i] = (struct req){kind, c->cseq, media, false};
+			r = &c->req[i];
 			break;
 		}
 	sbuf_printf(b, "%s %s RTSP/1.0\r\nCSeq: %u\r\nUser-Agent: %s\r\nSupported: %s\r\n", method,
 		url, c->cseq, c->agent, RTSPC_FEATURE);
 	if (session[0])
 		sbuf_printf(b, "Session: %s\r\n", session);
+	proved = rtspc_put_proof(c, b, method, url);
+	if (r)
+		r->proved = proved;
 	return b;
 }
 
@@ -230,6 +236,19 @@ int rtspc_add_header(struct rtspc *c, const char *name, const char *value)
 	return 0;
 }
 
+void rtspc_set_who(struct rtspc *c, struct rtspc_who *who)
+{
+	c->who = who;
+}
+
+static void send_describe(struct rtspc *c)
+{
+	struct sbuf *b = request(c, REQ_DESCRIBE, "DESCRIBE", c->url, "", -1);
+
+	sbuf_printf(b, "Accept: application/sdp\r\n%s", c->extra);
+	rtspc_output_end(c);
+}
+
 void rtspc_start(struct rtspc *c, ns_t now)
 {
 	(void)now;
@@ -240,9 +259,7 @@ void rtspc_start(struct rtspc *c, ns_t now)
 		return;
 	}
 	c->state = ST_DESCRIBING;
-	struct sbuf *b = request(c, REQ_DESCRIBE, "DESCRIBE", c->url, "", -1);
-	sbuf_printf(b, "Accept: application/sdp\r\n%s", c->extra);
-	rtspc_output_end(c);
+	send_describe(c);
 }
 
 /* ---- SETUP and PLAY ---- */
@@ -270,6 +287,7 @@ static void send_setup(struct rtspc *c, int i)
 	} else if (m->from.at_key) {
 		sbuf_printf(b, "Nearcast-Start: keyframe\r\n");
 	}
+	rtspc_put_sealed(c, b);
 	sbuf_append(b, c->extra, strlen(c->extra));
 	rtspc_output_end(c);
 }
@@ -296,6 +314,13 @@ void rtspc_step(struct rtspc *c)
 	send_play(c);
 }
 
+static void send_flight(struct rtspc *c)
+{
+	for (int i = 0; i < c->medias; i++)
+		send_setup(c, i);
+	send_play(c);
+}
+
 int rtspc_setup(struct rtspc *c, const struct rtspc_media_conf *m, int medias, ns_t now)
 {
 	(void)now;
@@ -311,14 +336,26 @@ int rtspc_setup(struct rtspc *c, const struct rtspc_media_conf *m, int medias, n
 			.channel = {(uint8_t)(2 * i), (uint8_t)(2 * i + 1)}};
 	}
 	c->flight = c->nearcast || c->foreign_sdp;
-	if (!c->flight) {
+	if (c->flight)
+		send_flight(c);
+	else
 		rtspc_step(c);
-		return 0;
-	}
-	for (int i = 0; i < medias; i++)
-		send_setup(c, i);
-	send_play(c);
 	return 0;
+}
+
+void rtspc_ask_again(struct rtspc *c)
+{
+	if (request_open(c, REQ_SETUP) || request_open(c, REQ_PLAY))
+		return;
+	c->challenged = false;
+	if (c->state == ST_DESCRIBING) {
+		send_describe(c);
+	} else if (c->flight && !c->session[0]) {
+		send_flight(c);
+	} else {
+		c->flight = false; /* part of it is there */
+		rtspc_step(c);
+	}
 }
 
 /*

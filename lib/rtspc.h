@@ -17,6 +17,7 @@
 
 #include "lib/addr.h"
 #include "lib/clock.h"
+#include "lib/digest.h"
 #include "lib/rtp.h"
 #include "lib/sdp.h"
 #include "lib/text.h"
@@ -25,6 +26,8 @@
 #define RTSPC_MAX_IN (TEXT_MAX_HEAD + TEXT_MAX_BODY)
 
 #define RTSPC_FEATURE "nearcast.failover"
+#define RTSPC_NONCE   256 /* of servers of others, too */
+#define RTSPC_SEALED  128
 
 struct rtspc;
 
@@ -58,6 +61,25 @@ struct rtspc_media_info {
 	int64_t last;  /* PLAY_NOTIFY end-of-stream seq, or -1 */
 };
 
+/*
+ * Who a client is, at whichever node. It is the owner's, who sets user and password (NULL: it has none)
+ * and cnonce, a random number; the rest is zero at first, is what nodes have told, and goes from
+ * attachment to attachment: with a nonce that is known each request proves the password by itself
+ * (lib/digest.h), so that a failover takes no round trip for it, and with the sealed identity the
+ * session stays the same (Nearcast-Session).
+ */
+struct rtspc_who {
+	const char *user, *password;
+	uint64_t cnonce;
+	bool known; /* a challenge */
+	bool auth;
+	enum digest_algorithm algorithm;
+	char realm[128], nonce[RTSPC_NONCE], opaque[RTSPC_NONCE];
+	char ha1[DIGEST_HEX];
+	uint32_t nc; /* requests that the nonce was used for */
+	char sealed[RTSPC_SEALED];
+};
+
 struct rtspc_event {
 	enum rtspc_event_kind kind;
 	struct slice data; /* valid until the next call */
@@ -80,6 +102,10 @@ void rtspc_free(struct rtspc *c);
 
 /* A header line for DESCRIBE and SETUP (Nearcast-Via). Before rtspc_start. 0, -EINVAL, -ENOSPC. */
 int rtspc_add_header(struct rtspc *c, const char *name, const char *value);
+
+/* Who asks; NULL is nobody. Before rtspc_start; outlives c. A node of which it is not known that it may
+ * be told (an anycast address) is to be asked without. */
+void rtspc_set_who(struct rtspc *c, struct rtspc_who *who);
 
 /* Only ask: the first request is DESCRIBE and any answer ends it (the anycast transaction). */
 void rtspc_start(struct rtspc *c, ns_t now); /* connected: the first request is due */

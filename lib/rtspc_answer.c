@@ -160,7 +160,11 @@ static void refused(struct rtspc *c, const struct req *r, const struct text_msg 
 {
 	bool opens = r->kind == REQ_SETUP || r->kind == REQ_PLAY;
 
-	if (is_redirection(m->status)) {
+	if (c->challenged)
+		return; /* the rest of a flight that is sent again */
+	if (m->status == 401 && rtspc_take_challenge(c, r, m)) {
+		c->challenged = true;
+	} else if (is_redirection(m->status)) {
 		rtspc_redirect(c, text_header(m, "Location"));
 	} else if (c->flight && opens && !c->nearcast && m->status < 500 &&
 		   (r->kind == REQ_PLAY || r->media > 0)) {
@@ -188,10 +192,14 @@ static void answer(struct rtspc *c, const struct req *r, const struct text_msg *
 			setup_answered(c, r->media, m);
 		else
 			play_answered(c, m, now);
-		if (c->lost_bet && c->flight && c->state == ST_SETUP)
+		if (c->challenged && c->state != ST_OVER)
+			rtspc_ask_again(c);
+		else if (c->lost_bet && c->flight && c->state == ST_SETUP)
 			rtspc_settle_lost_bet(c);
 		return;
 	case REQ_ALIVE:
+		if (m->status == 401 && rtspc_take_challenge(c, r, m))
+			return; /* the next one proves it */
 		if (m->status == 454)
 			rtspc_fail(c, 454, -1, m->reason);
 		else if (!ok)
@@ -314,6 +322,7 @@ size_t rtspc_input(struct rtspc *c, const uint8_t *p, size_t n, ns_t now)
 		return n;
 	}
 	learn_peer(c, &m);
+	rtspc_learn_who(c, &m);
 	if (!m.response)
 		request_in(c, &m);
 	else if (request_find(c, &m, &r))

@@ -22,6 +22,7 @@ struct req {
 	enum kind kind;
 	uint32_t cseq;
 	int media;
+	bool proved; /* it had credentials */
 };
 
 struct pending_event {
@@ -56,7 +57,10 @@ struct rtspc {
 	bool flight;       /* SETUPs and PLAY went out together */
 	bool lost_bet;     /* the flight was refused by a plain server */
 	bool no_parameter; /* GET_PARAMETER is not understood: OPTIONS keeps alive */
-	uint32_t cseq;     /* of the last request */
+	struct rtspc_who *who;
+	bool challenged; /* what opens is to be asked for again, once all of it is answered */
+	int challenges;
+	uint32_t cseq; /* of the last request */
 	struct req req[REQS_MAX];
 
 	struct medium media[SDP_MAX_MEDIA];
@@ -86,6 +90,17 @@ int rtspc_sdp_take(struct rtspc *c, struct slice text);
 /* One request at a time: the next SETUP that lacks, or PLAY. */
 void rtspc_step(struct rtspc *c);
 void rtspc_settle_lost_bet(struct rtspc *c);
+/* After a challenge: asks again for what is not there yet. */
+void rtspc_ask_again(struct rtspc *c);
+
+/* rtspc_who.c */
+/* Writes what proves the password to this request. True: it did. */
+bool rtspc_put_proof(struct rtspc *c, struct sbuf *b, const char *method, const char *url);
+void rtspc_put_sealed(struct rtspc *c, struct sbuf *b);
+/* Takes a 401. False: there is nothing better to say than what r said. */
+bool rtspc_take_challenge(struct rtspc *c, const struct req *r, const struct text_msg *m);
+/* What any answer may bring for the next requests. */
+void rtspc_learn_who(struct rtspc *c, const struct text_msg *m);
 ns_t rtspc_alive_next(const struct rtspc *c, ns_t now);
 
 #endif

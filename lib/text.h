@@ -75,6 +75,11 @@ struct url {
 /* 0 or -EINVAL: control or blank characters, a bad port, an empty host, a '#'. */
 int url_parse(struct url *u, struct slice s);
 uint16_t url_default_port(struct slice scheme); /* 554, 80; 0 unknown */
+/* Takes "user:password@" out of a URL as people write it, in place, so that it does not show up
+ * anywhere, and decodes it (RFC 3986, 3.2.1). What is behind the new end is zeroed. 1; 0: there is
+ * none; -EINVAL: it is too long, has a bad escape or a control character, or the user has a quote, a
+ * backslash or a colon. */
+int url_take_user(char *url, char *user, size_t user_cap, char *password, size_t password_cap);
 /* Takes "/trackID=N", a medium's name at our nodes, off the end of a path. False: it has none. */
 bool url_take_track(struct slice *path, int *track);
 /* The first parameter of that name in a query "a=1&b"; without '=' its value is "". False: none. */

@@ -8,6 +8,7 @@
 #include "lib/text.h"
 
 #include <errno.h>
+#include <string.h>
 
 static bool is_alnum(char c)
 {
@@ -152,4 +153,62 @@ void url_put_query(struct sbuf *b, struct slice query, const char *without)
 		sbuf_slice(b, whole);
 		sep = '&';
 	}
+}
+
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* Without its escapes, into out[cap]; `not`: characters that are not to be in there. */
+static int decode(struct slice s, const char * not, char *out, size_t cap)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s.n; i++) {
+		char c = s.p[i];
+
+		if (c == '%') {
+			if (i + 2 >= s.n || hex_digit(s.p[i + 1]) < 0 || hex_digit(s.p[i + 2]) < 0)
+				return -EINVAL;
+			c = (char)(hex_digit(s.p[i + 1]) << 4 | hex_digit(s.p[i + 2]));
+			i += 2;
+		}
+		if ((unsigned char)c < ' ' || c == 0x7f || strchr(not, c) || n + 1 >= cap)
+			return -EINVAL;
+		out[n++] = c;
+	}
+	out[n] = '\0';
+	return 0;
+}
+
+int url_take_user(char *url, char *user, size_t user_cap, char *password, size_t password_cap)
+{
+	char *from = strstr(url, "://"), *at = NULL;
+	size_t len = strlen(url), cut;
+	struct slice name, rest;
+	int err;
+
+	if (!from)
+		return 0;
+	from += 3;
+	for (char *p = from; *p && !strchr("/?#", *p); p++)
+		if (*p == '@')
+			at = p;
+	if (!at)
+		return 0;
+	rest = (struct slice){from, (size_t)(at - from)};
+	name = slice_cut(&rest, ':');
+	err = decode(name, "\":\\", user, user_cap);
+	if (!err)
+		err = decode(rest, "", password, password_cap);
+	if (!err && !*user)
+		err = -EINVAL;
+	cut = (size_t)(at + 1 - from);
+	memmove(from, at + 1, strlen(at + 1) + 1);
+	memset(url + len - cut, 0, cut);
+	return err ? err : 1;
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "lib/rtspc.h"
+#include "lib/secret.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
@@ -47,8 +48,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	size_t piece = (size_t)(data[0] >> 2) + 1, at = 1, have = 0;
 	struct rtspc *c = rtspc_new("rtsp://10.2.0.6/a", "10.2.0.7", "fuzz",
 		known ? (struct slice){sdp, sizeof sdp - 1} : (struct slice){0});
+	struct rtspc_who who = {.user = "u", .password = "p"};
 	uint8_t *buf = malloc(len);
 
+	if (secret_init() < 0)
+		return 0;
+	rtspc_set_who(c, &who);
 	rtspc_start(c, 0);
 	if (tcp)
 		m[0].client_port = m[1].client_port = 0;

@@ -4,6 +4,7 @@
 
 #include <check.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "tests/unit/run.h"
@@ -197,6 +198,47 @@ START_TEST(test_track_is_taken_off_the_end)
 }
 END_TEST
 
+/* What is left of a URL, its user and its password; "!" for what is refused. */
+static const char *without_user(const char *text)
+{
+	static char out[512];
+	char url[256], user[8], password[12], was[256];
+	int r;
+
+	snprintf(url, sizeof(url), "%s", text);
+	memcpy(was, url, sizeof(was));
+	r = url_take_user(url, user, sizeof(user), password, sizeof(password));
+	if (r < 0)
+		return "!";
+	for (size_t i = strlen(url); r && i < strlen(text); i++)
+		ck_assert_int_eq(url[i], 0); /* nothing of the password stays */
+	if (!r)
+		ck_assert_str_eq(url, was);
+	snprintf(out, sizeof(out), r ? "%s %s %s" : "%s", url, user, password);
+	return out;
+}
+
+START_TEST(test_user_and_password_are_taken_out)
+{
+	ck_assert_str_eq(without_user("rtsp://al:s3@h:554/n?a=b"), "rtsp://h:554/n?a=b al s3");
+	ck_assert_str_eq(without_user("rtsp://al@h"), "rtsp://h al ");
+	ck_assert_str_eq(without_user("rtsp://a%20l:%3a%40:@@[::1]/"), "rtsp://[::1]/ a l :@:@");
+	ck_assert_str_eq(without_user("rtsp://h/a@b?c@d"), "rtsp://h/a@b?c@d");
+	ck_assert_str_eq(without_user("rtsp://h?c@d"), "rtsp://h?c@d");
+	ck_assert_str_eq(without_user("/a@b"), "/a@b");
+	ck_assert_str_eq(without_user("rtsp://12345678:p@h/"), "!");
+	ck_assert_str_eq(
+		without_user("rtsp://1234567:12345678901@h/"), "rtsp://h/ 1234567 12345678901");
+	ck_assert_str_eq(without_user("rtsp://a:123456789012@h/"), "!");
+	ck_assert_str_eq(without_user("rtsp://:p@h/"), "!");
+	ck_assert_str_eq(without_user("rtsp://a%3ab:p@h/"), "!");
+	ck_assert_str_eq(without_user("rtsp://a%22:p@h/"), "!");
+	ck_assert_str_eq(without_user("rtsp://a:%0a@h/"), "!");
+	ck_assert_str_eq(without_user("rtsp://a:%00@h/"), "!");
+	ck_assert_str_eq(without_user("rtsp://a:%4@h/"), "!");
+}
+END_TEST
+
 int main(void)
 {
 	TCase *t = tcase_create("url");
@@ -211,5 +253,6 @@ int main(void)
 	tcase_add_test(t, test_parameter_is_found_by_its_whole_name);
 	tcase_add_test(t, test_query_is_kept_but_for_one_parameter);
 	tcase_add_test(t, test_track_is_taken_off_the_end);
+	tcase_add_test(t, test_user_and_password_are_taken_out);
 	return run_case("url", t);
 }

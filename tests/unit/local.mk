@@ -7,6 +7,7 @@ unit_tests =
 
 # lib
 unit_tests += tests/unit/check_rtspc
+unit_tests += tests/unit/check_rtspc_who
 unit_tests += tests/unit/check_account
 unit_tests += tests/unit/check_addr
 unit_tests += tests/unit/check_conf
