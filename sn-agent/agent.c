@@ -12,6 +12,7 @@
 
 #include "lib/event.h"
 #include "lib/log.h"
+#include "lib/secret.h"
 #include "lib/udp.h"
 #include "sn-agent/load.h"
 #include "sn-agent/rtsp_door.h"
@@ -51,6 +52,13 @@ static struct rtsp_conf rtsp_conf_of(const struct agent *a)
 	r.access.mode = (enum access_mode)c->access.token;
 	r.access.keys = &a->token_keys;
 	r.access.n_trusted = rtsp_prefixes(c->access.trusted, r.access.trusted);
+	r.access.source = a->users.list ? &users_file : NULL;
+	r.access.users = a->users.list;
+	r.access.asked = (enum access_asked)c->access.authenticate;
+	snprintf(r.access.realm, sizeof(r.access.realm), "%s", c->access.realm);
+	snprintf(r.access.publishers, sizeof(r.access.publishers), "%s", c->access.publishers);
+	r.access.nonce_keys = a->token_keys.n ? &a->token_keys : &a->own_keys;
+	r.access.nonce_lifetime = c->access.nonce_lifetime / NS_S;
 	return r;
 }
 
@@ -141,7 +149,8 @@ static int load_keys(struct agent *a, const struct sn_conf *c, char why[256])
 		err = wire_keys_load(&keys, c->key_file, why);
 	if (!err && *why)
 		log_msg(NLOG_CONF, "%s", why);
-	if (!err && c->access.token != ACCESS_OFF)
+	if (!err && *of_tokens &&
+		(c->access.token != ACCESS_OFF || *c->access.users || *c->accounting.database))
 		err = wire_keys_load(&tokens, of_tokens, why);
 	if (!err) {
 		a->keys = keys;
@@ -150,6 +159,19 @@ static int load_keys(struct agent *a, const struct sn_conf *c, char why[256])
 	wire_keys_wipe(&keys);
 	wire_keys_wipe(&tokens);
 	return err;
+}
+
+static int load_secrets(struct agent *a, const struct sn_conf *c, char why[256])
+{
+	int err = load_keys(a, c, why);
+
+	return err ? err : userlist_load(&a->users, c->access.users, why);
+}
+
+void agent_users_tick(struct agent *a, ns_t now)
+{
+	if (userlist_tick(&a->users, a->conf.access.users, now))
+		a->rtsp.conf = rtsp_conf_of(a);
 }
 
 int agent_reload(struct agent *a, struct conf_errors *err)
@@ -168,7 +190,8 @@ int agent_reload(struct agent *a, struct conf_errors *err)
 		conf_free(sn_daemon.options, &now);
 		return -EINVAL;
 	}
-	if (load_keys(a, &now, why)) {
+	if (load_secrets(a, &now, why)) {
+		a->rtsp.conf = rtsp_conf_of(a); /* keys may be new though users are not */
 		conf_error(err, "%s", why);
 		conf_free(sn_daemon.options, &now);
 		return -EINVAL;
@@ -375,6 +398,24 @@ static int open_primes(struct agent *a)
 	return complain(what, err);
 }
 
+/* What is needed to tell who may have something: before anybody can ask. */
+static int open_secrets(struct agent *a)
+{
+	char why[256] = "";
+
+	a->own_keys.n = 1;
+	for (int i = 0; i < WIRE_KEY_LEN; i += 8) {
+		uint64_t v = unguessable();
+
+		memcpy(a->own_keys.key[0].key + i, &v, 8);
+	}
+	if (secret_init() || load_secrets(a, &a->conf, why)) {
+		log_msg(NLOG_ERROR, "%s", *why ? why : "no source of random numbers");
+		return EX_UNAVAILABLE;
+	}
+	return 0;
+}
+
 static int open_management(struct agent *a)
 {
 	const struct sn_conf *c = &a->conf;
@@ -400,10 +441,6 @@ static int open_management(struct agent *a)
 		err = metrics_serve(a->metrics, a->loop, &at);
 		if (err)
 			return complain(c->management, err);
-	}
-	if (load_keys(a, c, why)) {
-		log_msg(NLOG_ERROR, "%s", why);
-		return EX_UNAVAILABLE;
 	}
 	err = web_door_open(a);
 	if (!err)
@@ -472,6 +509,9 @@ static void close_all(struct agent *a)
 	loop_free(a->loop);
 	event_close();
 	wire_keys_wipe(&a->keys);
+	wire_keys_wipe(&a->token_keys);
+	wire_keys_wipe(&a->own_keys);
+	userlist_free(&a->users);
 	conf_free(sn_daemon.options, &a->conf);
 }
 
@@ -502,6 +542,8 @@ int agent_run(struct sn_conf *conf, const char *conf_path)
 	code = open_events(a);
 	if (!code)
 		code = open_loop(a);
+	if (!code)
+		code = open_secrets(a);
 	if (!code)
 		code = open_service(a);
 	if (!code)

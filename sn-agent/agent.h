@@ -26,6 +26,7 @@
 #include "sn-agent/rtsp.h"
 #include "sn-agent/selfcheck.h"
 #include "sn-agent/server.h"
+#include "sn-agent/userlist.h"
 #include "sn-agent/web.h"
 
 #define AGENT_SAMPLES 10 /* of bytes sent, one a house-keeping: kbps is over them */
@@ -50,10 +51,13 @@ struct agent {
 	struct feeds *feeds;
 	struct wire_keys keys; /* of all that is sealed; empty without an interface */
 	struct announcer *announcer;
-	struct wire_keys token_keys; /* none: tokens are not looked at */
-	struct primes *primes;       /* NULL: it cannot be primed */
-	struct casd *casd;           /* NULL: it allots no channels */
-	struct ledger *ledger;       /* NULL: nothing is accounted for */
+	struct wire_keys
+		token_keys;        /* and of identities and nonces; none: not shared with anybody */
+	struct wire_keys own_keys; /* of nonces, when there are no others */
+	struct userlist users;
+	struct primes *primes; /* NULL: it cannot be primed */
+	struct casd *casd;     /* NULL: it allots no channels */
+	struct ledger *ledger; /* NULL: nothing is accounted for */
 	ns_t account_at;
 	struct web *web; /* NULL: HTTP is not its own */
 	struct selfcheck *selfcheck;
@@ -77,6 +81,7 @@ int agent_run(struct sn_conf *conf, const char *conf_path);
 
 /* agent.c */
 void agent_drain(struct agent *a, bool drain);
+void agent_users_tick(struct agent *a, ns_t now); /* there may be other users */
 /* 0, or -EINVAL with what is wrong in err. */
 int agent_reload(struct agent *a, struct conf_errors *err);
 

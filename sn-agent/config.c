@@ -76,13 +76,34 @@ static const struct conf_option relay_options[] = {
 	{0},
 };
 
+static const char *check_realm(const void *value)
+{
+	const char *s = value;
+
+	for (const char *c = s; *c; c++)
+		if ((unsigned char)*c < ' ' || *c == 0x7f || strchr("\"\\:", *c))
+			return "a text without quotes, backslashes and colons";
+	return *s ? NULL : "a text";
+}
+
 static const struct conf_option access_options[] = {
 	{"token", CONF_ENUM, AT(access.token), "off", .names = access_mode_names,
 		.help = "whether clients have to show an ARN's token to have a channel (row E4)"},
 	{"key-file", CONF_STR, AT(access.key_file), "",
 		.help = "keys of tokens; \"\": those of announcements"},
 	{"trusted", CONF_STR, AT(access.trusted), "", .check = check_prefixes,
-		.help = "address blocks of who needs no token: nodes that get channels here"},
+		.help = "address blocks of who needs no token and need not be a user: nodes that "
+			"get channels here"},
+	{"users", CONF_STR, AT(access.users), "",
+		.help = "file of users and their hashes, as of htdigest; \"\": nobody is asked"},
+	{"realm", CONF_STR, AT(access.realm), "nearcast", .check = check_realm,
+		.help = "what users are asked for"},
+	{"authenticate", CONF_ENUM, AT(access.authenticate), "all", .names = access_asked_names,
+		.help = "who has to be a user, if there are users"},
+	{"publishers", CONF_STR, AT(access.publishers), "",
+		.help = "users who may publish, separated by commas; \"\": all"},
+	{"nonce-lifetime", CONF_MS, AT(access.nonce_lifetime), "300000", 1000, 86400000,
+		.help = "how long a user's proof may be used again by the same client"},
 	{0},
 };
 

@@ -40,6 +40,11 @@ struct sn_conf {
 		int token;          /* enum access_mode */
 		char key_file[256]; /* "": the announcements' */
 		char trusted[512];  /* prefixes */
+		char users[256];    /* a file; "": nobody has to be a user */
+		char realm[64];
+		int authenticate;     /* enum access_asked */
+		char publishers[512]; /* users; "": all */
+		ns_t nonce_lifetime;
 	} access;
 	struct {
 		char database[256]; /* "": no accounting */

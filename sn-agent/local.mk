@@ -38,6 +38,8 @@ sn_agent_libsnagent_a_SOURCES = \
 	sn-agent/load.h \
 	sn-agent/media.c \
 	sn-agent/media.h \
+	sn-agent/nonces.c \
+	sn-agent/nonces.h \
 	sn-agent/ports.c \
 	sn-agent/ports.h \
 	sn-agent/primes.c \
@@ -65,6 +67,10 @@ sn_agent_libsnagent_a_SOURCES = \
 	sn-agent/unwritten.h \
 	sn-agent/upstream.c \
 	sn-agent/upstream.h \
+	sn-agent/userlist.c \
+	sn-agent/userlist.h \
+	sn-agent/users.c \
+	sn-agent/users.h \
 	sn-agent/visitors.c \
 	sn-agent/visitors.h \
 	sn-agent/warm.c \

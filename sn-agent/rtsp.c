@@ -42,6 +42,8 @@ struct sbuf *rtsp_head(struct request *q, int status)
 	sbuf_printf(b, "Server: %s\r\n", q->r->conf.software);
 	if (q->m && text_header(q->m, "Supported").p)
 		sbuf_printf(b, "Supported: %s\r\n", RTSP_FEATURE);
+	if (status == 200 && q->nearcast)
+		access_put_nonce(q);
 	return b;
 }
 
@@ -308,8 +310,10 @@ static void parameter(struct request *q)
 		return;
 	}
 	rtsp_head(q, 200);
-	if (s)
+	if (s) {
 		rtsp_put_session(q, s);
+		access_put_identity(q, s);
+	}
 	rtsp_done(q);
 }
 

@@ -14,6 +14,8 @@
  *	Nearcast-From: SEQ;ssrc=SSRC  in SETUP: play this medium from that number of that source on
  *	Nearcast-Start: keyframe  in SETUP: play from the newest key frame on, as others do anyway
  *	Nearcast-Via: A, B     nodes that the request has come through; a loop is refused with 482
+ *	Nearcast-Session: T    from us, and back at the next node: the session's identity
+ *	Authentication-Info    (RFC 7616, 3.5) from us: the nonce for the next node
  *	PLAY_NOTIFY            (RFC 7826, 13.5.1) from us: the source's end, with its numbers
  */
 #ifndef NEARCAST_SN_RTSP_H
@@ -30,7 +32,9 @@
 #include "sn-agent/channel.h"
 #include "sn-agent/relay.h"
 #include "lib/token.h"
+#include "sn-agent/nonces.h"
 #include "sn-agent/session.h"
+#include "sn-agent/users.h"
 
 #define RTSP_FEATURE      "nearcast.failover"
 #define RTSP_REPLY_MAX    (SDP_MAX_SIZE + 4096) /* room that an answer needs */
@@ -42,11 +46,31 @@
 
 /* Who may have a channel (access.h). */
 enum access_mode { ACCESS_OFF, ACCESS_OPTIONAL, ACCESS_REQUIRED };
+/* Who has to be a user. */
+enum access_asked { ASKED_ALL, ASKED_PLAYERS, ASKED_PUBLISHERS };
+/* What came of a request that had to be a user's. */
+enum access_login {
+	LOGIN_OK,
+	LOGIN_MISSING,   /* it said nothing: it was challenged */
+	LOGIN_MALFORMED, /* no credentials, or of a scheme or algorithm that we do not offer */
+	LOGIN_WRONG,     /* no such user, or another password */
+	LOGIN_STALE,     /* the password is right, the nonce too old or not ours */
+	LOGIN_REPLAYED,  /* likewise, and it has been used so before */
+	LOGIN_STATES
+};
 struct rtsp_access {
 	enum access_mode mode;
 	const struct wire_keys *keys;             /* of tokens; borrowed */
 	struct prefix trusted[RTSP_PREFIXES_MAX]; /* who needs none */
 	int n_trusted;
+
+	const struct users_source *source; /* NULL: nobody has to be a user */
+	const void *users;                 /* its list; borrowed */
+	enum access_asked asked;
+	char realm[64];
+	char publishers[512];               /* users who may publish; "": all of them */
+	const struct wire_keys *nonce_keys; /* borrowed; the first makes nonces */
+	int64_t nonce_lifetime;             /* s */
 };
 
 struct rtsp_conf {
@@ -75,6 +99,8 @@ struct rtsp {
 	uint32_t attached;             /* sessions of clients that have begun, ever */
 	int64_t wall;                  /* seconds since 1970, set before each request */
 	uint64_t tokens[TOKEN_ERRORS]; /* looked at, by what they were */
+	uint64_t logins[LOGIN_STATES]; /* requests that had to be a user's, likewise */
+	struct nonces nonces;
 	uint64_t requests, refused_capacity, refused_loop, errors_4xx, errors_5xx;
 };
 
@@ -85,10 +111,12 @@ struct rtsp_scope {
 	char channel[CHANNEL_PATH]; /* "": the client's own path */
 };
 
-/* What a token has let a connection have; path "": nothing. */
+/* What a connection has been let have, and who it is. */
 struct rtsp_admission {
-	char path[CHANNEL_PATH];
-	char session[17]; /* the identity that the token gives it, hexadecimal */
+	char path[CHANNEL_PATH]; /* by a token; "": nothing */
+	char session[17];        /* the identity that the token gives it, hexadecimal */
+	char user[USERS_NAME];   /* "": not known */
+	int wrong;               /* passwords, so far */
 };
 
 /* A client's connection. Zeroed, then peer and shell are set. */

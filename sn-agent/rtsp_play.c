@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "sn-agent/access.h"
 #include "sn-agent/entry.h"
 #include "sn-agent/rtsp_request.h"
 
@@ -143,8 +144,7 @@ static struct session *begin(struct request *q, struct channel *ch)
 		return NULL;
 	}
 	s->nearcast = q->nearcast;
-	if (*q->c->admitted.session)
-		memcpy(s->identity, q->c->admitted.session, sizeof(s->identity));
+	access_identify(q, s);
 	s->client = q->c->peer;
 	s->conn = q->c;
 	s->of_conn = q->c->first;
@@ -205,6 +205,7 @@ static void setup_answer(struct request *q, struct session *s, int i, struct rts
 	rtsp_put_session(q, s);
 	if (s->pipelined[0])
 		sbuf_printf(b, "Pipelined-Requests: %s\r\n", s->pipelined);
+	access_put_identity(q, s);
 	rtsp_done(q);
 }
 

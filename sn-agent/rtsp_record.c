@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sn-agent/access.h"
 #include "sn-agent/rtsp_request.h"
 
 static bool may_publish(const struct request *q)
@@ -69,6 +70,8 @@ void rtsp_announce(struct request *q)
 		rtsp_answer(q, status);
 		return;
 	}
+	if (!access_admits_publisher(q))
+		return;
 	a = keep_sdp(q->m->body);
 	if (!a) {
 		rtsp_answer(q, 400);
@@ -83,6 +86,7 @@ void rtsp_announce(struct request *q)
 	}
 	s->announced = a;
 	s->client = q->c->peer;
+	access_identify(q, s);
 	s->conn = q->c;
 	s->of_conn = q->c->first;
 	q->c->first = s;

@@ -62,6 +62,8 @@ static struct js *session_event(const struct session *s)
 
 	js_put_str(e, "session", s->id_text);
 	js_put_str(e, "identity", s->identity);
+	if (s->user[0])
+		js_put_str(e, "user", s->user);
 	js_put_str(e, "channel", s->channel ? s->channel->path : NULL);
 	js_put_str(e, "client", addr_str(&s->client, text));
 	if (s->node[0])
@@ -325,6 +327,7 @@ void agent_house_keeping(void *arg)
 	silent_sessions(a, now);
 	channel_time(a, now);
 	accounts_tick(a, now);
+	agent_users_tick(a, now);
 	casd_house_keeping(a->casd, now);
 	server_tick(a->server, now);
 	web_tick(a->web, now);

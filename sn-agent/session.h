@@ -17,6 +17,7 @@
 #include "lib/slice.h"
 #include "sn-agent/channel.h"
 #include "sn-agent/relay.h"
+#include "sn-agent/users.h"
 
 #define SESSION_ID      16  /* hexadecimal digits */
 #define SESSION_URL     512 /* bytes of its presentation's URL, the NUL included */
@@ -53,8 +54,8 @@ struct announced {
 struct session {
 	uint64_t id;
 	char id_text[SESSION_ID + 1];
-	char identity[17]; /* across nodes, as its token says (lib/token.h); else the id */
-	char user[64];     /* as authenticated, "": nobody asked */
+	char identity[17];     /* across nodes, as its token says (lib/token.h); else the id */
+	char user[USERS_NAME]; /* as authenticated, "": nobody asked */
 	enum session_state state;
 	bool publisher;
 	bool nearcast; /* the peer takes part in failover */

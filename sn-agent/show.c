@@ -108,6 +108,7 @@ static enum ctl_code show_sessions(void *ctx, struct slice args, struct js *out)
 		}
 		js_put_str(o, "id", s->id_text);
 		js_put_str(o, "identity", s->identity);
+		js_put_str(o, "user", s->user[0] ? s->user : NULL);
 		js_put_str(o, "role", s->publisher ? "publisher" : "player");
 		js_put_str(o, "state", session_state_str(s->state));
 		js_put_str(o, "client", addr_str(&s->client, text));
@@ -396,6 +397,11 @@ int agent_fill_metrics(struct agent *a)
 		"nearcast_sn_web_requests_total", "requests that the web cache has answered",      \
 			METRIC_COUNTER, "cache=\"" word "\"", &wb->cache[which], NULL, NULL        \
 	}
+#define LOGINS(word, login)                                                                        \
+	{                                                                                          \
+		"nearcast_sn_logins_total", "requests that had to be a user's", METRIC_COUNTER,    \
+			"login=\"" word "\"", &a->rtsp.logins[login], NULL, NULL                   \
+	}
 	const struct metric table[] = {
 		GAUGE("healthy", "1: its service answers its own checks", read_healthy),
 		GAUGE("draining", "1: takes no new sessions", read_draining),
@@ -449,6 +455,12 @@ int agent_fill_metrics(struct agent *a)
 		TOKENS("other_client", TOKEN_OTHER_CLIENT),
 		TOKENS("early", TOKEN_EARLY),
 		TOKENS("expired", TOKEN_EXPIRED),
+		LOGINS("ok", LOGIN_OK),
+		LOGINS("missing", LOGIN_MISSING),
+		LOGINS("malformed", LOGIN_MALFORMED),
+		LOGINS("wrong", LOGIN_WRONG),
+		LOGINS("stale", LOGIN_STALE),
+		LOGINS("replayed", LOGIN_REPLAYED),
 		GAUGE("accounting_waiting", "parts of sessions to be written", read_waiting),
 		{"nearcast_sn_accounting_written_total", "parts of sessions written",
 			METRIC_COUNTER, NULL, NULL, read_written, a},
