@@ -211,6 +211,7 @@ static void over_tcp(struct attach *a, const char *why)
 	stream_free(a->stream);
 	a->stream = NULL;
 	if (core) {
+		rtspc_set_who(core, a->conf.who);
 		rtspc_free(a->core);
 		a->core = core;
 		err = dial(a);
@@ -412,6 +413,8 @@ static struct attach *start(const struct attach_conf *c, int id, const struct ad
 		*err = -EINVAL;
 		goto bad;
 	}
+	if (!ask)
+		rtspc_set_who(a->core, c->who);
 	*err = dial(a);
 	if (*err == 0)
 		return a;

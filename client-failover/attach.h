@@ -51,6 +51,7 @@ struct attach_conf {
 	uint32_t ssrc;             /* our own, in RTCP */
 	const char *cname;         /* outlives the attachment */
 	int rcvbuf;                /* bytes */
+	struct rtspc_who *who;     /* shared likewise; nobody who only redirects is told */
 	struct delivery *delivery; /* what is known of UDP: shared by all attachments */
 	/* A handshake that takes longer is begun anew, then after twice that, and so on: a lost SYN
 	 * is repeated by the kernel only after 1 s (RFC 6298, 2.1). 0: never (attach_ask's way,

@@ -281,7 +281,7 @@ struct client *client_new(
 	const struct client_conf *conf, const struct client_sink *sink, void *arg, int *err)
 {
 	struct client *c = calloc(1, sizeof *c);
-	uint32_t id[2];
+	uint32_t id[4];
 	struct url u;
 
 	*err = -ENOMEM;
@@ -306,7 +306,11 @@ struct client *client_new(
 		.ssrc = id[0],
 		.cname = c->cname,
 		.rcvbuf = RCVBUF,
-		.delivery = &c->delivery};
+		.delivery = &c->delivery,
+		.who = &c->who};
+	if (conf->user && *conf->user)
+		c->who = (struct rtspc_who){.user = conf->user, .password = conf->password};
+	memcpy(&c->who.cnonce, &id[2], sizeof c->who.cnonce);
 	c->delivery.mode = conf->delivery;
 	return c;
 bad:

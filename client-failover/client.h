@@ -49,8 +49,9 @@ struct client_sink {
 
 struct client_conf {
 	struct loop *loop;
-	const char *url;     /* borrowed */
-	struct addr anycast; /* of the URL's host, with the port */
+	const char *url;             /* borrowed */
+	const char *user, *password; /* borrowed; user NULL or "": none */
+	struct addr anycast;         /* of the URL's host, with the port */
 	ns_t buffer;
 	enum delivery_mode delivery;
 	ns_t duration; /* of media, from the first packet; NS_NEVER: to the end */

@@ -35,6 +35,7 @@ struct client {
 
 	char host[256];         /* of the URL */
 	char token[TOKEN_TEXT]; /* of the last redirection, "": none */
+	struct rtspc_who who;   /* goes from node to node */
 	struct attach_conf io;
 	struct delivery delivery;
 	char cname[80];

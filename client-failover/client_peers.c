@@ -352,6 +352,10 @@ static void on_failed(void *ctx, int id, int status, int retry_after, const char
 	ns_t now = loop_now(c->conf.loop);
 	struct peer *p = client_peer(c, id);
 
+	if (id == c->asking.id && status == 401 && c->who.user) {
+		located(c, slice_of(c->conf.url), now); /* no ARN, but a node that wants proof */
+		return;
+	}
 	if (status && !c->po && !c->over && c->sink->on_refused && (p || id == c->asking.id))
 		c->sink->on_refused(c->arg, status);
 	if (id == c->asking.id) {
@@ -360,6 +364,10 @@ static void on_failed(void *ctx, int id, int status, int retry_after, const char
 		c->asking.id = 0;
 	} else if (p) {
 		report_error(&c->report, p->node, status, why, now);
+		if (status == 401 && !c->first_at) {
+			client_finish(c, EX_NOPERM, "not authorized");
+			return;
+		}
 		c->distrust |= status != 0;
 		failover_lost(c->fo, id, status ? FO_REFUSED : FO_CLOSED, now);
 	}

@@ -138,6 +138,8 @@ void gateway_seek(struct gateway *g, struct serve_channel *ch)
 {
 	struct client_conf conf = {.loop = g->loop,
 		.anycast = g->anycast,
+		.user = g->opt->user,
+		.password = g->opt->password,
 		.buffer = g->opt->buffer,
 		.delivery = g->opt->delivery,
 		.duration = NS_NEVER,

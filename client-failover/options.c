@@ -13,9 +13,9 @@
 
 void options_help(FILE *to)
 {
-	fputs("usage: client-failover [OPTIONS] rtsp://HOST[:PORT]/PATH\n"
+	fputs("usage: client-failover [OPTIONS] rtsp://[USER:PASSWORD@]HOST[:PORT]/PATH\n"
 	      "       client-failover [OPTIONS] -o FILE http://HOST[:PORT]/PATH\n"
-	      "       client-failover [OPTIONS] --gateway [ADDR:]PORT rtsp://HOST[:PORT]\n"
+	      "       client-failover [OPTIONS] --gateway [ADDR:]PORT rtsp://[USER:PASSWORD@]HOST\n"
 	      "Plays a live stream, or downloads an object, and keeps it whole when the node that\n"
 	      "serves it dies; or is the RTSP server from which any player of this host gets "
 	      "that.\n"
@@ -40,7 +40,8 @@ void options_help(FILE *to)
 	      "asked for, or the object is another one now, 66 there is no such object, 68 "
 	      "unknown\n"
 	      "host, 69 no node can be had, 71 no resources, 73 an output cannot be opened, 74 an\n"
-	      "output failed, 75 a download was interrupted.\n",
+	      "output failed, 75 a download was interrupted, 77 the user or the password is "
+	      "wrong.\n",
 		to);
 }
 
@@ -61,6 +62,7 @@ static int check_http(const struct options *o, char err[256])
 	                    : o->buffer != NS_S       ? "--buffer"
 	                    : o->delivery             ? "--transport"
 	                    : o->gateway              ? "--gateway"
+	                    : *o->user                ? "user:password"
 	                                              : NULL;
 
 	if (wrong)
@@ -181,6 +183,12 @@ int options_parse(struct options *o, int argc, char **argv, char err[256])
 	}
 	if (argc - optind != 1) {
 		snprintf(err, 256, optind < argc ? "one URL only" : "which URL?");
+		return -EINVAL;
+	}
+	/* In place: what other users of the host see of this process has no password in it. */
+	if (url_take_user(argv[optind], o->user, sizeof o->user, o->password, sizeof o->password) <
+		0) {
+		snprintf(err, 256, "the URL's user:password cannot be understood");
 		return -EINVAL;
 	}
 	o->url = argv[optind];

@@ -11,9 +11,10 @@
 #include "lib/clock.h"
 
 struct options {
-	const char *url;
-	bool http;    /* it is an object's, not a channel's */
-	bool gateway; /* re-serve to players on this host, at: */
+	const char *url;              /* without the user */
+	char user[64], password[128]; /* of the URL; user "": none */
+	bool http;                    /* it is an object's, not a channel's */
+	bool gateway;                 /* re-serve to players on this host, at: */
 	struct addr gateway_at;
 	const char *ts;      /* -o: a path, "-", or NULL */
 	const char *rtpdump; /* a path, "-", or NULL */

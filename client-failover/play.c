@@ -143,6 +143,8 @@ static int open_output(const char *path, struct output **out)
 static int init(struct play *p)
 {
 	struct client_conf conf = {.url = p->opt->url,
+		.user = p->opt->user,
+		.password = p->opt->password,
 		.buffer = p->opt->buffer,
 		.delivery = p->opt->delivery,
 		.duration = p->opt->duration};
