@@ -28,6 +28,8 @@
 #define MAX_ENTRIES (2 * GAP_WINDOW)
 #define MIN_RETRY   NS_MS
 #define SLACK       64 /* dead entries not worth a sweep */
+#define ASKED       64 /* of the numbers asked for, so many are remembered */
+#define CALM        16 /* numbers that came once, when asked for: patience was not too short */
 
 /* In place of a moment at which a number was asked for. */
 #define NOT_ASKED (-1)
@@ -52,6 +54,12 @@ struct gap {
 	int resume;      /* where a gap_due that was full goes on, 0: it was not */
 	ns_t scanned;    /* earliest time among those that it has passed */
 	struct entry *entry;
+
+	ns_t patience;        /* reorder, and more */
+	ns_t grown;           /* when it last grew */
+	int calm;             /* numbers that came once since then, or since it shrank */
+	int64_t asked[ASKED]; /* for the first time, lately; -1: none */
+	int last_asked;
 };
 
 struct gap *gap_new(const struct gap_conf *c)
@@ -70,6 +78,9 @@ struct gap *gap_new(const struct gap_conf *c)
 		g->conf.retry = MIN_RETRY;
 	g->when = g->scanned = NS_NEVER;
 	g->highest = -1;
+	g->patience = g->conf.reorder;
+	for (int i = 0; i < ASKED; i++)
+		g->asked[i] = -1;
 	return g;
 }
 
@@ -140,7 +151,7 @@ static ns_t due_at(const struct gap *g, const struct entry *e)
 {
 	if (e->asked == AT_ONCE)
 		return 0;
-	return e->asked == NOT_ASKED ? e->since + g->conf.reorder : e->asked + g->conf.retry;
+	return e->asked == NOT_ASKED ? e->since + g->patience : e->asked + g->conf.retry;
 }
 
 static void sweep(struct gap *g)
@@ -163,8 +174,8 @@ static void open_gap(struct gap *g, int64_t last, ns_t now)
 		g->head = g->count = g->resume = 0;
 		g->when = NS_NEVER;
 	}
-	if (now + g->conf.reorder < g->when)
-		g->when = now + g->conf.reorder;
+	if (now + g->patience < g->when)
+		g->when = now + g->patience;
 	while (g->highest < last) {
 		int64_t seq = ++g->highest;
 
@@ -174,6 +185,39 @@ static void open_gap(struct gap *g, int64_t last, ns_t now)
 		g->entry[g->count++] = (struct entry){seq, now, NOT_ASKED};
 		g->missing++;
 	}
+}
+
+static bool was_asked(const struct gap *g, int64_t seq)
+{
+	for (int i = 0; i < ASKED; i++)
+		if (g->asked[i] == seq)
+			return true;
+	return false;
+}
+
+/* It came again. If we had asked for it, that was too soon. */
+static void note_twice(struct gap *g, int64_t seq, ns_t now)
+{
+	if (!was_asked(g, seq) || now - g->grown < g->conf.retry)
+		return;
+	g->calm = 0;
+	if (g->patience + g->conf.reorder > g->conf.retry / 2)
+		return;
+	g->grown = now;
+	g->patience += g->conf.reorder;
+}
+
+/* What lacked has come. Entries keep their times: whoever looks too early looks again. */
+static void note_once(struct gap *g, int64_t seq)
+{
+	if (g->patience == g->conf.reorder || !was_asked(g, seq) || ++g->calm < CALM)
+		return;
+	g->calm = 0;
+	g->patience -= g->conf.reorder;
+	if (g->when != NS_NEVER)
+		g->when -= g->conf.reorder;
+	if (g->scanned != NS_NEVER)
+		g->scanned -= g->conf.reorder;
 }
 
 enum gap_seen gap_see(struct gap *g, int64_t seq, ns_t now)
@@ -190,13 +234,16 @@ enum gap_seen gap_see(struct gap *g, int64_t seq, ns_t now)
 		skip_seen(g);
 		return GAP_NEW;
 	}
-	if (is_seen(g, seq))
+	if (is_seen(g, seq)) {
+		note_twice(g, seq, now);
 		return GAP_DUPLICATE;
+	}
 	if (seq < g->next)
 		return GAP_OLD;
 	*word_of(g, seq) |= bit_of(seq);
 	g->missing--;
 	skip_seen(g);
+	note_once(g, seq);
 	return GAP_RECOVERED;
 }
 
@@ -265,6 +312,8 @@ int gap_due(struct gap *g, ns_t now, int64_t *out, int max)
 				return n;
 			}
 			out[n++] = e->seq;
+			if (e->asked == NOT_ASKED)
+				g->asked[g->last_asked++ % ASKED] = e->seq;
 			e->asked = now;
 		}
 		if (due_at(g, e) < g->scanned)
@@ -285,6 +334,11 @@ ns_t gap_when(const struct gap *g)
 		g->entry[g->head].since + g->conf.give_up < when)
 		when = g->entry[g->head].since + g->conf.give_up;
 	return when;
+}
+
+ns_t gap_patience(const struct gap *g)
+{
+	return g->patience;
 }
 
 int gap_forget(struct gap *g, int64_t seq)

@@ -7,6 +7,11 @@
  * up. It is missing since the moment at which a later number was seen (or expected); it is asked
  * for once `reorder` has passed since then, then every `retry`, and given up `give_up` after that
  * moment. Since a later gap cannot have begun earlier, numbers are given up in ascending order.
+ *
+ * A network that lets packets overtake each other by more than `reorder` makes us ask for what is
+ * only late, and comes twice then. As TCP's RACK does (RFC 8985, 6.2, step 4), what came twice makes
+ * the patience grow, by another `reorder` once in each `retry`, up to half a `retry`; sixteen numbers
+ * that came once make it shrink by one.
  */
 #ifndef NEARCAST_GAP_H
 #define NEARCAST_GAP_H
@@ -21,7 +26,7 @@
 struct gap;
 
 struct gap_conf {
-	ns_t reorder; /* wait for reordered packets, 3 ms is usual */
+	ns_t reorder; /* wait for reordered packets at least, 3 ms is usual */
 	ns_t retry;   /* between requests for one packet, 1 ms at least; see gap_set_retry */
 	ns_t give_up; /* NS_NEVER: the caller gives up with gap_forget */
 };
@@ -66,5 +71,7 @@ int gap_forget(struct gap *g, int64_t seq);
 /* All that is missing is asked for at once at the next gap_due (a new node is there to ask). */
 void gap_rearm(struct gap *g, ns_t now);
 void gap_set_retry(struct gap *g, ns_t retry);
+/* For how long a packet may be late now before it is asked for. */
+ns_t gap_patience(const struct gap *g);
 
 #endif

@@ -318,6 +318,8 @@ static void on_rtp(void *arg, struct attachment *a, int medium, const uint8_t *p
 		}
 		if (fetch_got(m->old, seq) || seen == GAP_RECOVERED)
 			f->fs->count.recovered++;
+	} else if (got == RING_DUPLICATE) {
+		gap_see(m->gap, seq, now);
 	}
 	upstream_packet(&f->core, slot, got == RING_NEW, now);
 }

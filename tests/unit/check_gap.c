@@ -118,6 +118,58 @@ START_TEST(test_missing_packet_is_asked_for_after_reorder_then_every_retry)
 }
 END_TEST
 
+/* One number that comes late, and again since it was asked for. */
+static ns_t late(int64_t seq, ns_t now, bool again)
+{
+	gap_see(g, seq + 1, now);
+	expect_nothing_due(now + gap_patience(g) - 1);
+	expect_due(now + gap_patience(g), seq, seq);
+	now += gap_patience(g) + NS_MS;
+	ck_assert_int_eq(gap_see(g, seq, now), GAP_RECOVERED);
+	if (again)
+		ck_assert_int_eq(gap_see(g, seq, now + NS_MS), GAP_DUPLICATE);
+	return now + RETRY + NS_MS;
+}
+
+START_TEST(test_patience_grows_with_what_was_only_late_and_shrinks_again)
+{
+	ns_t now = NS_S;
+	int64_t seq = 10;
+
+	gap_see(g, seq++, 0);
+	for (int i = 1; i <= 2; i++, seq += 2) {
+		now = late(seq, now, true);
+		ck_assert_int_eq(gap_patience(g), (1 + i) * REORDER);
+	}
+	/* Not above half a retry, so that who asks has still time to get it. */
+	now = late(seq, now, true);
+	seq += 2;
+	ck_assert_int_eq(gap_patience(g), 3 * REORDER);
+	for (int i = 0; i < 31; i++, seq += 2)
+		now = late(seq, now, false);
+	ck_assert_int_eq(gap_patience(g), 2 * REORDER);
+	now = late(seq, now, false);
+	seq += 2;
+	ck_assert_int_eq(gap_patience(g), REORDER);
+	late(seq, now, false);
+}
+END_TEST
+
+START_TEST(test_patience_grows_once_a_retry_and_only_by_what_was_asked_for)
+{
+	gap_see(g, 10, 0);
+	gap_see(g, 14, 0);
+	expect_due(REORDER, 11, 13);
+	for (int64_t seq = 11; seq <= 14; seq++)
+		gap_see(g, seq, REORDER + RETRY);
+	for (int64_t seq = 10; seq <= 14; seq++)
+		ck_assert_int_eq(gap_see(g, seq, 2 * RETRY), GAP_DUPLICATE);
+	ck_assert_int_eq(gap_patience(g), 2 * REORDER);
+	gap_see(g, 14, NS_S);
+	ck_assert_int_eq(gap_patience(g), 2 * REORDER);
+}
+END_TEST
+
 START_TEST(test_gaps_of_different_age_are_given_up_in_turn)
 {
 	int64_t out[8];
@@ -380,7 +432,8 @@ static ns_t model_due_at(int i)
 {
 	if (model.asked[i] == -2)
 		return 0;
-	return model.asked[i] == -1 ? model.since[i] + REORDER : model.asked[i] + model.retry;
+	return model.asked[i] == -1 ? model.since[i] + gap_patience(g)
+	                            : model.asked[i] + model.retry;
 }
 
 static int model_due(ns_t now, int64_t *out, int max)
@@ -580,6 +633,8 @@ static void add_tests(TCase *t)
 	tcase_add_test(t, test_first_packet_seen_is_the_first);
 	tcase_add_test(t, test_reordered_packet_in_time_is_not_asked_for);
 	tcase_add_test(t, test_missing_packet_is_asked_for_after_reorder_then_every_retry);
+	tcase_add_test(t, test_patience_grows_with_what_was_only_late_and_shrinks_again);
+	tcase_add_test(t, test_patience_grows_once_a_retry_and_only_by_what_was_asked_for);
 	tcase_add_test(t, test_gaps_of_different_age_are_given_up_in_turn);
 	tcase_add_test(t, test_beginning_in_the_past_asks_from_there_on);
 	tcase_add_test(t, test_beginning_again_forgets);
