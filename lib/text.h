@@ -95,9 +95,10 @@ bool text_param(struct slice s, const char *name, struct slice *value);
 /* The Transport header (RFC 2326, 12.39): one alternative. */
 struct rtsp_transport {
 	bool tcp, multicast, record;
-	bool has_interleaved, has_client_port, has_server_port, has_ssrc;
+	bool has_interleaved, has_client_port, has_server_port, has_port, has_ssrc;
 	uint8_t interleaved[2];
-	uint16_t client_port[2], server_port[2];
+	uint16_t client_port[2], server_port[2], port[2]; /* port: of multicast */
+	uint8_t ttl;                                      /* of multicast; 0: none given */
 	uint32_t ssrc;
 	struct slice source, destination;
 };

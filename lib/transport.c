@@ -110,6 +110,16 @@ static int parse_ssrc(struct rtsp_transport *t, struct slice s)
 	return 0;
 }
 
+static int parse_ttl(struct rtsp_transport *t, struct slice s)
+{
+	unsigned long long v;
+
+	if (slice_u64(s, 255, &v) || v == 0)
+		return -EINVAL;
+	t->ttl = (uint8_t)v;
+	return 0;
+}
+
 /* mode=record, mode="RECORD", and "receive" of old players; perhaps one of a list. */
 static bool mode_records(struct slice s)
 {
@@ -134,6 +144,10 @@ static int parse_one_param(struct rtsp_transport *t, struct slice name, struct s
 		return parse_ports(v, &t->has_client_port, t->client_port);
 	else if (slice_ieq(name, SLICE("server_port")))
 		return parse_ports(v, &t->has_server_port, t->server_port);
+	else if (slice_ieq(name, SLICE("port")))
+		return parse_ports(v, &t->has_port, t->port);
+	else if (slice_ieq(name, SLICE("ttl")))
+		return parse_ttl(t, v);
 	else if (slice_ieq(name, SLICE("ssrc")))
 		return parse_ssrc(t, v);
 	else if (slice_ieq(name, SLICE("source")))
@@ -188,6 +202,10 @@ void rtsp_transport_write(struct sbuf *b, const struct rtsp_transport *t)
 		sbuf_printf(b, ";source=" SLICE_FMT, SLICE_ARG(t->source));
 	if (t->has_interleaved)
 		sbuf_printf(b, ";interleaved=%u-%u", t->interleaved[0], t->interleaved[1]);
+	if (t->has_port)
+		sbuf_printf(b, ";port=%u-%u", t->port[0], t->port[1]);
+	if (t->ttl)
+		sbuf_printf(b, ";ttl=%u", t->ttl);
 	if (t->has_client_port)
 		sbuf_printf(b, ";client_port=%u-%u", t->client_port[0], t->client_port[1]);
 	if (t->has_server_port)

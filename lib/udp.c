@@ -12,9 +12,12 @@
 #include "lib/udp.h"
 
 #include <errno.h>
+#include <ifaddrs.h>
 #include <net/if.h>
 #include <linux/sock_diag.h>
 #include <netinet/udp.h>
+#include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #define GROUP_BUFFER   (1024 * 1024) /* a flood of strangers shall not drown who belongs here */
@@ -99,33 +102,41 @@ int udp_open_pair(
 	return err;
 }
 
-static int join_v4(int fd, const struct addr *group, int ifindex)
+/* Leaves by the interface, with the TTL, also to other sockets of this host. */
+static int set_groups(int fd, int family, int ifindex, uint8_t ttl)
 {
-	struct ip_mreqn m = {.imr_multiaddr = group->in.sin_addr, .imr_ifindex = ifindex};
+	struct ip_mreqn m = {.imr_ifindex = ifindex};
+	int err;
 
-	if (setsockopt(fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, &m, sizeof(m)) < 0 ||
-		setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &m, sizeof(m)) < 0)
+	if (family == AF_INET6) {
+		err = set_int(fd, IPPROTO_IPV6, IPV6_MULTICAST_IF, ifindex);
+		err = err ? err : set_int(fd, IPPROTO_IPV6, IPV6_MULTICAST_HOPS, ttl);
+		return err ? err : set_int(fd, IPPROTO_IPV6, IPV6_MULTICAST_LOOP, 1);
+	}
+	if (setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &m, sizeof(m)) < 0)
 		return -errno;
-	/* Only what this socket joined, not what others on the host did (ip(7)). */
-	if (set_int(fd, IPPROTO_IP, IP_MULTICAST_ALL, 0) < 0 ||
-		set_int(fd, IPPROTO_IP, IP_MULTICAST_TTL, 1) < 0 ||
-		set_int(fd, IPPROTO_IP, IP_MULTICAST_LOOP, 1) < 0)
-		return -errno;
-	return 0;
+	err = set_int(fd, IPPROTO_IP, IP_MULTICAST_TTL, ttl);
+	return err ? err : set_int(fd, IPPROTO_IP, IP_MULTICAST_LOOP, 1);
 }
 
-static int join_v6(int fd, const struct addr *group, int ifindex)
+/* From the source, NULL: from all; and only what this socket joined, not what others on the host did
+ * (ip(7)). The options are the same for both families (RFC 3678). */
+static int join(int fd, const struct addr *group, const struct addr *source, int ifindex)
 {
-	struct ipv6_mreq m = {
-		.ipv6mr_multiaddr = group->in6.sin6_addr, .ipv6mr_interface = (unsigned)ifindex};
+	bool v6 = group->sa.sa_family == AF_INET6;
+	struct group_source_req gs = {.gsr_interface = (uint32_t)ifindex};
+	struct group_req g = {.gr_interface = (uint32_t)ifindex};
+	int level = v6 ? IPPROTO_IPV6 : IPPROTO_IP, got;
 
-	if (setsockopt(fd, IPPROTO_IPV6, IPV6_ADD_MEMBERSHIP, &m, sizeof(m)) < 0 ||
-		set_int(fd, IPPROTO_IPV6, IPV6_MULTICAST_IF, ifindex) < 0 ||
-		set_int(fd, IPPROTO_IPV6, IPV6_MULTICAST_ALL, 0) < 0 ||
-		set_int(fd, IPPROTO_IPV6, IPV6_MULTICAST_HOPS, 1) < 0 ||
-		set_int(fd, IPPROTO_IPV6, IPV6_MULTICAST_LOOP, 1) < 0)
+	memcpy(&g.gr_group, group, addr_len(group));
+	memcpy(&gs.gsr_group, group, addr_len(group));
+	if (source)
+		memcpy(&gs.gsr_source, source, addr_len(source));
+	got = source ? setsockopt(fd, level, MCAST_JOIN_SOURCE_GROUP, &gs, sizeof(gs))
+	             : setsockopt(fd, level, MCAST_JOIN_GROUP, &g, sizeof(g));
+	if (got < 0)
 		return -errno;
-	return 0;
+	return set_int(fd, level, v6 ? IPV6_MULTICAST_ALL : IP_MULTICAST_ALL, 0);
 }
 
 uint32_t udp_drops(int fd)
@@ -136,32 +147,80 @@ uint32_t udp_drops(int fd)
 	return getsockopt(fd, SOL_SOCKET, SO_MEMINFO, info, &len) < 0 ? 0 : info[SK_MEMINFO_DROPS];
 }
 
-int udp_open_group(const struct addr *group, const char *ifname)
+static int open_group(
+	const struct addr *group, const struct addr *source, const char *ifname, int rcvbuf)
 {
 	struct addr at = *group;
 	int ifindex = (int)if_nametoindex(ifname), fd, err;
 
 	if (ifindex == 0)
 		return -ENODEV;
-	if (!addr_is_multicast(group))
+	if (!addr_is_multicast(group) || (source && source->sa.sa_family != at.sa.sa_family))
 		return -EINVAL;
 	fd = socket(at.sa.sa_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
 	if (at.sa.sa_family == AF_INET6)
 		at.in6.sin6_scope_id = (uint32_t)ifindex;
-	set_buffers(fd, GROUP_BUFFER, 0);
+	set_buffers(fd, rcvbuf, 0);
 	err = set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
 	if (!err && bind(fd, &at.sa, addr_len(&at)) < 0)
 		err = -errno;
 	if (!err)
-		err = at.sa.sa_family == AF_INET6 ? join_v6(fd, group, ifindex)
-		                                  : join_v4(fd, group, ifindex);
+		err = join(fd, group, source, ifindex);
+	if (!err)
+		err = set_groups(fd, at.sa.sa_family, ifindex, 1);
 	if (err) {
 		close(fd);
 		return err;
 	}
 	return fd;
+}
+
+int udp_open_group(const struct addr *group, const char *ifname)
+{
+	return open_group(group, NULL, ifname, GROUP_BUFFER);
+}
+
+int udp_open_source(
+	const struct addr *group, const struct addr *source, const char *ifname, int rcvbuf)
+{
+	return open_group(group, source, ifname, rcvbuf);
+}
+
+int udp_set_groups(int fd, const char *ifname, uint8_t ttl)
+{
+	int ifindex = (int)if_nametoindex(ifname), family;
+	socklen_t len = sizeof(family);
+
+	if (ifindex == 0)
+		return -ENODEV;
+	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &len) < 0)
+		return -errno;
+	return set_groups(fd, family, ifindex, ttl);
+}
+
+int udp_interface(const struct addr *at, char *ifname)
+{
+	struct ifaddrs *list, *i;
+	int err = -ENODEV;
+
+	if (getifaddrs(&list) < 0)
+		return -errno;
+	for (i = list; i && err; i = i->ifa_next) {
+		struct addr a;
+
+		if (!i->ifa_addr || i->ifa_addr->sa_family != at->sa.sa_family)
+			continue;
+		memcpy(&a, i->ifa_addr,
+			at->sa.sa_family == AF_INET6 ? sizeof(a.in6) : sizeof(a.in));
+		if (!addr_same_host(&a, at))
+			continue;
+		snprintf(ifname, IFNAMSIZ, "%s", i->ifa_name);
+		err = 0;
+	}
+	freeifaddrs(list);
+	return err;
 }
 
 int udp_recv(int fd, struct udp_msg *m, int max)

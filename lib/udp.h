@@ -19,6 +19,14 @@ int udp_open_pair(
 /* A socket bound to the group's port that receives `group` on ifname, sends to it with TTL 1 and
  * loops back to other sockets of this host. Several may bind (SO_REUSEADDR). */
 int udp_open_group(const struct addr *group, const char *ifname);
+/* One that receives what `source` sends to the group (RFC 4607), whatever others send to it; rcvbuf
+ * bytes. */
+int udp_open_source(
+	const struct addr *group, const struct addr *source, const char *ifname, int rcvbuf);
+/* What a socket sends to groups leaves by this interface, with this TTL. 0 or negative errno. */
+int udp_set_groups(int fd, const char *ifname, uint8_t ttl);
+/* The name of the interface that has the address, into ifname[IFNAMSIZ]. 0; -ENODEV: none has. */
+int udp_interface(const struct addr *at, char *ifname);
 
 /* Datagrams that came and were lost since the socket was opened, for want of room in its buffer. */
 uint32_t udp_drops(int fd);

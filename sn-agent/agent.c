@@ -62,6 +62,17 @@ static struct rtsp_conf rtsp_conf_of(const struct agent *a)
 	return r;
 }
 
+static void groups_conf_of(const struct sn_conf *c, struct groups_conf *g)
+{
+	*g = (struct groups_conf){.port = (uint16_t)c->multicast.port,
+		.ttl = (uint8_t)c->multicast.ttl,
+		.threshold = (int)c->multicast.threshold};
+	snprintf(g->node, sizeof(g->node), "%s", c->name);
+	if (*c->multicast.groups)
+		prefix_parse(&g->range, slice_of(c->multicast.groups));
+	g->n_clients = rtsp_prefixes(c->multicast.clients, g->clients);
+}
+
 static struct server_conf server_conf_of(const struct sn_conf *c)
 {
 	return (struct server_conf){
@@ -200,6 +211,7 @@ int agent_reload(struct agent *a, struct conf_errors *err)
 	a->conf = now;
 	log_open("sn-agent", (enum log_level)a->conf.log_level);
 	a->rtsp.conf = rtsp_conf_of(a);
+	groups_conf_of(&a->conf, &a->rtsp.groups.conf);
 	struct server_conf sc = server_conf_of(&a->conf);
 	server_set_conf(a->server, &sc);
 	channels_set_span(&a->channels, a->conf.ring);
@@ -339,6 +351,29 @@ static void await_address(const struct addr *at)
 	}
 }
 
+/* The interface that what goes to groups leaves by. */
+static int open_groups(struct agent *a)
+{
+	struct groups_conf gc;
+	char text[ADDR_STRLEN];
+	int err = 0;
+
+	groups_conf_of(&a->conf, &gc);
+	groups_init(&a->rtsp.groups, &gc, &a->relay, &agent_group_ops, a);
+	if (!*a->conf.multicast.groups)
+		return 0;
+	snprintf(a->group_interface, sizeof(a->group_interface), "%s", a->conf.multicast.interface);
+	if (!*a->group_interface)
+		err = udp_interface(&a->conf.address, a->group_interface);
+	if (err) {
+		log_msg(NLOG_ERROR, "multicast: no interface has the address %s: %s",
+			addr_host(&a->conf.address, text), strerror(-err));
+		return EX_UNAVAILABLE;
+	}
+	err = media_set_groups(a->media, a->group_interface, gc.ttl);
+	return err ? complain(a->group_interface, err) : 0;
+}
+
 static int open_service(struct agent *a)
 {
 	struct addr rtp = a->conf.address, at = a->conf.address;
@@ -358,6 +393,9 @@ static int open_service(struct agent *a)
 		snprintf(what, sizeof(what), "RTP on UDP %s", addr_str(&rtp, text));
 		return complain(what, err);
 	}
+	err = open_groups(a);
+	if (err)
+		return err;
 	addr_set_port(&at, (uint16_t)a->conf.rtsp.port);
 	a->server = server_new(a->loop, &at, &sc, &a->rtsp, &a->relay, &agent_server_ops, a, &err);
 	if (!a->server) {

@@ -47,6 +47,7 @@ struct agent {
 	struct relay relay;
 	struct rtsp rtsp;
 	struct media *media;
+	char group_interface[IFNAMSIZ]; /* that groups are sent by */
 	struct server *server;
 	struct feeds *feeds;
 	struct wire_keys keys; /* of all that is sealed; empty without an interface */
@@ -88,6 +89,7 @@ int agent_reload(struct agent *a, struct conf_errors *err);
 /* service.c: what the parts call. */
 extern const struct relay_io agent_relay_io;
 extern const struct server_ops agent_server_ops;
+extern const struct group_ops agent_group_ops;
 extern const struct feed_ops agent_feed_ops;
 void agent_catch_up(void *arg); /* the timers' */
 void agent_turn(void *arg);

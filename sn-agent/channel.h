@@ -103,8 +103,9 @@ struct channel {
 	ns_t rated_at;             /* then */
 	int users;                 /* sessions and waiting requests that point here */
 	int playing;               /* sessions that play it */
-	ns_t grace;                /* a vanished publisher's channel ends then; NS_NEVER */
-	ns_t idle_since;           /* nobody plays since; NS_NEVER: somebody does */
+	int joinable;    /* those that could be told to join its group, when last counted */
+	ns_t grace;      /* a vanished publisher's channel ends then; NS_NEVER */
+	ns_t idle_since; /* nobody plays since; NS_NEVER: somebody does */
 	ns_t state_since;
 	ns_t expected; /* somebody is said to come: it is not pruned before; 0: nobody */
 	bool listed;   /* found by its path */

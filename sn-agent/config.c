@@ -255,6 +255,32 @@ static const struct conf_option channel_options[] = {
 	{0},
 };
 
+static const char *check_groups(const void *value)
+{
+	struct prefix p;
+
+	return *(const char *)value &&
+	                       (prefix_parse(&p, slice_of(value)) || !addr_is_multicast(&p.addr))
+	               ? "a block of multicast addresses, as \"239.255.78.0/24\""
+	               : NULL;
+}
+
+static const struct conf_option multicast_options[] = {
+	{"groups", CONF_STR, AT(multicast.groups), "", .check = check_groups,
+		.help = "block that channels get their groups from; \"\": no multicast"},
+	{"port", CONF_INT, AT(multicast.port), "7710", 2, 65500, .check = check_even,
+		.help = "UDP port of a group's first medium; each has two"},
+	{"ttl", CONF_INT, AT(multicast.ttl), "1", 1, 255,
+		.help = "routers that it may pass, and one more"},
+	{"interface", CONF_STR, AT(multicast.interface), "",
+		.help = "interface that it leaves by; \"\": the one that has the address"},
+	{"clients", CONF_STR, AT(multicast.clients), "", .check = check_prefixes,
+		.help = "address blocks of who can be reached by multicast"},
+	{"threshold", CONF_INT, AT(multicast.threshold), "2", 1, 1000000,
+		.help = "players of a channel, from which on those that can are told to join"},
+	{0},
+};
+
 static const struct conf_option limits_options[] = {
 	{"connections", CONF_INT, AT(limits.connections), "8192", 1, 1000000,
 		.help = "RTSP connections at one time"},
@@ -302,6 +328,7 @@ static const struct conf_option options[] = {
 	{"access", CONF_SECTION, .sub = access_options},
 	{"accounting", CONF_SECTION, .sub = accounting_options},
 	{"cas", CONF_SECTION, .sub = cas_options},
+	{"multicast", CONF_SECTION, .sub = multicast_options},
 	{"channel", CONF_SECTION_LIST, offsetof(struct sn_conf, channels),
 		sizeof(struct sn_conf_channel), .sub = channel_options,
 		.help = "a URL that means a channel of another path here"},
@@ -375,6 +402,22 @@ static void check_cas(const struct sn_conf *c, struct conf_errors *e)
 					ch[k].name);
 }
 
+static void check_multicast(const struct sn_conf *c, struct conf_errors *e)
+{
+	struct prefix p;
+
+	if (!*c->multicast.groups || prefix_parse(&p, slice_of(c->multicast.groups)))
+		return;
+	if (p.addr.sa.sa_family != c->address.sa.sa_family)
+		conf_error(e,
+			"multicast.groups \"%s\": expected a block of the same family as "
+			"this node's address",
+			c->multicast.groups);
+	if (!*c->multicast.clients)
+		conf_error(e, "multicast.groups is given but no multicast.clients: nobody could "
+			      "be reached by multicast");
+}
+
 static void check_access(const struct sn_conf *c, struct conf_errors *e)
 {
 	if (c->access.token != ACCESS_OFF && !*c->access.key_file && !*c->key_file)
@@ -424,6 +467,7 @@ static void check_all(const void *conf, struct conf_errors *e)
 	check_cas(c, e);
 	check_access(c, e);
 	check_web(c, e);
+	check_multicast(c, e);
 }
 
 const struct daemon sn_daemon = {
@@ -460,6 +504,14 @@ const char *sn_conf_fixed_change(const struct sn_conf *was, const struct sn_conf
 		return "cas.listen";
 	if (strcmp(was->accounting.database, now->accounting.database))
 		return "accounting.database";
+	if (strcmp(was->multicast.groups, now->multicast.groups))
+		return "multicast.groups";
+	if (was->multicast.port != now->multicast.port)
+		return "multicast.port";
+	if (was->multicast.ttl != now->multicast.ttl)
+		return "multicast.ttl";
+	if (strcmp(was->multicast.interface, now->multicast.interface))
+		return "multicast.interface";
 	if (strcmp(was->prime.ports, now->prime.ports))
 		return "prime.ports";
 	if (*was->web.nginx && was->http.port != now->http.port)

@@ -80,6 +80,14 @@ struct sn_conf {
 		ns_t ttl, lifetime;
 		int64_t max;
 	} cas;
+	struct {
+		char groups[ADDR_STRLEN]; /* a prefix; "": no multicast */
+		int64_t port;             /* even */
+		int64_t ttl;
+		char interface[IFNAMSIZ]; /* "": that of `address` */
+		char clients[512];        /* prefixes */
+		int64_t threshold;
+	} multicast;
 	struct conf_list channels; /* struct sn_conf_channel */
 	struct {
 		int64_t connections;

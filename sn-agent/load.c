@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "sn-agent/group.h"
+
 #define FIRST_RATE (300 * NS_MS) /* of a new channel, so that it has any at all soon */
 
 static uint64_t bytes_of(const struct channel *ch)
@@ -33,7 +35,7 @@ static uint64_t to_come(const struct session *s, ns_t now)
 {
 	ns_t age = now - s->played;
 
-	if (s->publisher || !s->channel)
+	if (s->publisher || !s->channel || (s->group && s->group->users > 1))
 		return 0;
 	if (s->state == SESSION_PLAYING)
 		return age < LOAD_WINDOW ? s->channel->kbps * (uint64_t)(LOAD_WINDOW - age) /

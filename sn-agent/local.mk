@@ -28,6 +28,8 @@ sn_agent_libsnagent_a_SOURCES = \
 	sn-agent/entry.h \
 	sn-agent/fetch.c \
 	sn-agent/fetch.h \
+	sn-agent/group.c \
+	sn-agent/group.h \
 	sn-agent/join.c \
 	sn-agent/join.h \
 	sn-agent/ledger.c \

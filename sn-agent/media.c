@@ -90,6 +90,12 @@ static bool is_echo(struct media *md, const struct udp_msg *m, bool rtcp)
 	return true;
 }
 
+/* What we send to a group comes back to those on this host, us too. */
+static bool is_own(const struct media *md, const struct udp_msg *m)
+{
+	return addr_cmp(&m->from, &md->at[1]) == 0;
+}
+
 static void receive(struct media *md, int fd, bool rtcp)
 {
 	static struct udp_msg msg[UDP_BATCH]; /* scratch: nothing of it outlives the call */
@@ -101,7 +107,7 @@ static void receive(struct media *md, int fd, bool rtcp)
 		for (int i = 0; i < n; i++) {
 			if (msg[i].truncated)
 				md->count.truncated++;
-			else if (is_echo(md, &msg[i], rtcp))
+			else if (is_echo(md, &msg[i], rtcp) || is_own(md, &msg[i]))
 				continue;
 			else if (rtcp)
 				on_rtcp(md, &msg[i], now);
@@ -192,6 +198,60 @@ void media_free(struct media *md)
 	if (md->rtcp >= 0)
 		close(md->rtcp);
 	free(md);
+}
+
+/* ---- groups ---- */
+
+int media_set_groups(struct media *md, const char *ifname, uint8_t ttl)
+{
+	int err = udp_set_groups(md->rtp, ifname, ttl);
+
+	return err ? err : udp_set_groups(md->rtcp, ifname, ttl);
+}
+
+/* A group's RTCP port. */
+struct media_ear {
+	struct media *md;
+	int fd;
+	struct loop_fd *watch;
+};
+
+static void on_ear(void *arg, int events)
+{
+	struct media_ear *e = arg;
+
+	(void)events;
+	receive(e->md, e->fd, true);
+}
+
+struct media_ear *media_listen(
+	struct media *md, const struct addr *group, const char *ifname, int *err)
+{
+	struct media_ear *e = calloc(1, sizeof(*e));
+
+	*err = -ENOMEM;
+	if (!e)
+		return NULL;
+	*e = (struct media_ear){.md = md, .fd = udp_open_group(group, ifname)};
+	if (e->fd >= 0)
+		e->watch = loop_fd_new(md->loop, e->fd, on_ear, e);
+	if (!e->watch) {
+		*err = e->fd < 0 ? e->fd : -ENOMEM;
+		media_ear_free(e);
+		return NULL;
+	}
+	loop_fd_want(e->watch, LOOP_READ);
+	return e;
+}
+
+void media_ear_free(struct media_ear *e)
+{
+	if (!e)
+		return;
+	loop_fd_free(e->watch);
+	if (e->fd >= 0)
+		close(e->fd);
+	free(e);
 }
 
 int media_udp(struct media *md, bool rtcp, const struct addr *to, const struct iovec *v, int n)

@@ -2,7 +2,7 @@
 /*
  * The node's one UDP port pair: all players' and publishers' RTP and RTCP. Who a packet is of is
  * told by where it comes from (session.h); a stranger's is counted, logged now and then, and
- * dropped.
+ * dropped. To groups it is sent from the same ports; their members' RTCP comes to the group.
  */
 #ifndef NEARCAST_SN_MEDIA_H
 #define NEARCAST_SN_MEDIA_H
@@ -16,6 +16,7 @@
 #include "sn-agent/rtsp.h"
 
 struct media;
+struct media_ear;
 
 struct media_counters {
 	uint64_t unknown_rtp, unknown_rtcp; /* of strangers */
@@ -28,6 +29,12 @@ struct media_counters {
 struct media *media_new(
 	struct loop *l, const struct addr *at, struct rtsp *rtsp, struct relay *relay, int *err);
 void media_free(struct media *m);
+/* What goes to groups leaves by this interface. 0 or negative errno. */
+int media_set_groups(struct media *m, const char *ifname, uint8_t ttl);
+/* Listens to the RTCP that members send to a medium's group; *err says why it returned NULL. */
+struct media_ear *media_listen(
+	struct media *m, const struct addr *group, const char *ifname, int *err);
+void media_ear_free(struct media_ear *e);
 int media_udp(struct media *m, bool rtcp, const struct addr *to, const struct iovec *v, int n);
 /* Does the way of the media work? Each socket sends the other one something that only we can know;
  * media_echoed() says whether both have got it, through kernel and loop. */

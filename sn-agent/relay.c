@@ -92,6 +92,8 @@ static void flush_medium(struct relay *r, struct medium *m)
 	for (int i = 0; i < m->receivers; i++) {
 		struct receiver *v = m->receiver[i];
 
+		if (v->quiet)
+			continue;
 		if (v->cursor == RECEIVER_LIVE && v->start <= least)
 			send_rtp(r, v, all, n);
 		else
@@ -278,13 +280,14 @@ int relay_origin_rtcp(struct relay *r, struct medium *m, const uint8_t *p, size_
 	if (m->is_dirty)
 		flush_medium(r, m); /* reports and BYE do not overtake what they speak of */
 	for (int i = 0; i < m->receivers; i++)
-		send_rtcp(r, m->receiver[i], p, n);
+		if (!m->receiver[i]->quiet)
+			send_rtcp(r, m->receiver[i], p, n);
 	return 0;
 }
 
 void relay_send_report(struct relay *r, struct receiver *v)
 {
-	if (v->medium && v->medium->sr_len && !v->medium->bye)
+	if (v->medium && v->medium->sr_len && !v->medium->bye && !v->quiet)
 		send_rtcp(r, v, v->medium->sr, v->medium->sr_len);
 }
 
@@ -293,7 +296,7 @@ void relay_send_bye(struct relay *r, struct receiver *v)
 	uint8_t buf[64];
 	size_t n = 0;
 
-	if (!v->medium || v->medium->bye || !v->medium->has_ssrc)
+	if (!v->medium || v->medium->bye || !v->medium->has_ssrc || v->quiet)
 		return;
 	if (rtcp_put_rr(buf, sizeof(buf), &n, v->medium->ssrc) == 0 &&
 		rtcp_put_bye(buf, sizeof(buf), &n, v->medium->ssrc) == 0)

@@ -11,6 +11,9 @@
  * time: with many receivers they wait for each other, `delay` at most after the first of them came.
  * With few receivers, after a pause, and for what a repair brought, nothing waits.
  *
+ * A group of the network is a receiver like others. Those that hear it are receivers, too, but quiet
+ * ones.
+ *
  * A receiver that asked for packets from a number on catches up first: it is sent the ring's
  * content at a bounded pace and joins the live ones when it has reached them. One over TCP has a
  * bounded queue; what does not fit is dropped by whole packets and counted, so that a slow receiver
@@ -70,6 +73,7 @@ struct receiver {
 	struct medium *medium; /* NULL: does not play */
 	int slot;              /* in medium->receiver */
 	bool tcp;
+	bool quiet;            /* a group brings it what is live: only what it asks for is sent */
 	struct addr rtp, rtcp; /* UDP */
 	uint8_t channel[2];    /* TCP: RTP's, RTCP's */
 	void *conn;            /* TCP */

@@ -41,7 +41,8 @@ struct sbuf *rtsp_head(struct request *q, int status)
 		sbuf_printf(b, "CSeq: " SLICE_FMT "\r\n", SLICE_ARG(text_header(q->m, "CSeq")));
 	sbuf_printf(b, "Server: %s\r\n", q->r->conf.software);
 	if (q->m && text_header(q->m, "Supported").p)
-		sbuf_printf(b, "Supported: %s\r\n", RTSP_FEATURE);
+		sbuf_printf(b, "Supported: %s%s\r\n", RTSP_FEATURE,
+			groups_reach(&q->r->groups, &q->c->peer) ? ", " RTSP_GROUPS : "");
 	if (status == 200 && q->nearcast)
 		access_put_nonce(q);
 	return b;
@@ -295,13 +296,30 @@ static void setup(struct request *q)
 		rtsp_setup_play(q, s);
 }
 
+/* By what the session's client wants what is live. False: answered with an error. */
+static bool set_delivery(struct request *q, struct session *s, struct slice by)
+{
+	bool multicast = slice_ieq(by, SLICE("multicast"));
+
+	if (!multicast && !slice_ieq(by, SLICE("unicast"))) {
+		rtsp_answer(q, 400);
+		return false;
+	}
+	/* Who was told of no group, or has it no more, has unicast in any case. */
+	if (group_heard(s, multicast, q->now) || !multicast)
+		return true;
+	rtsp_answer(q, 455);
+	return false;
+}
+
 /* GET_PARAMETER and SET_PARAMETER: without a body they keep the session alive (RFC 2326, 10.8). */
 static void parameter(struct request *q)
 {
+	struct slice by = text_header(q->m, "Nearcast-Delivery");
 	bool bad;
 	struct session *s = rtsp_session(q, &bad);
 
-	if (bad) {
+	if (bad || (by.p && !s)) {
 		rtsp_answer(q, 454);
 		return;
 	}
@@ -309,6 +327,8 @@ static void parameter(struct request *q)
 		rtsp_answer(q, 451);
 		return;
 	}
+	if (by.p && !set_delivery(q, s, by))
+		return;
 	rtsp_head(q, 200);
 	if (s) {
 		rtsp_put_session(q, s);
@@ -370,6 +390,7 @@ void rtsp_request(struct rtsp *r, struct rtsp_conn *c, const struct text_msg *m,
 		return;
 	}
 	q.nearcast = rtspd_list_has(text_header(m, "Supported"), SLICE(RTSP_FEATURE));
+	q.can_join = rtspd_list_has(text_header(m, "Supported"), SLICE(RTSP_GROUPS));
 	if (m->major != 1 || m->minor != 0)
 		rtsp_answer(&q, 505);
 	else if (!parse_uri(&q))
@@ -392,6 +413,7 @@ void rtsp_stop(struct rtsp *r, struct session *s, ns_t now)
 		return;
 	for (int i = 0; i < SDP_MAX_MEDIA; i++)
 		relay_remove(r->relay, &s->m[i].rx);
+	group_stop(s, now);
 	s->state = SESSION_READY;
 	if (--s->channel->playing == 0)
 		s->channel->idle_since = now;
@@ -403,6 +425,7 @@ struct channel *rtsp_end(struct rtsp *r, struct session *s, bool torn_down, ns_t
 	struct session **p;
 
 	rtsp_stop(r, s, now);
+	group_leave(s, now);
 	if (ch && ch->publisher == s) {
 		ch->publisher = NULL;
 		if (torn_down && ch->state == CHANNEL_LIVE) {
@@ -423,6 +446,18 @@ struct channel *rtsp_end(struct rtsp *r, struct session *s, bool torn_down, ns_t
 	}
 	session_free(&r->sessions, s);
 	return ended;
+}
+
+void rtsp_notify_group(struct rtsp *r, struct session *s, struct sbuf *out)
+{
+	struct addr at = group_rtp(s->group, 0);
+	char host[ADDR_STRLEN];
+
+	sbuf_printf(out,
+		"PLAY_NOTIFY %s RTSP/1.0\r\nCSeq: %u\r\nSession: %s\r\nServer: %s\r\n"
+		"Notify-Reason: nearcast-group\r\nNearcast-Group: %s;port=%u;ttl=%u\r\n\r\n",
+		s->url, ++s->conn->cseq, s->id_text, r->conf.software, addr_host(&at, host),
+		addr_port(&at), r->groups.conf.ttl);
 }
 
 void rtsp_notify_end(struct rtsp *r, struct session *s, struct sbuf *out)

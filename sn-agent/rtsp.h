@@ -16,7 +16,9 @@
  *	Nearcast-Via: A, B     nodes that the request has come through; a loop is refused with 482
  *	Nearcast-Session: T    from us, and back at the next node: the session's identity
  *	Authentication-Info    (RFC 7616, 3.5) from us: the nonce for the next node
- *	PLAY_NOTIFY            (RFC 7826, 13.5.1) from us: the source's end, with its numbers
+ *	PLAY_NOTIFY            (RFC 7826, 13.5.1) from us: the source's end, with its numbers;
+ *	                       to one that says "nearcast.multicast" also: a group to join
+ *	Nearcast-Delivery: X   in SET_PARAMETER: it hears the group (multicast), or no more (unicast)
  */
 #ifndef NEARCAST_SN_RTSP_H
 #define NEARCAST_SN_RTSP_H
@@ -30,6 +32,7 @@
 #include "lib/text.h"
 #include "sn-agent/allot.h"
 #include "sn-agent/channel.h"
+#include "sn-agent/group.h"
 #include "sn-agent/relay.h"
 #include "lib/token.h"
 #include "sn-agent/nonces.h"
@@ -37,6 +40,7 @@
 #include "sn-agent/users.h"
 
 #define RTSP_FEATURE      "nearcast.failover"
+#define RTSP_GROUPS       "nearcast.multicast"  /* feature: can be told to join a group */
 #define RTSP_REPLY_MAX    (SDP_MAX_SIZE + 4096) /* room that an answer needs */
 #define RTSP_CONN_MAX     8                     /* sessions of one connection */
 #define RTSP_PREFIXES_MAX 16
@@ -92,6 +96,7 @@ struct rtsp {
 	struct channels *channels;
 	struct relay *relay;
 	struct sessions sessions;
+	struct groups groups;
 	uint64_t (*random)(void);      /* 64 unguessable bits */
 	struct allot *allot;           /* channels that have a number; NULL: none */
 	bool draining;                 /* no new sessions */
@@ -163,6 +168,8 @@ struct channel *rtsp_end(struct rtsp *r, struct session *s, bool torn_down, ns_t
 /* Stops playing, as PAUSE does. */
 void rtsp_stop(struct rtsp *r, struct session *s, ns_t now);
 
+/* PLAY_NOTIFY that tells the session's client to join its group. */
+void rtsp_notify_group(struct rtsp *r, struct session *s, struct sbuf *out);
 /* PLAY_NOTIFY end-of-stream for a nearcast session. */
 void rtsp_notify_end(struct rtsp *r, struct session *s, struct sbuf *out);
 

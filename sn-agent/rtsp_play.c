@@ -58,6 +58,39 @@ static bool set_udp(struct request *q, struct session *s, int i, struct rtsp_tra
 	return true;
 }
 
+/* The medium comes by its channel's group, as all others of the session. */
+static int set_group(struct request *q, struct session *s, int i, struct rtsp_transport *t)
+{
+	struct receiver *v = &s->m[i].rx;
+	struct addr rtp = q->c->peer, rtcp = q->c->peer, to;
+	struct group *g;
+
+	if (t->tcp || s->publisher || !groups_reach(&q->r->groups, &q->c->peer))
+		return 461;
+	for (int k = 0; k < SDP_MAX_MEDIA && !s->group; k++)
+		if (s->m[k].set_up)
+			return 461;
+	g = group_set_up(&q->r->groups, s, q->now);
+	if (!g)
+		return 461;
+	/* Its RTCP comes from the group's port, and thither go repairs, to it alone. Of several
+	 * players at one host the first one's does: the others show that they live by RTSP. */
+	to = group_rtp(g, i);
+	t->port[0] = addr_port(&to);
+	t->port[1] = (uint16_t)(t->port[0] + 1);
+	addr_set_port(&rtp, t->port[0]);
+	addr_set_port(&rtcp, t->port[1]);
+	session_set_peers(&q->r->sessions, s, i, rtp, rtcp);
+	v->tcp = false;
+	v->rtp = rtp;
+	v->rtcp = rtcp;
+	t->has_port = true;
+	t->ttl = q->r->groups.conf.ttl;
+	t->has_interleaved = t->has_client_port = false;
+	s->m[i].set_up = true;
+	return 0;
+}
+
 int rtsp_set_transport(struct request *q, struct session *s, int i, struct rtsp_transport *t)
 {
 	struct slice header = text_header(q->m, "Transport");
@@ -71,8 +104,12 @@ int rtsp_set_transport(struct request *q, struct session *s, int i, struct rtsp_
 	t->destination = SLICE("");
 	t->source = SLICE("");
 	t->has_server_port = t->has_ssrc = false;
+	t->has_port = false;
+	t->ttl = 0;
 	if (t->multicast)
-		return 461;
+		return set_group(q, s, i, t);
+	if (s->group)
+		return 461; /* another medium of it comes by multicast */
 	if (t->tcp) {
 		/* Frames go over the connection that the session belongs to and ends with: a
 		 * session of another connection would outlive this one. */
@@ -145,6 +182,7 @@ static struct session *begin(struct request *q, struct channel *ch)
 	}
 	s->nearcast = q->nearcast;
 	access_identify(q, s);
+	s->can_join = q->can_join;
 	s->client = q->c->peer;
 	s->conn = q->c;
 	s->of_conn = q->c->first;
@@ -180,7 +218,8 @@ static bool parse_from(struct request *q, struct rtp_from *from)
 }
 
 /* Whether it is to begin with a key frame: players are, and whoever asks for it. Who fails over has
- * its own mind of where it goes on, and a buffer that a burst would only make longer. */
+ * its own mind of where it goes on, and a buffer that a burst would only make longer. A group goes
+ * on where it is. */
 static bool at_key(const struct request *q)
 {
 	if (q->nearcast)
@@ -191,11 +230,13 @@ static bool at_key(const struct request *q)
 static void setup_answer(struct request *q, struct session *s, int i, struct rtsp_transport *t)
 {
 	const struct medium *m = &s->channel->medium[i];
-	char host[ADDR_STRLEN];
+	char host[ADDR_STRLEN], group[ADDR_STRLEN];
 	struct sbuf *b;
 
 	if (!t->tcp)
 		t->source = slice_of(addr_host(&q->r->conf.addr, host));
+	if (t->multicast)
+		t->destination = slice_of(addr_host(&s->group->addr, group));
 	t->has_ssrc = m->has_ssrc;
 	t->ssrc = m->ssrc;
 	b = rtsp_head(q, 200);
@@ -248,10 +289,11 @@ void rtsp_setup_play(struct request *q, struct session *s)
 	}
 	if (fresh) {
 		q->r->attached += !s->node[0];
-		q->r->kbps += ch->kbps; /* until it is measured */
+		if (!s->group || !s->group->flowing)
+			q->r->kbps += ch->kbps; /* until it is measured */
 	}
 	s->m[i].from = from;
-	s->m[i].rx.at_key = from.seq < 0 && at_key(q);
+	s->m[i].rx.at_key = from.seq < 0 && !s->group && at_key(q);
 	s->m[i].rx.player = !q->nearcast;
 	s->state = SESSION_READY;
 	setup_answer(q, s, i, &t);
@@ -373,6 +415,7 @@ void rtsp_play(struct request *q)
 		rtsp_answer(q, 503);
 		return;
 	}
+	group_play(s, q->now);
 	s->state = SESSION_PLAYING;
 	s->played = q->now;
 	s->channel->playing++;

@@ -16,6 +16,7 @@ struct request {
 	struct slice name; /* of the channel: the path, unless the port says another */
 	int track;         /* trackID, or -1 */
 	bool nearcast;     /* the peer says that it takes part in failover */
+	bool can_join;     /* and that it can be told to join a group */
 };
 
 /* Writes status line, CSeq, Server, Supported; the caller adds headers and calls rtsp_done(). */

@@ -546,8 +546,20 @@ void server_tell_end(struct server *sv, struct session *s)
 		return;
 	}
 	for (int i = 0; i < SDP_MAX_MEDIA; i++)
-		relay_send_bye(sv->relay, &s->m[i].rx);
+		relay_send_bye(sv->relay, s->group ? &s->group->rx[i] : &s->m[i].rx);
 	c->close_at = loop_now(sv->loop) + END_LINGER;
+}
+
+void server_tell_group(struct server *sv, struct session *s)
+{
+	struct conn *c = s->conn->shell;
+	char mem[SESSION_URL + 512];
+	struct sbuf b;
+
+	sbuf_init(&b, mem, sizeof(mem));
+	rtsp_notify_group(sv->rtsp, s, &b);
+	if (!b.full)
+		stream_write(c->stream, b.p, b.n);
 }
 
 void server_close(struct session *s)

@@ -59,6 +59,8 @@ void server_settled(struct server *sv, struct channel *ch);
 /* The channel's source has ended: tells a player, each in its way; the connection of one that does
  * not fail over is closed a little later. */
 void server_tell_end(struct server *sv, struct session *s);
+/* Tells a player's client to join its group (group.h). */
+void server_tell_group(struct server *sv, struct session *s);
 /* Closes the connection that the session belongs to (it ends with it). */
 void server_close(struct session *s);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What happens to sessions and channels: the parts call here, and here they are tied together. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "lib/event.h"
@@ -80,7 +81,7 @@ static void say_started(struct agent *a, struct session *s)
 		tcp |= s->m[i].set_up && s->m[i].rx.tcp;
 		any |= s->m[i].from.seq >= 0;
 	}
-	js_put_str(e, "transport", tcp ? "tcp" : "udp");
+	js_put_str(e, "transport", s->group ? "multicast" : tcp ? "tcp" : "udp");
 	js_put_bool(e, "failover", s->nearcast);
 	if (any) {
 		for (int i = 0; i < s->channel->media; i++) {
@@ -134,6 +135,19 @@ static void say_channel(struct agent *a, const char *event, const struct channel
 		js_push(last, o);
 	}
 	js_put(e, "media", last);
+	event_emit(event, loop_now(a->loop), e);
+}
+
+static void emit_group(struct agent *a, const char *event, const struct group *g)
+{
+	struct js *e = js_object();
+	char text[ADDR_STRLEN];
+
+	addr_host(&g->addr, text);
+	log_msg(NLOG_INFO, "channel %s %s group %s", g->channel->path,
+		strcmp(event, "group_start") ? "leaves" : "goes to", text);
+	js_put_str(e, "channel", g->channel->path);
+	js_put_str(e, "group", text);
 	event_emit(event, loop_now(a->loop), e);
 }
 
@@ -195,6 +209,48 @@ static void channel_time(struct agent *a, ns_t now)
 	}
 }
 
+/* ---- groups ---- */
+
+/* Its members' RTCP: only players that asked for multicast send any to the group. */
+static void group_begins(void *arg, struct group *g)
+{
+	struct agent *a = arg;
+	struct media_ear **ears = calloc(SDP_MAX_MEDIA, sizeof(*ears));
+
+	emit_group(a, "group_start", g);
+	for (int i = 0; ears && i < g->channel->media; i++) {
+		struct addr at = group_rtcp(g, i);
+		char text[ADDR_STRLEN];
+		int err;
+
+		ears[i] = media_listen(a->media, &at, a->group_interface, &err);
+		if (!ears[i])
+			log_msg(NLOG_WARN, "RTCP of group %s is not heard: %s", addr_str(&at, text),
+				strerror(-err));
+	}
+	g->shell = ears;
+}
+
+static void group_ends(void *arg, struct group *g)
+{
+	struct media_ear **ears = g->shell;
+
+	emit_group(arg, "group_end", g);
+	for (int i = 0; ears && i < SDP_MAX_MEDIA; i++)
+		media_ear_free(ears[i]);
+	free(ears);
+	g->shell = NULL;
+}
+
+const struct group_ops agent_group_ops = {group_begins, group_ends};
+
+static void tell_group(void *arg, struct session *s)
+{
+	struct agent *a = arg;
+
+	server_tell_group(a->server, s);
+}
+
 /* ---- sessions: what the RTSP server has decided ---- */
 
 static void seek(void *arg, struct channel *ch)
@@ -217,7 +273,7 @@ static void played(void *arg, struct session *s)
 	s->spoke = true;
 	accounts_note(a, s, NULL);
 	for (int i = 0; i < s->channel->media; i++)
-		relay_send_report(&a->relay, &s->m[i].rx);
+		relay_send_report(&a->relay, s->group ? &s->group->rx[i] : &s->m[i].rx);
 	agent_catch_up(a);
 	feed_play(s);
 	if (s->channel->state == CHANNEL_ENDED && !s->told_end)
@@ -328,6 +384,7 @@ void agent_house_keeping(void *arg)
 	channel_time(a, now);
 	accounts_tick(a, now);
 	agent_users_tick(a, now);
+	groups_tick(&a->rtsp.groups, &a->channels, &a->rtsp.sessions, now, tell_group, a);
 	casd_house_keeping(a->casd, now);
 	server_tick(a->server, now);
 	web_tick(a->web, now);

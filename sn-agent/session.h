@@ -24,6 +24,7 @@
 #define SESSION_BUCKETS 4096
 
 struct rtsp_conn;
+struct group;
 
 /* An address that a session's packets come from. */
 struct peer {
@@ -44,6 +45,9 @@ struct session_medium {
 
 enum session_state { SESSION_INIT, SESSION_READY, SESSION_PLAYING, SESSION_RECORDING };
 
+/* How a session takes part in its channel's group (group.h). */
+enum share { SHARE_NONE, SHARE_SET_UP, SHARE_PLAYS, SHARE_OFFERED, SHARE_HEARS };
+
 /* What a publisher announced; its SDP's slices point into text. */
 struct announced {
 	struct sdp sdp;
@@ -61,6 +65,10 @@ struct session {
 	bool nearcast; /* the peer takes part in failover */
 	bool told_end; /* PLAY_NOTIFY or BYE was sent */
 	bool spoke;    /* has been an event */
+	bool can_join; /* it may be told to join a group */
+	struct group *group;
+	enum share share; /* in it; SHARE_NONE: it has none */
+	ns_t share_since, no_group_before;
 	struct channel *channel;
 	struct announced *announced; /* publisher */
 	struct session_medium m[SDP_MAX_MEDIA];

@@ -62,6 +62,14 @@ static struct js *show_medium(const struct medium *m, ns_t now)
 	return o;
 }
 
+static void show_group(const struct group *g, struct js *o)
+{
+	char text[ADDR_STRLEN];
+
+	js_put_str(o, "group", g && g->flowing ? addr_host(&g->addr, text) : NULL);
+	js_put_int(o, "members", g ? g->flowing : 0);
+}
+
 static enum ctl_code show_channels(void *ctx, struct slice args, struct js *out)
 {
 	struct agent *a = ctx;
@@ -79,6 +87,7 @@ static enum ctl_code show_channels(void *ctx, struct slice args, struct js *out)
 		if (ch->feed)
 			feed_show(ch->feed, o);
 		js_put_int(o, "playing", ch->playing);
+		show_group(groups_of(&a->rtsp.groups, ch), o);
 		for (int i = 0; i < ch->media; i++)
 			js_push(media, show_medium(&ch->medium[i], now));
 		js_put(o, "media", media);
@@ -86,6 +95,14 @@ static enum ctl_code show_channels(void *ctx, struct slice args, struct js *out)
 	}
 	js_put(out, "channels", list);
 	return CTL_OK;
+}
+
+/* By what a session has what is live. */
+static const char *delivery_of(const struct session *s)
+{
+	if (s->share == SHARE_PLAYS || s->share == SHARE_HEARS)
+		return "multicast";
+	return s->m[0].rx.tcp ? "tcp" : "udp";
 }
 
 static enum ctl_code show_sessions(void *ctx, struct slice args, struct js *out)
@@ -114,6 +131,7 @@ static enum ctl_code show_sessions(void *ctx, struct slice args, struct js *out)
 		js_put_str(o, "client", addr_str(&s->client, text));
 		js_put_str(o, "channel", s->channel ? s->channel->path : NULL);
 		js_put_str(o, "node", s->node[0] ? s->node : NULL);
+		js_put_str(o, "delivery", delivery_of(s));
 		js_put_bool(o, "failover", s->nearcast);
 		js_put_real(o, "seconds", (double)(now - s->started) / NS_S);
 		js_put_real(o, "silent", (double)(now - s->active) / NS_S);
@@ -283,6 +301,15 @@ static uint64_t read_channels(void *arg)
 	return (uint64_t)((struct agent *)arg)->channels.n;
 }
 
+static uint64_t read_groups(void *arg)
+{
+	uint64_t n = 0;
+
+	for (const struct group *g = ((struct agent *)arg)->rtsp.groups.first; g; g = g->next)
+		n += g->flowing > 0;
+	return n;
+}
+
 static uint64_t read_connections(void *arg)
 {
 	return (uint64_t)server_connections(((struct agent *)arg)->server);
@@ -408,6 +435,13 @@ int agent_fill_metrics(struct agent *a)
 		GAUGE("sessions", "players now", read_players),
 		GAUGE("publishers", "publishers now", read_publishers),
 		GAUGE("channels", "channels known now", read_channels),
+		GAUGE("groups", "channels that are sent to a group now", read_groups),
+		COUNTER("group_offers_total", "players told to join a group",
+			&a->rtsp.groups.offers),
+		COUNTER("group_joins_total", "of these said that they hear it",
+			&a->rtsp.groups.heard),
+		COUNTER("group_failures_total", "of these heard it not, or not any more",
+			&a->rtsp.groups.in_vain),
 		GAUGE("connections", "RTSP connections now", read_connections),
 		{"nearcast_sn_kbps", "RTP sent, kbit/s over the last second", METRIC_GAUGE, NULL,
 			&a->kbps, NULL, NULL},

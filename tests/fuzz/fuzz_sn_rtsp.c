@@ -72,6 +72,7 @@ static void start(void)
 		.session_timeout = 60 * NS_S,
 		.max_sessions = 4,
 		.has_upstreams = true};
+	struct groups_conf groups = {.node = "sn1", .port = 7710, .ttl = 1, .threshold = 1};
 	struct channel *ch;
 
 	addr_parse(&conf.addr, SLICE("10.0.0.1"), 0);
@@ -79,6 +80,9 @@ static void start(void)
 	channels_init(&channels, 10 * NS_S, (size_t)64 * RING_MTU, NS_S);
 	relay_init(&relay, &io, NULL);
 	rtsp_init(&rtsp, &conf, &channels, &relay, ids);
+	prefix_parse(&groups.range, SLICE("239.255.78.0/31"));
+	groups.n_clients = rtsp_prefixes("10.9.0.0/16", groups.clients);
+	groups_init(&rtsp.groups, &groups, &relay, NULL, NULL);
 	memset(&conn, 0, sizeof(conn));
 	addr_parse(&conn.peer, SLICE("10.9.9.9:5555"), 0);
 	conn.shell = &conn;
@@ -135,12 +139,24 @@ static bool request(const struct text_msg *m, ns_t now)
 	return !(r.actions & RTSP_CLOSE);
 }
 
+static void tell_group(void *arg, struct session *s)
+{
+	struct sbuf b;
+
+	(void)arg;
+	sbuf_init(&b, text, sizeof(text));
+	rtsp_notify_group(&rtsp, s, &b);
+	if (b.full)
+		abort();
+}
+
 static void time_passes(ns_t now)
 {
 	struct channel *ch;
 	enum channel_due due;
 
 	relay_catch_up(&relay, now);
+	groups_tick(&rtsp.groups, &channels, &rtsp.sessions, now, tell_group, NULL);
 	while ((due = channels_tick(&channels, now, &ch)) != CHANNEL_NOTHING) {
 		if (due == CHANNEL_END) {
 			ch->grace = NS_NEVER;

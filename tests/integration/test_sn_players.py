@@ -70,8 +70,8 @@ TS_PUBLISHER = (
 )
 
 
-def publish(here, sn, command, video, tmp_path):
-    argv = command.format(url=URL, **video).split()
+def publish(here, sn, command, video, tmp_path, url=URL):
+    argv = command.format(url=url, **video).split()
     process = here.start(*argv, log=tmp_path / "publisher.log")
 
     def live():
@@ -205,6 +205,56 @@ def _adts_payloads(path):
         frames.append(data[at + head : at + n])
         at += n
     return frames
+
+
+@pytest.fixture
+def lan(namespaces, link):
+    """A node's host with a LAN, 10.9.0.1, and two hosts of players on it."""
+    sn, *players = [namespaces(name) for name in ("mcsn", "mcp2", "mcp3")]
+    sn.run("ip", "link", "add", "lan", "type", "bridge")
+    sn.run("ip", "link", "set", "lan", "up")
+    near_testlib.address(sn, "lan", "10.9.0.1/24")
+    for i, player in enumerate(players, 2):
+        link(sn, f"p{i}", player, "eth0")
+        sn.run("ip", "link", "set", f"p{i}", "master", "lan")
+        near_testlib.address(player, "eth0", f"10.9.0.{i}/24")
+        player.run("ip", "route", "add", "default", "via", "10.9.0.1")
+    return sn, *players
+
+
+def test_one_copy_to_a_group_is_played_by_ffmpeg_and_gstreamer(lan, program, video, tmp_path):
+    host, one, other = lan
+    url = "rtsp://10.9.0.1/news"
+    conf = 'name = "sn"\naddress = "10.9.0.1"\nrtsp { publishers = "10.9.0.0/24" }\n'
+    conf += 'multicast { groups = "239.255.78.0/24" clients = "10.9.0.0/24" }\n'
+    sn = near_testlib.Daemon(host, program("sn-agent"), tmp_path, "sn", conf)
+    publish(host, sn, PUBLISHERS["ffmpeg-udp"], video, tmp_path, url)
+    mkv, aac, log = tmp_path / "f.mkv", tmp_path / "g.aac", tmp_path / "players.log"
+    ffmpeg = f"ffmpeg -v warning -rtsp_transport udp_multicast -i {url} -c copy -y {mkv}"
+    gst = (
+        f"gst-launch-1.0 -q rtspsrc name=s location={url} protocols=udp-mcast "
+        f"s. ! application/x-rtp,media=video ! fakesink "
+        f"s. ! application/x-rtp,media=audio ! rtpmp4gdepay ! aacparse ! "
+        f"audio/mpeg,stream-format=adts ! filesink location={aac}"
+    )
+    players = [one.start(*ffmpeg.split(), log=log), other.start(*gst.split(), log=log)]
+
+    def both():
+        sessions = [s for s in sn.ask("show sessions")["sessions"] if s["role"] == "player"]
+        return [s["delivery"] for s in sessions] == ["multicast"] * 2
+
+    wait_until(both, "both play by multicast")
+    (channel,) = sn.ask("show channels")["channels"]
+    assert channel["members"] == 2 and channel["group"].startswith("239.255.78.")
+    for process in players:
+        process.wait(30)
+    counters = sn.ask("show counters")
+    assert 0 < counters["rtp_out_total"] <= counters["rtp_in_total"]
+    assert len(packets(mkv, "v:0")) >= 25, log.read_text()
+    assert is_run_of(packets(mkv, "a:0")[1:-1], packets(video["mp4"], "a:0")), log.read_text()
+    whole = _adts_payloads(_adts_of(video["mp4"], tmp_path))
+    assert is_run_of(_adts_payloads(aac)[1:-1], whole), log.read_text()
+    assert [e["channel"] for e in sn.events("group_end")] == ["/news"]
 
 
 def test_mpegts_of_gstreamer_reaches_ffmpeg_and_gstreamer(here, sn, video, tmp_path):

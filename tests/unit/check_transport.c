@@ -135,6 +135,7 @@ START_TEST(test_mode_is_one_of_a_list_in_quotes)
 	ck_assert_int_eq(
 		rtsp_transport_parse(&t, SLICE("RTP/AVP;mode=\"PLAY,RECORD\";multicast")), 0);
 	ck_assert(t.record && t.multicast);
+	ck_assert(!t.has_port && !t.ttl);
 	ck_assert_int_eq(rtsp_transport_parse(&t, SLICE("RTP/AVP;mode=Receive")), 0);
 	ck_assert(t.record);
 	ck_assert_int_eq(rtsp_transport_parse(&t, SLICE("RTP/AVP;mode=recorder")), 0);
@@ -171,6 +172,9 @@ static const struct {
 	{"RTP/AVP;ssrc=", -EINVAL},
 	{"RTP/AVP;ssrc=123456789", -EINVAL},
 	{"RTP/AVP;ssrc=12G4", -EINVAL},
+	{"RTP/AVP;multicast;port=0-1", -EINVAL},
+	{"RTP/AVP;multicast;ttl=0", -EINVAL},
+	{"RTP/AVP;multicast;ttl=256", -EINVAL},
 	{"RTP/AVP;client_port=0-1,RTP/AVP/TCP;interleaved=0-1", -EINVAL},
 };
 
@@ -188,7 +192,10 @@ START_TEST(test_what_is_written_is_read_back)
 		.record = true,
 		.has_client_port = true,
 		.has_server_port = true,
+		.has_port = true,
 		.has_ssrc = true,
+		.port = {7710, 7711},
+		.ttl = 16,
 		.client_port = {1, 65535},
 		.server_port = {7704, 7705},
 		.ssrc = 0xdeadbeef,
@@ -200,12 +207,14 @@ START_TEST(test_what_is_written_is_read_back)
 
 	sbuf_init(&b, mem, sizeof(mem));
 	rtsp_transport_write(&b, &t);
-	ck_assert_str_eq(mem,
-		"RTP/AVP;multicast;destination=239.0.0.1;source=10.0.0.1;client_port=1-65535;"
-		"server_port=7704-7705;ssrc=DEADBEEF;mode=record");
+	ck_assert_str_eq(mem, "RTP/"
+			      "AVP;multicast;destination=239.0.0.1;source=10.0.0.1;port=7710-7711;"
+			      "ttl=16;client_port=1-65535;"
+			      "server_port=7704-7705;ssrc=DEADBEEF;mode=record");
 	ck_assert_int_eq(rtsp_transport_parse(&back, (struct slice){b.p, b.n}), 0);
 	ck_assert(back.multicast && back.record && !back.tcp && !back.has_interleaved);
 	ck_assert_uint_eq(back.client_port[1], 65535);
+	ck_assert(back.has_port && back.port[0] == 7710 && back.ttl == 16);
 	ck_assert_uint_eq(back.ssrc, 0xdeadbeef);
 	ck_assert(slice_eq(back.source, t.source) && slice_eq(back.destination, t.destination));
 

@@ -340,6 +340,47 @@ START_TEST(test_group_leaves_with_one_hop)
 }
 END_TEST
 
+/* Two that joined a group, each for what another host sends: only one hears `source`. */
+static void expect_source(const char *group, const char *source, const char *other)
+{
+	struct addr g = literal(group), from = literal(source), o = literal(other);
+	int out = open_at(source), in, deaf;
+	char name[16];
+
+	ck_assert_int_eq(udp_interface(&from, name), 0);
+	ck_assert_str_eq(name, LINK);
+	in = udp_open_source(&g, &from, LINK, 65536);
+	deaf = udp_open_source(&g, &o, LINK, 65536);
+	ck_assert_int_ge(in, 0);
+	ck_assert_int_ge(deaf, 0);
+	ck_assert_int_eq(udp_set_groups(out, LINK, 4), 0);
+	ck_assert_int_eq(udp_send(out, &g, "hello", 5), 0);
+	ck_assert_int_eq(receive(in), 1);
+	ck_assert_uint_eq(msg[0].len, 5);
+	expect_silence(deaf);
+	close(in);
+	close(deaf);
+	close(out);
+}
+
+START_TEST(test_group_can_be_received_from_one_source_alone)
+{
+	expect_source("239.255.77.91:47711", "10.77.0.1", "10.77.0.9");
+	expect_source("[ff12::7791]:47711", "2001:db8:77::1", "2001:db8:77::9");
+}
+END_TEST
+
+START_TEST(test_source_is_of_the_groups_family)
+{
+	struct addr g = literal("239.255.77.91:47711"), s = literal("::1"),
+		    nobody = literal("10.77.9.9");
+	char name[16];
+
+	ck_assert_int_eq(udp_open_source(&g, &s, LINK, 0), -EINVAL);
+	ck_assert_int_eq(udp_interface(&nobody, name), -ENODEV);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *t = tcase_create("udp");
@@ -359,5 +400,7 @@ int main(void)
 	tcase_add_test(t, test_group_is_received_by_all_who_joined_and_only_they);
 	tcase_add_test(t, test_group_needs_an_interface_and_a_multicast_address);
 	tcase_add_test(t, test_group_leaves_with_one_hop);
+	tcase_add_test(t, test_group_can_be_received_from_one_source_alone);
+	tcase_add_test(t, test_source_is_of_the_groups_family);
 	return run_case("udp", t);
 }
