@@ -86,7 +86,7 @@ static void on_over(void *arg, int status)
 	if (!u->ch)
 		return;
 	if (u->ch->state == SERVE_LIVE) {
-		serve_ended(&u->g->serve, u->ch, now);
+		serve_ended(u->ch, now);
 		players_end(u->ch, now);
 		return;
 	}

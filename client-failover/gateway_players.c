@@ -13,13 +13,16 @@
 #include "lib/event.h"
 #include "lib/text.h"
 
-#define PLAYERS    64
-#define MAX_IN     (TEXT_MAX_HEAD + TEXT_MAX_BODY + 4 + UINT16_MAX)
-#define MAX_OUT    (2 * 1024 * 1024)
-#define RESERVE    (64 * 1024)   /* of the output that media may not use: answers need it */
-#define REQUEST    (10 * NS_S)   /* from a request's first byte to its last */
-#define IDLE       (30 * NS_S)   /* a connection without session and without request */
-#define END_LINGER (1 * NS_S)    /* between a source's BYE and the end of the connection */
+#define PLAYERS 64
+#define MAX_IN  (TEXT_MAX_HEAD + TEXT_MAX_BODY + 4 + UINT16_MAX)
+#define MAX_OUT (2 * 1024 * 1024)
+#define RESERVE (64 * 1024) /* of the output that media may not use: answers need it */
+#define REQUEST (10 * NS_S) /* from a request's first byte to its last */
+#define IDLE    (30 * NS_S) /* a connection without session and without request */
+/* Between the last packet and BYE, which comes to another socket of the player: one that reads it
+ * first would be done before it has read the packet. */
+#define BYE_DELAY  (200 * NS_MS)
+#define END_LINGER (1 * NS_S)    /* then, until the end of the connection */
 #define FINISH     (5 * NS_S)    /* for what is queued to be taken */
 #define FINISH_NOW (500 * NS_MS) /* likewise when the process ends */
 
@@ -30,7 +33,8 @@ struct player {
 	size_t seen;        /* bytes at the front that text_parse has had */
 	ns_t partial_since; /* an unfinished request is there since; NS_NEVER */
 	ns_t last;          /* last whole request */
-	ns_t close_at;
+	ns_t bye_at, close_at;
+	bool bye;      /* it has been told the end */
 	bool told;     /* that it plays */
 	bool finished; /* the last answer is out: no more input */
 	bool dead;
@@ -88,12 +92,20 @@ static void retire(struct player *p, const char *reason)
 	p->g->n_players--;
 }
 
+static void say_bye(struct player *p)
+{
+	if (!p->bye)
+		serve_bye(&p->g->serve, &p->conn);
+	p->bye = true;
+}
+
 /* What is queued goes out, then the connection ends. Its session ends now. */
 static void finish(struct player *p, ns_t linger, const char *reason)
 {
 	if (p->finished || p->dead)
 		return;
 	p->finished = true;
+	say_bye(p);
 	tell_left(p, reason);
 	serve_leave(&p->conn, loop_now(p->g->loop));
 	stream_finish(p->stream, linger);
@@ -249,7 +261,7 @@ void players_accept(void *arg, int fd, const struct addr *peer)
 	p->conn.peer = *peer;
 	p->conn.shell = p;
 	p->last = loop_now(g->loop);
-	p->partial_since = p->close_at = NS_NEVER;
+	p->partial_since = p->bye_at = p->close_at = NS_NEVER;
 	p->stream = stream_new(g->loop, fd, &stream_ops, p, MAX_IN, MAX_OUT);
 	if (!p->stream) {
 		free(p);
@@ -282,7 +294,12 @@ void players_end(struct serve_channel *ch, ns_t now)
 	struct serve_conn *c;
 
 	TAILQ_FOREACH(c, &ch->conns, of_channel)
-	((struct player *)c->shell)->close_at = now + END_LINGER;
+	{
+		struct player *p = c->shell;
+
+		p->bye_at = now + BYE_DELAY;
+		p->close_at = p->bye_at + END_LINGER;
+	}
 }
 
 /* ---- the end of a turn, and time ---- */
@@ -310,6 +327,8 @@ static void tick(struct player *p, ns_t now)
 {
 	if (p->finished)
 		return; /* the stream's linger ends it */
+	if (now >= p->bye_at)
+		say_bye(p);
 	if (now >= p->close_at)
 		finish(p, FINISH, "end of stream");
 	else if (p->partial_since != NS_NEVER && now - p->partial_since >= REQUEST)

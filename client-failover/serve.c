@@ -273,13 +273,10 @@ void serve_refused(struct serve_channel *ch, int status, ns_t now)
 	ch->since = now;
 }
 
-void serve_ended(struct serve *s, struct serve_channel *ch, ns_t now)
+void serve_ended(struct serve_channel *ch, ns_t now)
 {
-	struct serve_conn *c;
-
 	ch->state = SERVE_ENDED;
 	ch->since = now;
-	TAILQ_FOREACH(c, &ch->conns, of_channel) serve_bye(s, c);
 }
 
 struct serve_channel *serve_useless(struct serve *s, ns_t now)

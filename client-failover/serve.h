@@ -147,8 +147,8 @@ void serve_reject(struct serve *s, int status, struct serve_reply *out);
 /* What the channel's failover session has come to. */
 int serve_described(struct serve *s, struct serve_channel *ch, struct slice sdp, ns_t now);
 void serve_refused(struct serve_channel *ch, int status, ns_t now);
-/* Its players are told (RTCP BYE); new ones find it no more. */
-void serve_ended(struct serve *s, struct serve_channel *ch, ns_t now);
+/* Its last packet is out. Its players are to be told (serve_bye); new ones find it no more. */
+void serve_ended(struct serve_channel *ch, ns_t now);
 
 /* A channel that nobody has any use for any more, or NULL. To be asked now and then. */
 struct serve_channel *serve_useless(struct serve *s, ns_t now);
@@ -170,7 +170,7 @@ void serve_clock(
 	struct serve_channel *ch, int medium, uint32_t ssrc, uint64_t ntp, uint32_t rtp_ts);
 /* Where the medium stands: the number that comes next and the source's time now, as far as known. */
 bool serve_position(const struct serve_source *m, ns_t now, uint16_t *seq, uint32_t *rtp_ts);
-/* RTCP BYE for each medium, to one player. */
+/* RTCP BYE for each medium, to one player that has a session. */
 void serve_bye(struct serve *s, struct serve_conn *c);
 /* RTCP came from a player. */
 void serve_rtcp_from(struct serve *s, const struct addr *from, ns_t now);

@@ -105,7 +105,7 @@ void serve_bye(struct serve *s, struct serve_conn *c)
 {
 	uint8_t buf[RTCP_MAX];
 
-	for (int i = 0; i < c->channel->media; i++) {
+	for (int i = 0; c->play != SERVE_IDLE && i < c->channel->media; i++) {
 		const struct serve_source *src = &c->channel->source[i];
 		size_t n = 0;
 

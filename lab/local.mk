@@ -18,6 +18,7 @@ dist_nearlab_DATA = \
 	lab/nearlab_lib/failover.py \
 	lab/nearlab_lib/faults.py \
 	lab/nearlab_lib/fetch.py \
+	lab/nearlab_lib/gateway.py \
 	lab/nearlab_lib/health.py \
 	lab/nearlab_lib/isolate.py \
 	lab/nearlab_lib/keeper.py \
@@ -63,6 +64,7 @@ dist_scenarios_DATA = \
 	lab/scenarios/kill-next.py \
 	lab/scenarios/kill-sn-crowd.py \
 	lab/scenarios/kill-sn-far.py \
+	lab/scenarios/kill-sn-gateway.py \
 	lab/scenarios/kill-sn-players.py \
 	lab/scenarios/kill-sn-route.py \
 	lab/scenarios/kill-sn.py \

@@ -121,7 +121,8 @@ static void finish(ns_t now)
 
 	for (int i = 0; i < 2; i++) {
 		if (conn[i].channel && conn[i].channel->state == SERVE_LIVE)
-			serve_ended(&serve, conn[i].channel, now);
+			serve_ended(conn[i].channel, now);
+		serve_bye(&serve, &conn[i]);
 		serve_leave(&conn[i], now);
 	}
 	while ((ch = TAILQ_FIRST(&serve.channels))) {

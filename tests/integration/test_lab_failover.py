@@ -59,6 +59,16 @@ def test_the_output_is_what_was_published(
         assert "ospf" in file.read()
 
 
+def test_players_behind_a_gateway_notice_nothing(lab_with, tmp_path, record_property):
+    code, report = run_scenario(lab_with(0), "fig6", "kill-sn-gateway", tmp_path, "--seed", 18,
+                                "--param", "before=2", "--param", "after=2")
+    for player in report["measured"]["players"]:
+        record_property(player["player"], player["longest_pause_ms"])
+    assert not [c["text"] for c in report["checks"] if not c["held"]]
+    assert report["passed"] and code == 0
+    assert all(n > 50 for p in report["measured"]["players"] for n in p["frames"])
+
+
 OWN = '''"""A publisher that comes back under the same name is played again."""
 topologies = ["fig6"]
 params = {"times": 2}

@@ -270,7 +270,10 @@ START_TEST(test_end_is_told_and_the_name_is_free)
 
 	begin(0, UDP("4000-4001"));
 	packet(ch, 0, 1, 0, 0xabcd);
-	serve_ended(&serve, ch, now);
+	serve_ended(ch, now);
+	serve_bye(&serve, &conn[1]); /* who has no session is not told */
+	ck_assert_int_eq(out.reports, 0);
+	serve_bye(&serve, &conn[0]);
 	ck_assert_int_eq(out.reports, 1);
 	/* RR, SDES, BYE with the source's SSRC. */
 	ck_assert_mem_eq(out.report + out.n - 8, "\x81\xcb\0\1\0\0\xab\xcd", 8);
