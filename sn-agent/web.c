@@ -100,7 +100,7 @@ static void take_report(struct web *w, const struct web_report *r, ns_t now)
 	w->count.bytes += r->bytes;
 	w->count.cache[r->cache]++;
 	w->count.failed += r->status >= 500;
-	web_rate_add(&w->rate, r->bytes, now);
+	web_rate_add(&w->rate, r->bytes, r->took, now);
 	if (r->status < 400)
 		visitors_note(w->visitors, &r->client, r->port, now);
 	w->ops->reported(w->arg, r);
@@ -352,7 +352,14 @@ bool web_serves(const struct web *w)
 
 int web_visitors(const struct web *w, ns_t now)
 {
-	return w ? visitors_active(w->visitors, now) : 0;
+	int sending, active;
+
+	if (!w)
+		return 0;
+	/* A long download is reported when it is over. One answer is the agent's own. */
+	sending = w->status.sending ? (int)w->status.sending - 1 : 0;
+	active = visitors_active(w->visitors, now);
+	return sending > active ? sending : active;
 }
 
 uint64_t web_kbps(const struct web *w, ns_t now)

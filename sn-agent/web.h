@@ -58,7 +58,7 @@ bool web_ended(const struct web *w);
 
 /* All of these may be asked with NULL, no web service. */
 bool web_serves(const struct web *w);
-int web_visitors(const struct web *w, ns_t now); /* who asked for something a moment ago */
+int web_visitors(const struct web *w, ns_t now); /* who got something a moment ago, or gets it */
 uint64_t web_kbps(const struct web *w, ns_t now);
 const struct web_counters *web_counters(const struct web *w);
 struct js *web_show(const struct web *w, ns_t now);

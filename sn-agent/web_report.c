@@ -79,7 +79,7 @@ bool web_status_parse(struct web_status *s, struct slice text)
 {
 	static const struct slice first = {"Active connections:", 19};
 	struct slice line = slice_cut(&text, '\n');
-	unsigned long long active, accepted, handled, requests;
+	unsigned long long active, accepted, handled, requests, sending;
 
 	if (line.n < first.n || memcmp(line.p, first.p, first.n) != 0)
 		return false;
@@ -94,11 +94,16 @@ bool web_status_parse(struct web_status *s, struct slice text)
 		slice_u64(slice_cut(&line, ' '), UINT64_MAX, &handled) ||
 		slice_u64(line, UINT64_MAX, &requests))
 		return false;
-	*s = (struct web_status){active, accepted, requests};
+	line = slice_trim(text); /* "Reading: 6 Writing: 179 Waiting: 106" */
+	for (int i = 0; i < 3; i++)
+		slice_cut(&line, ' ');
+	if (slice_u64(slice_cut(&line, ' '), UINT32_MAX, &sending))
+		return false;
+	*s = (struct web_status){active, sending, accepted, requests};
 	return true;
 }
 
-void web_rate_add(struct web_rate *r, uint64_t bytes, ns_t now)
+void web_rate_add(struct web_rate *r, uint64_t bytes, ns_t took, ns_t now)
 {
 	int64_t second = now / NS_S;
 	int at = (int)(second % WEB_RATE_SECONDS);
@@ -106,6 +111,8 @@ void web_rate_add(struct web_rate *r, uint64_t bytes, ns_t now)
 	if (r->second[at] != second)
 		r->bytes[at] = 0;
 	r->second[at] = second;
+	if (took > WEB_RATE_SECONDS * NS_S)
+		bytes = (uint64_t)((double)bytes * WEB_RATE_SECONDS * NS_S / (double)took);
 	r->bytes[at] += bytes;
 }
 

@@ -47,7 +47,8 @@ bool web_report_parse(struct web_report *r, struct slice datagram, const char *k
 
 /* nginx's stub_status. False: it is none. */
 struct web_status {
-	uint64_t active; /* connections */
+	uint64_t active;  /* connections */
+	uint64_t sending; /* of these with an answer under way */
 	uint64_t accepted, requests;
 };
 bool web_status_parse(struct web_status *s, struct slice text);
@@ -60,7 +61,8 @@ struct web_rate {
 	uint64_t bytes[WEB_RATE_SECONDS];
 	int64_t second[WEB_RATE_SECONDS]; /* that the bytes are of */
 };
-void web_rate_add(struct web_rate *r, uint64_t bytes, ns_t now);
+/* A request that took so long and ends now: what it sent before the last seconds does not count. */
+void web_rate_add(struct web_rate *r, uint64_t bytes, ns_t took, ns_t now);
 uint64_t web_rate_kbps(const struct web_rate *r, ns_t now); /* over the last seconds */
 
 #endif

@@ -9,6 +9,7 @@ import os
 import pathlib
 import re
 import signal
+import socket
 import subprocess
 
 import pytest
@@ -65,9 +66,9 @@ class Web(Site):
         self.masters.append(made)
         return made
 
-    def agent(self, web="", more="", name="sn806"):
+    def agent(self, web="", more="", name="sn806", host=NODE):
         options = (
-            f'name = "{name}"\naddress = "{NODE}"\ninterface = "lan0"\n'
+            f'name = "{name}"\naddress = "{host}"\ninterface = "lan0"\n'
             f'key-file = "{near.key_file(self.folder)}"\nhttp {{ port = 8080 }}\n'
             f'web {{ nginx = "/usr/sbin/nginx" folder = "/run/web-{name}" workers = 1 {web} }}\n'
             'drain-timeout = 1000\n'
@@ -88,12 +89,12 @@ class Web(Site):
         wait_up(daemon)
         return agent, daemon
 
-    def get(self, url, *options):
-        """curl, which follows what it is told."""
+    def get(self, url, *options, space=None):
+        """curl, which follows what it is told; at the client or elsewhere."""
         head, body = self.folder / "head", self.folder / "body"
         for file in (head, body):
             file.unlink(missing_ok=True)
-        self.client.run("curl", "-sL", "-m", "20", "--max-redirs", "3", "-D", head, "-o", body,
+        (space or self.client).run("curl", "-sgL", "-m", "20", "--max-redirs", "3", "-D", head, "-o", body,
                         *options, url)
         return Answer(head.read_text(), body.read_bytes() if body.exists() else b"")
 
@@ -342,7 +343,7 @@ def test_ports_of_several_providers_come_in_one_round_and_those_of_others_are_le
     assert web_of(node)["reloads"] - before <= 10
     # Somebody else has the number that the state would get: it gets another.
     node.stop()
-    taken = near.socket_in(site.lan, __import__("socket").create_server, (NODE, ports[0]))
+    taken = near.socket_in(site.lan, socket.create_server, (NODE, ports[0]))
     node.start()
     wait_until(lambda: web_of(node)["serves"], "nginx serves")
     generation = asker.ask("sn806", 1)[2]
@@ -366,6 +367,18 @@ def test_requests_that_are_none_of_a_cache_s_are_refused(site):
     raw = near.exchange(site.client, NODE, 8080, b"GET http://x?y HTTP/1.1\r\nHost: x\r\n\r\n")
     assert raw[0] == 400
     assert web_of(node)["serves"]
+
+
+def test_ipv6_node_has_sites_of_ipv6(site):
+    near.address(site.lan, "lan0", "2001:db8:2::10/64")
+    master = site.master("2001:db8:2::10", 8000)
+    master.objects["/a"] = Object(b"six")
+    site.agent('origin = "[2001:db8:2::10]:8000"', host="2001:db8:2::6",
+               more='access { token = "required" trusted = "2001:db8:2::/64" }\n')
+    there = "http://[2001:db8:2::6]:8080"
+    for path in ("/a", "/=[2001:db8:2::10]:8000/a"):
+        assert site.get(there + path, space=site.lan).body == b"six"
+    assert [h["Host"] for h in master.asked("/a")] == ["[2001:db8:2::10]:8000"]
 
 
 def test_program_that_is_not_there_leaves_rtsp_alone(site):

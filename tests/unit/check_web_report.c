@@ -75,12 +75,14 @@ START_TEST(test_status_of_nginx_is_read)
 					     " 16630948 16630947 31070465 \n"
 					     "Reading: 6 Writing: 179 Waiting: 106 \n")));
 	ck_assert_uint_eq(s.active, 291);
+	ck_assert_uint_eq(s.sending, 179);
 	ck_assert_uint_eq(s.accepted, 16630948);
 	ck_assert_uint_eq(s.requests, 31070465);
 	ck_assert(!web_status_parse(&s, SLICE("")));
 	ck_assert(!web_status_parse(&s, SLICE("<html>")));
 	ck_assert(!web_status_parse(&s, SLICE("Active connections: many\n\n 1 2 3\n")));
 	ck_assert(!web_status_parse(&s, SLICE("Active connections: 1\nserver\n 1 2\n")));
+	ck_assert(!web_status_parse(&s, SLICE("Active connections: 1\nserver\n 1 2 3\n")));
 }
 END_TEST
 
@@ -90,15 +92,18 @@ START_TEST(test_rate_is_over_the_last_ten_seconds)
 	ns_t now = 100 * NS_S;
 
 	ck_assert_uint_eq(web_rate_kbps(&r, now), 0);
-	web_rate_add(&r, 1000000, now);
-	web_rate_add(&r, 250000, now);
+	web_rate_add(&r, 1000000, NS_S, now);
+	web_rate_add(&r, 250000, NS_S, now);
 	ck_assert_uint_eq(web_rate_kbps(&r, now), 1000);
-	web_rate_add(&r, 1250000, now + 9 * NS_S);
+	web_rate_add(&r, 1250000, NS_S, now + 9 * NS_S);
 	ck_assert_uint_eq(web_rate_kbps(&r, now + 9 * NS_S), 2000);
 	ck_assert_uint_eq(web_rate_kbps(&r, now + 10 * NS_S), 1000);
-	web_rate_add(&r, 1250000, now + 10 * NS_S);
+	web_rate_add(&r, 1250000, NS_S, now + 10 * NS_S);
 	ck_assert_uint_eq(web_rate_kbps(&r, now + 10 * NS_S), 2000);
 	ck_assert_uint_eq(web_rate_kbps(&r, now + 60 * NS_S), 0);
+	/* Of 100 seconds' download the last ten. */
+	web_rate_add(&r, 12500000, 100 * NS_S, now + 60 * NS_S);
+	ck_assert_uint_eq(web_rate_kbps(&r, now + 60 * NS_S), 1000);
 }
 END_TEST
 
