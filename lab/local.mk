@@ -38,12 +38,14 @@ dist_nearlab_DATA = \
 	lab/nearlab_lib/rtpdump.py \
 	lab/nearlab_lib/scenario.py \
 	lab/nearlab_lib/service.py \
+	lab/nearlab_lib/site.py \
 	lab/nearlab_lib/soak.py \
 	lab/nearlab_lib/state.py \
 	lab/nearlab_lib/timeline.py \
 	lab/nearlab_lib/topology.py \
 	lab/nearlab_lib/trust.py \
-	lab/nearlab_lib/web.py
+	lab/nearlab_lib/web.py \
+	lab/nearlab_lib/web_cache.py
 
 scenariosdir = $(pkgdatadir)/lab/scenarios
 dist_scenarios_DATA = \
@@ -79,7 +81,8 @@ dist_scenarios_DATA = \
 	lab/scenarios/service-dead.py \
 	lab/scenarios/service-hung.py \
 	lab/scenarios/service-slow.py \
-	lab/scenarios/slow-sn.py
+	lab/scenarios/slow-sn.py \
+	lab/scenarios/web-cache.py
 
 # make lab [TOPO=fig6] [SCENARIO=kill-sn]: the demonstration, and its report in nearlab-report/
 TOPO = fig6

@@ -20,13 +20,15 @@ from nearlab_lib.topology import Internet
 class Fig6(Internet):
     """One way: 5 ms on the access link, 15 ms between the two autonomous systems."""
 
-    def build(self, delay=5, jitter=0, loss=0, far=15, http=0, prime=0, token=0, spares=0):
+    def build(self, delay=5, jitter=0, loss=0, far=15, http=0, prime=0, token=0, spares=0,
+              web=0):
         """
         delay, jitter (ms), loss (%): of the access link; far (ms): of the link between the ASes;
         http: port of a web server that sn806 and sn810 announce (0: none); prime (1: yes): arn804 sends
         clients to ports that it has had the nodes open for them; token (1: yes): sn806 and sn810 serve
         only who shows the token that arn804 gave it; spares (1: yes): a second ARN, a third node and a
-        second way from acc to colo, and a second node in the backbone, for when two things fail at once.
+        second way from acc to colo, and a second node in the backbone, for when two things fail at once;
+        web (1: yes): sn806 and sn810 are caches of the web site of sn808, to which SRV records lead.
         """
         self.addAS(64502, "10.2.0.0/16", "the client's ISP, an affiliate")
         self.addRouter("acc", 64502)
@@ -37,10 +39,12 @@ class Fig6(Internet):
 
         spares = bool(int(spares))
         self.addLan("lan804", "10.2.0.0/24", router="colo", next_hop="10.2.0.2" if spares else None)
-        arns = {"prime": bool(int(prime)), "token": bool(int(token))}
+        web = bool(int(web))
+        arns = {"prime": bool(int(prime)), "token": bool(int(token)), "names": web and "dns"}
         self.addArn("arn804", "lan804", 4, **arns)
         self.addNameServer("dns", "lan804", 53, origin="sn808")
-        nodes = {"upstream": ["sn808", "sn809"] if spares else "sn808", "http": http, "token": token}
+        nodes = {"upstream": ["sn808", "sn809"] if spares else "sn808", "http": http, "token": token,
+                 "web": web}
         self.addServiceNode("sn806", "lan804", 6, **nodes)
         self.addServiceNode("sn810", "lan804", 10, **nodes)
         if spares:
@@ -56,7 +60,7 @@ class Fig6(Internet):
         self.addLink("edge", "cbb")
 
         self.addLan("lan803", "10.8.0.0/24", router="cbb")
-        self.addServiceNode("sn808", "lan803", 8)
+        self.addServiceNode("sn808", "lan803", 8, site=web)
         if spares:
             self.addServiceNode("sn809", "lan803", 9)
         self.addPublisher("src803", "lan803", 3)

@@ -52,7 +52,7 @@ def find(program):
 
 
 PACKAGES = {"bird": "bird2", "knotd": "knot", "birdc": "bird2", "wirefilter": "vde2", "vde_plug": "vde2",
-            "mnexec": "mininet", "nft": "nftables", "ip": "iproute2", "ss": "iproute2"}
+            "mnexec": "mininet", "nft": "nftables", "nginx": "nginx-light", "ip": "iproute2", "ss": "iproute2"}
 
 
 def node_environment(env=None):

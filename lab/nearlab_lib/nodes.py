@@ -13,7 +13,7 @@ import signal
 
 from mininet.node import Node
 
-from . import daemons, naming, routing
+from . import daemons, naming, routing, site
 
 
 class LabNode(Node):
@@ -162,8 +162,17 @@ class Arn(KeyedNode):
             'direct { directory = "/run/nearcast/direct" }\n'
             + ("prime { rtsp = yes }\n" if self.params.get("prime") else "")
             + ("token { issue = yes }\n" if self.params.get("token") else "")
+            + (self.origins() if self.params.get("names") else "")
             + "".join(f'site "{name}" {{ address = "{self.topo.address(name)}" }}\n'
                       for name in self.params.get("sites", ())))
+
+
+    def origins(self):
+        """What the service offers comes from where SRV records lead; a site that is dead is no dead node."""
+        server = self.topo.address(self.params["names"])
+        return (f'naming {{ zone = "cbb.net" servers = "{server}" }}\n'
+                f'service "acme" {{ address = "{self.topo.service}" }}\n'
+                'probe { path = "/.nearcast/health" }\n')
 
 
 class ServiceNode(KeyedNode):
@@ -172,9 +181,20 @@ class ServiceNode(KeyedNode):
     kind = "service node"
     program = "sn-agent"
 
+    def boot(self):
+        if self.params.get("site"):
+            self.write(f"{site.FOLDER}/nginx.conf",
+                       site.CONF.format(address=self.params["address"]))
+            self.daemon("site", [daemons.find("nginx"), "-c", f"/{site.FOLDER}/nginx.conf"])
+        super().boot()
+
     def configuration(self):
         http = self.params.get("http", 0)
         text = self.common("sn") + f'address = "{self.params["address"]}"\n'
+        if self.params.get("web"):
+            http = 80
+            text += (f'web {{ nginx = "{daemons.find("nginx")}" folder = "/run/web" user = "root" '
+                     'size = 64 slice = 128 workers = 1 }\n')
         text += f"http {{ port = {http} }}\n" if http else ""
         text += 'access { token = "required" }\n' if int(self.params.get("token", 0)) else ""
         publishers = [f"{self.topo.address(p)}/32" for p in self.topo.of_class(Publisher)
