@@ -4,7 +4,7 @@
  * attachment, each with one request and one response, and one timer. The command has one exchange
  * (download.h), the gateway has one for each player's request (webgate.h).
  *
- * The owner's functions are called from within. In on_over, and only there, the exchange may be freed.
+ * The owner's functions are called from within, and may free it.
  */
 #ifndef NEARCAST_CLIENT_EXCHANGE_H
 #define NEARCAST_CLIENT_EXCHANGE_H

@@ -20,6 +20,8 @@ client_failover_libclientfailover_a_SOURCES = \
 	client-failover/exchange.h \
 	client-failover/failover.c \
 	client-failover/failover.h \
+	client-failover/gatehead.c \
+	client-failover/gatehead.h \
 	client-failover/gateway.c \
 	client-failover/gateway.h \
 	client-failover/gateway_impl.h \
@@ -43,6 +45,8 @@ client_failover_libclientfailover_a_SOURCES = \
 	client-failover/serve_impl.h \
 	client-failover/serve_media.c \
 	client-failover/serve_play.c \
+	client-failover/webgate.c \
+	client-failover/webgate.h \
 	client-failover/webget.c \
 	client-failover/webget.h
 

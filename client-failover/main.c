@@ -9,6 +9,7 @@
 #include "client-failover/gateway.h"
 #include "client-failover/options.h"
 #include "client-failover/play.h"
+#include "client-failover/webgate.h"
 #include "lib/event.h"
 #include "lib/log.h"
 
@@ -41,6 +42,6 @@ int main(int argc, char **argv)
 	if (o.json)
 		event_open(on_stdout(o.ts) || on_stdout(o.rtpdump) ? STDERR_FILENO : STDOUT_FILENO);
 	if (o.gateway)
-		return gateway_run(&o);
+		return o.http ? webgate_run(&o) : gateway_run(&o);
 	return o.http ? download_run(&o) : play_run(&o);
 }

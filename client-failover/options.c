@@ -16,9 +16,9 @@ void options_help(FILE *to)
 	fputs("usage: client-failover [OPTIONS] rtsp://[USER:PASSWORD@]HOST[:PORT]/PATH\n"
 	      "       client-failover [OPTIONS] -o FILE http://HOST[:PORT]/PATH\n"
 	      "       client-failover [OPTIONS] --gateway [ADDR:]PORT rtsp://[USER:PASSWORD@]HOST\n"
+	      "       client-failover [OPTIONS] --gateway [ADDR:]PORT http://HOST[:PORT]\n"
 	      "Plays a live stream, or downloads an object, and keeps it whole when the node that\n"
-	      "serves it dies; or is the RTSP server from which any player of this host gets "
-	      "that.\n"
+	      "serves it dies; or is the server from which any player of this host gets that.\n"
 	      "\n"
 	      "  -o, --output FILE    write the MPEG-TS payload, or the object, to FILE (-: "
 	      "standard\n"
@@ -26,7 +26,7 @@ void options_help(FILE *to)
 	      "      --rtpdump FILE   record the RTP packets of all media, any payload\n"
 	      "      --gateway [ADDR:]PORT\n"
 	      "                       serve players at this address (127.0.0.1): what they ask\n"
-	      "                       for as rtsp://ADDR:PORT/PATH is HOST's /PATH\n"
+	      "                       for as rtsp://ADDR:PORT/PATH (or http:) is HOST's /PATH\n"
 	      "      --json           one event a line on standard output (on standard error\n"
 	      "                       when standard output is taken by the media)\n"
 	      "      --buffer MS      playout buffer, 50 to 10000 ms (1000)\n"
@@ -61,15 +61,19 @@ static int check_http(const struct options *o, char err[256])
 	                    : o->duration != NS_NEVER ? "--duration"
 	                    : o->buffer != NS_S       ? "--buffer"
 	                    : o->delivery             ? "--transport"
-	                    : o->gateway              ? "--gateway"
 	                    : *o->user                ? "user:password"
 	                                              : NULL;
 
 	if (wrong)
 		snprintf(err, 256, "%s is for rtsp URLs", wrong);
-	else if (!o->ts)
-		snprintf(err, 256, "where to? Give -o FILE, or -o - for standard output");
-	return wrong || !o->ts ? -EINVAL : 0;
+	else if (o->gateway && o->ts)
+		snprintf(err, 256, "--gateway serves players: it does not go with -o");
+	else if (!o->gateway && !o->ts)
+		snprintf(
+			err, 256, "where to? Give -o FILE (-: standard output), or --gateway PORT");
+	else
+		return 0;
+	return -EINVAL;
 }
 
 static int check(struct options *o, char err[256])

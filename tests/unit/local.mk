@@ -56,7 +56,7 @@ unit_tests += tests/unit/check_visitors tests/unit/check_web_conf tests/unit/che
 # client-failover
 unit_tests += tests/unit/check_client_sim tests/unit/check_delivery tests/unit/check_detect tests/unit/check_failover tests/unit/check_output \
 	tests/unit/check_playout
-unit_tests += tests/unit/check_response tests/unit/check_serve tests/unit/check_webget
+unit_tests += tests/unit/check_gatehead tests/unit/check_response tests/unit/check_serve tests/unit/check_webget
 
 # nearctl
 unit_tests += tests/unit/check_table
