@@ -45,13 +45,16 @@ dist_nearlab_DATA = \
 	lab/nearlab_lib/topology.py \
 	lab/nearlab_lib/trust.py \
 	lab/nearlab_lib/web.py \
-	lab/nearlab_lib/web_cache.py
+	lab/nearlab_lib/web_cache.py \
+	lab/nearlab_lib/webfail.py
 
 scenariosdir = $(pkgdatadir)/lab/scenarios
 dist_scenarios_DATA = \
 	lab/scenarios/all-dead.py \
 	lab/scenarios/boot-all.py \
+	lab/scenarios/changed-web.py \
 	lab/scenarios/cut-sn.py \
+	lab/scenarios/cut-web.py \
 	lab/scenarios/dns-dies.py \
 	lab/scenarios/drain-master.py \
 	lab/scenarios/ecmp-kill.py \
@@ -60,8 +63,10 @@ dist_scenarios_DATA = \
 	lab/scenarios/hang-arn.py \
 	lab/scenarios/hang-master.py \
 	lab/scenarios/hang-sn.py \
+	lab/scenarios/hang-web.py \
 	lab/scenarios/kill-arn-sn.py \
 	lab/scenarios/kill-arn.py \
+	lab/scenarios/kill-hls.py \
 	lab/scenarios/kill-master.py \
 	lab/scenarios/kill-next.py \
 	lab/scenarios/kill-sn-crowd.py \
@@ -72,6 +77,7 @@ dist_scenarios_DATA = \
 	lab/scenarios/kill-sn.py \
 	lab/scenarios/kill-source.py \
 	lab/scenarios/kill-two.py \
+	lab/scenarios/kill-web.py \
 	lab/scenarios/no-service.py \
 	lab/scenarios/one-way-loss.py \
 	lab/scenarios/part-lan.py \

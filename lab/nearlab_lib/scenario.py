@@ -213,7 +213,7 @@ class Player(Lines):
         event.setdefault("t", now)
         self.events.append(event)
         name = event.get("event")
-        if name not in ("level", None):
+        if name not in ("level", "progress", None):
             self.lab.event(f"client: {name}", self.node.name, t=event["t"],
                            **{k: self.lab.name_of(v) if k in PLACES and v else v
                               for k, v in event.items() if k not in ("t", "wall", "event")})

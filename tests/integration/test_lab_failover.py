@@ -69,6 +69,18 @@ def test_players_behind_a_gateway_notice_nothing(lab_with, tmp_path, record_prop
     assert all(n > 50 for p in report["measured"]["players"] for n in p["frames"])
 
 
+@pytest.mark.parametrize("kind,seed", [("kill-web", 21), ("hang-web", 22), ("kill-hls", 23)])
+def test_a_download_and_a_player_of_hls_lose_their_node(
+    lab_with, kind, seed, tmp_path, record_property
+):
+    code, report = run_scenario(lab_with(0), "fig6", kind, tmp_path, "--seed", seed,
+                                "--param", "size=12")
+    for key, value in report["measured"].items():
+        record_property(key, value)
+    assert not [c["text"] for c in report["checks"] if not c["held"]]
+    assert report["passed"] and code == 0
+
+
 OWN = '''"""A publisher that comes back under the same name is played again."""
 topologies = ["fig6"]
 params = {"times": 2}
