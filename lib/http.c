@@ -8,6 +8,7 @@
 #include <curl/curl.h>
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,7 +31,8 @@ struct transfer {
 	char *body;
 	size_t n;
 	bool large;
-	char etag[HTTP_ETAG];
+	char etag[HTTP_ETAG], modified[HTTP_DATE];
+	int64_t first, total; /* Content-Range */
 	char error[CURL_ERROR_SIZE];
 };
 
@@ -77,7 +79,12 @@ static void transfer_free(struct transfer *t)
 
 static void finish(struct transfer *t, CURLcode result)
 {
-	struct http_answer a = {.body = {t->body, t->n}, .etag = t->etag, .type = ""};
+	struct http_answer a = {.body = {t->body, t->n},
+		.etag = t->etag,
+		.type = "",
+		.modified = t->modified,
+		.first = t->first,
+		.total = t->total};
 	char *type = NULL;
 	long status = 0;
 
@@ -215,6 +222,20 @@ static size_t on_body(char *p, size_t size, size_t n, void *arg)
 	return n;
 }
 
+/* "bytes FIRST-LAST/TOTAL" (RFC 9110, 14.4), of which the body has to be all. */
+static void content_range(struct transfer *t, struct slice v)
+{
+	struct slice unit = slice_cut(&v, ' '), range = slice_cut(&v, '/');
+	struct slice first = slice_cut(&range, '-');
+	unsigned long long a, total;
+
+	if (!slice_ieq(unit, SLICE("bytes")) || slice_u64(first, INT64_MAX, &a) ||
+		slice_u64(slice_trim(v), INT64_MAX, &total))
+		return;
+	t->first = (int64_t)a;
+	t->total = (int64_t)total;
+}
+
 static size_t on_header(char *p, size_t size, size_t n, void *arg)
 {
 	struct transfer *t = arg;
@@ -222,6 +243,10 @@ static size_t on_header(char *p, size_t size, size_t n, void *arg)
 
 	if (slice_ieq(name, SLICE("ETag")))
 		slice_copy(slice_trim(value), t->etag, sizeof(t->etag));
+	else if (slice_ieq(name, SLICE("Last-Modified")))
+		slice_copy(slice_trim(value), t->modified, sizeof(t->modified));
+	else if (slice_ieq(name, SLICE("Content-Range")))
+		content_range(t, slice_trim(value));
 	return n * size;
 }
 
@@ -259,11 +284,16 @@ static bool set_up(struct transfer *t, const struct http_request *r)
 	CURL *e = t->easy;
 	bool ok = say_where(t, r);
 
-	if (*r->etag) {
+	if (r->etag && *r->etag) {
 		snprintf(line, sizeof(line), "If-None-Match: %s", r->etag);
 		ok = ok && add(&t->headers, line);
 	}
-	ok = ok && add(&t->headers, "Accept: application/json");
+	snprintf(line, sizeof(line), "Accept: %s", r->accept ? r->accept : "application/json");
+	ok = ok && add(&t->headers, line);
+	if (r->ranged) {
+		snprintf(line, sizeof(line), "%lld-%lld", (long long)r->first, (long long)r->last);
+		ok = ok && !curl_easy_setopt(e, CURLOPT_RANGE, line);
+	}
 	ok = ok && !curl_easy_setopt(e, CURLOPT_URL, r->url);
 	ok = ok && !curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
 	if (*t->owner->ca_file)
@@ -293,7 +323,12 @@ int http_get(struct http *h, const struct http_request *r, http_cb *cb, void *ar
 	t = calloc(1, sizeof(*t));
 	if (!t)
 		return -ENOMEM;
-	*t = (struct transfer){.owner = h, .cb = cb, .arg = arg, .easy = curl_easy_init()};
+	*t = (struct transfer){.owner = h,
+		.cb = cb,
+		.arg = arg,
+		.easy = curl_easy_init(),
+		.first = -1,
+		.total = -1};
 	if (!t->easy || !set_up(t, r) || curl_multi_add_handle(h->multi, t->easy) != CURLM_OK) {
 		transfer_free(t);
 		return -EINVAL;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * An HTTP client for small documents, on libcurl (http.c alone includes it): GET, on the loop.
+ * An HTTP client for small documents, and for pieces of large ones, on libcurl (http.c alone
+ * includes it): GET, on the loop.
  *
  * The server is somebody else's, so everything is bounded: the time of a request, the size of an
  * answer, and how many are under way. Redirections are not followed. Names are never looked up
@@ -10,12 +11,16 @@
 #ifndef NEARCAST_HTTP_H
 #define NEARCAST_HTTP_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "lib/addr.h"
 #include "lib/clock.h"
 #include "lib/loop.h"
 #include "lib/slice.h"
 
 #define HTTP_ETAG  128 /* with the NUL; a longer one is none */
+#define HTTP_DATE  64
 #define HTTP_ADDRS 8
 
 struct http_conf {
@@ -32,14 +37,20 @@ struct http_request {
 	uint16_t port;
 	const struct addr *addr; /* where that is; the first that answers is asked */
 	int addrs;
-	const char *etag; /* of what is there already, "": nothing */
+	const char *etag;   /* of what is there already, "" or NULL: nothing */
+	const char *accept; /* media type; NULL: JSON */
+	bool ranged;        /* only the bytes from `first` to `last`, both included */
+	int64_t first, last;
 };
 
 struct http_answer {
 	int status;
-	struct slice body; /* during the callback */
-	const char *etag;  /* "": none */
-	const char *type;  /* Content-Type, "": none */
+	struct slice body;    /* during the callback */
+	const char *etag;     /* "": none */
+	const char *type;     /* Content-Type, "": none */
+	const char *modified; /* Last-Modified, "": none */
+	int64_t first,
+		total; /* Content-Range: where the body begins, of how many bytes; -1: not told */
 };
 
 /* why is NULL, or says why there is no answer (a is NULL then). Called once, never from within. */
