@@ -29,7 +29,9 @@ struct rtp_from {
 	int64_t seq;   /* the low 16 bits count; -1: from now on */
 	bool has_ssrc; /* whose number it is is known: */
 	uint32_t ssrc;
-	bool at_key; /* seq -1: not from now on, but from the newest key frame */
+	bool has_packet; /* of a film: that number is */
+	int64_t packet;  /* this packet of its file */
+	bool at_key;     /* seq -1: not from now on, but from the newest key frame */
 };
 
 /* The extended (64-bit) number nearest to `ref` whose low 16 bits are seq. */

@@ -283,6 +283,8 @@ static void send_setup(struct rtspc *c, int i)
 		sbuf_printf(b, "Nearcast-From: %u", (unsigned)(m->from.seq & 0xffff));
 		if (m->from.has_ssrc)
 			sbuf_printf(b, ";ssrc=%08" PRIx32, m->from.ssrc);
+		if (m->from.has_packet)
+			sbuf_printf(b, ";packet=%" PRId64, m->from.packet);
 		sbuf_printf(b, "\r\n");
 	} else if (m->from.at_key) {
 		sbuf_printf(b, "Nearcast-Start: keyframe\r\n");
@@ -290,6 +292,19 @@ static void send_setup(struct rtspc *c, int i)
 	rtspc_put_sealed(c, b);
 	sbuf_append(b, c->extra, strlen(c->extra));
 	rtspc_output_end(c);
+}
+
+void rtspc_set_begin(struct rtspc *c, ns_t begin)
+{
+	c->begin = begin;
+}
+
+static bool goes_on(const struct rtspc *c)
+{
+	for (int i = 0; i < c->medias; i++)
+		if (c->media[i].conf.from.seq >= 0)
+			return true;
+	return false;
 }
 
 static void send_play(struct rtspc *c)
@@ -300,6 +315,8 @@ static void send_play(struct rtspc *c)
 	struct sbuf *b = request(c, REQ_PLAY, "PLAY", url, c->session, -1);
 	if (c->flight && !c->session[0])
 		sbuf_printf(b, "Pipelined-Requests: 1\r\n");
+	if (c->begin > 0 && !goes_on(c))
+		sbuf_printf(b, "Range: npt=%.3f-\r\n", (double)c->begin / NS_S);
 	rtspc_output_end(c);
 }
 
@@ -332,7 +349,10 @@ int rtspc_setup(struct rtspc *c, const struct rtspc_media_conf *m, int medias, n
 	c->medias = medias;
 	for (int i = 0; i < medias; i++) {
 		c->media[i] = (struct medium){.conf = m[i],
-			.info = {.tcp = m[i].client_port == 0, .first = -1, .last = -1},
+			.info = {.tcp = m[i].client_port == 0,
+				.first = -1,
+				.last = -1,
+				.packet = -1},
 			.channel = {(uint8_t)(2 * i), (uint8_t)(2 * i + 1)}};
 	}
 	c->flight = c->nearcast || c->foreign_sdp;

@@ -12,6 +12,7 @@
 #ifndef NEARCAST_RTSPC_H
 #define NEARCAST_RTSPC_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -57,8 +58,9 @@ struct rtspc_media_info {
 	                        * connection's peer, the port is in in.sin_port */
 	bool has_ssrc;
 	uint32_t ssrc;
-	int64_t first; /* RTP-Info seq, or -1 */
-	int64_t last;  /* PLAY_NOTIFY end-of-stream seq, or -1 */
+	int64_t first;  /* RTP-Info seq, or -1 */
+	int64_t packet; /* of a film: which of its file's packets that is; -1 */
+	int64_t last;   /* PLAY_NOTIFY end-of-stream seq, or -1 */
 };
 
 /*
@@ -108,6 +110,9 @@ int rtspc_add_header(struct rtspc *c, const char *name, const char *value);
 void rtspc_set_who(struct rtspc *c, struct rtspc_who *who);
 
 /* Only ask: the first request is DESCRIBE and any answer ends it (the anycast transaction). */
+/* Only of what is on demand: PLAY from this time on, unless a medium's first number is wanted. Before
+ * rtspc_setup. */
+void rtspc_set_begin(struct rtspc *c, ns_t begin);
 void rtspc_start(struct rtspc *c, ns_t now); /* connected: the first request is due */
 /* After RTSPC_DESCRIBED (or at once when the SDP was given): set up and play these media, the
  * first `medias` of the SDP. 0, or -EINVAL: not the time for it, or too many media. */

@@ -144,6 +144,8 @@ static void rtp_info(struct rtspc *c, const struct text_msg *m, bool last)
 			c->media[i].info.last = (int64_t)seq;
 		else
 			c->media[i].info.first = (int64_t)seq;
+		if (!last && text_param(entry, "packet", &v) && !slice_u64(v, INT64_MAX, &seq))
+			c->media[i].info.packet = (int64_t)seq;
 	}
 }
 

@@ -65,6 +65,7 @@ struct rtspc {
 
 	struct medium media[SDP_MAX_MEDIA];
 	int medias;
+	ns_t begin; /* of what is on demand: 0: not told */
 	char session[SESSION_MAX];
 	int timeout; /* s */
 	ns_t alive_at;

@@ -8,14 +8,15 @@ const char *rtspd_reason(int status)
 		const char *text;
 	} table[] = {{200, "OK"}, {400, "Bad Request"}, {401, "Unauthorized"}, {403, "Forbidden"},
 		{404, "Not Found"}, {405, "Method Not Allowed"}, {406, "Not Acceptable"},
-		{408, "Request Timeout"}, {410, "Gone"}, {413, "Request Entity Too Large"},
-		{414, "Request-URI Too Long"}, {415, "Unsupported Media Type"},
-		{451, "Parameter Not Understood"}, {453, "Not Enough Bandwidth"},
-		{454, "Session Not Found"}, {455, "Method Not Valid in This State"},
-		{457, "Invalid Range"}, {459, "Aggregate Operation Not Allowed"},
-		{460, "Only Aggregate Operation Allowed"}, {461, "Unsupported Transport"},
-		{482, "Loop Detected"}, {500, "Internal Server Error"}, {501, "Not Implemented"},
-		{502, "Bad Gateway"}, {503, "Service Unavailable"}, {504, "Gateway Timeout"},
+		{408, "Request Timeout"}, {410, "Gone"}, {412, "Precondition Failed"},
+		{413, "Request Entity Too Large"}, {414, "Request-URI Too Long"},
+		{415, "Unsupported Media Type"}, {451, "Parameter Not Understood"},
+		{453, "Not Enough Bandwidth"}, {454, "Session Not Found"},
+		{455, "Method Not Valid in This State"}, {457, "Invalid Range"},
+		{459, "Aggregate Operation Not Allowed"}, {460, "Only Aggregate Operation Allowed"},
+		{461, "Unsupported Transport"}, {482, "Loop Detected"},
+		{500, "Internal Server Error"}, {501, "Not Implemented"}, {502, "Bad Gateway"},
+		{503, "Service Unavailable"}, {504, "Gateway Timeout"},
 		{505, "RTSP Version Not Supported"}, {551, "Option Not Supported"}};
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)

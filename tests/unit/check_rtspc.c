@@ -246,6 +246,36 @@ START_TEST(test_nearcast_peer_gets_all_in_one_flight)
 }
 END_TEST
 
+START_TEST(test_a_film_is_asked_for_by_its_time_and_then_by_its_packet)
+{
+	struct rtspc_media_conf m = {.client_port = 5000, .from = {.seq = -1}};
+
+	begin(NULL, SDP2);
+	rtspc_set_begin(c, 20 * NS_S + 500 * NS_MS);
+	ck_assert_int_eq(rtspc_setup(c, &m, 1, 0), 0);
+	drain();
+	expect_sent("Range: npt=20.500-\r\n");
+	expect_not_sent("Nearcast-From");
+	setup_answered(1, 5000, NC);
+	answer(2, "200 OK",
+		"Session: abc\r\nRTP-Info: url=x;seq=7;rtptime=1;packet=123456789012\r\n", "");
+	ck_assert_int_eq(expect_one(RTSPC_PLAYING)->media[0].packet, 123456789012);
+	end();
+	begin(NULL, SDP2);
+	rtspc_set_begin(c, 20 * NS_S);
+	m = (struct rtspc_media_conf){.client_port = 5000,
+		.from = {.seq = 65537,
+			.has_ssrc = true,
+			.ssrc = 0xbeef,
+			.has_packet = true,
+			.packet = 123456789012}};
+	ck_assert_int_eq(rtspc_setup(c, &m, 1, 0), 0);
+	drain();
+	expect_sent("Nearcast-From: 1;ssrc=0000beef;packet=123456789012\r\n");
+	expect_not_sent("Range");
+}
+END_TEST
+
 START_TEST(test_known_sdp_needs_no_describe)
 {
 	begin(NULL, SDP2);
@@ -713,6 +743,7 @@ int main(void)
 	tcase_add_test(t, test_control_urls);
 	tcase_add_test(t, test_another_nodes_absolute_controls_become_this_nodes);
 	tcase_add_test(t, test_extra_headers);
+	tcase_add_test(t, test_a_film_is_asked_for_by_its_time_and_then_by_its_packet);
 	tcase_add_test(t, test_setup_is_refused_when_it_is_not_its_time);
 	return run_case("rtspc", t);
 }
