@@ -44,6 +44,8 @@ static struct rtsp_conf rtsp_conf_of(const struct agent *a)
 		.max_sessions = c->capacity.sessions,
 		.max_kbps = c->capacity.kbps,
 		.has_upstreams = c->upstreams.n > 0,
+		.library = a->library,
+		.libraries = a->library ? c->libraries.n : 0,
 		.start_at_key = c->rtsp.start == START_KEYFRAME};
 
 	snprintf(r.name, sizeof(r.name), "%s", c->name);
@@ -101,6 +103,34 @@ static int set_upstreams(struct agent *a)
 		node[i].addr = u[i].address;
 	}
 	return feeds_set_nodes(a->feeds, node, a->conf.upstreams.n);
+}
+
+/* Takes over the libraries of the configuration. Before rtsp_conf_of(). 0 or negative errno, and the
+ * old ones are gone. */
+static int set_libraries(struct agent *a)
+{
+	const struct sn_conf_library *c = a->conf.libraries.item;
+	int err = 0;
+
+	free(a->library);
+	a->library = NULL;
+	if (!a->conf.libraries.n)
+		return 0;
+	a->library = calloc((size_t)a->conf.libraries.n, sizeof(*a->library));
+	if (!a->library)
+		return -ENOMEM;
+	for (int i = 0; i < a->conf.libraries.n; i++) {
+		struct library *l = &a->library[i];
+
+		snprintf(l->path, sizeof(l->path), "%s", c[i].path);
+		snprintf(l->origin, sizeof(l->origin), "%s", c[i].origin);
+		sn_conf_origin_addr(&c[i], &l->addr);
+	}
+	if (a->films)
+		films_set_conf(a->films);
+	else
+		a->films = films_new(a, &err);
+	return err;
 }
 
 /* How channels are allotted; fixed has room for those of the configuration. */
@@ -210,6 +240,8 @@ int agent_reload(struct agent *a, struct conf_errors *err)
 	conf_free(sn_daemon.options, &a->conf);
 	a->conf = now;
 	log_open("sn-agent", (enum log_level)a->conf.log_level);
+	if (set_libraries(a))
+		log_msg(NLOG_ERROR, "libraries: there is no room for films");
 	a->rtsp.conf = rtsp_conf_of(a);
 	groups_conf_of(&a->conf, &a->rtsp.groups.conf);
 	struct server_conf sc = server_conf_of(&a->conf);
@@ -378,10 +410,17 @@ static int open_service(struct agent *a)
 {
 	struct addr rtp = a->conf.address, at = a->conf.address;
 	struct server_conf sc = server_conf_of(&a->conf);
-	struct rtsp_conf rc = rtsp_conf_of(a);
+	struct rtsp_conf rc;
 	char what[128], text[ADDR_STRLEN];
 	int err;
 
+	err = set_libraries(a);
+	if (err) {
+		snprintf(what, sizeof(what), "room for films in %.100s",
+			*a->conf.vod.cache ? a->conf.vod.cache : "memory");
+		return complain(what, err);
+	}
+	rc = rtsp_conf_of(a);
 	channels_init(&a->channels, a->conf.ring, RING_BYTES, a->conf.linger);
 	relay_init(&a->relay, &agent_relay_io, a);
 	a->relay.delay = a->conf.relay.delay;
@@ -535,6 +574,8 @@ static void close_all(struct agent *a)
 	ledger_free(a->ledger);
 	feeds_free(a->feeds);
 	channels_free(&a->channels);
+	films_free(a->films);
+	free(a->library);
 	media_free(a->media);
 	loop_timer_free(a->house);
 	loop_timer_free(a->catch_up);

@@ -19,6 +19,7 @@
 #include "sn-agent/channel.h"
 #include "sn-agent/config.h"
 #include "sn-agent/feed.h"
+#include "sn-agent/films.h"
 #include "sn-agent/ledger.h"
 #include "sn-agent/media.h"
 #include "sn-agent/primes.h"
@@ -31,7 +32,7 @@
 
 #define AGENT_SAMPLES 10 /* of bytes sent, one a house-keeping: kbps is over them */
 #define AGENT_HOUSE   (100 * NS_MS)
-#define AGENT_METRICS 96
+#define AGENT_METRICS 112
 
 struct agent {
 	struct sn_conf conf;
@@ -50,7 +51,9 @@ struct agent {
 	char group_interface[IFNAMSIZ]; /* that groups are sent by */
 	struct server *server;
 	struct feeds *feeds;
-	struct wire_keys keys; /* of all that is sealed; empty without an interface */
+	struct films *films;     /* NULL: it has no libraries */
+	struct library *library; /* conf.libraries */
+	struct wire_keys keys;   /* of all that is sealed; empty without an interface */
 	struct announcer *announcer;
 	struct wire_keys
 		token_keys;        /* and of identities and nonces; none: not shared with anybody */

@@ -40,6 +40,7 @@ struct channel;
 struct receiver;
 struct session;
 struct feed;
+struct vod_film;
 
 /* One medium of a channel. */
 struct medium {
@@ -95,6 +96,7 @@ struct channel {
 	struct session *publisher; /* NULL: gone, or it comes from an upstream */
 	bool local;                /* it is, or was, published here */
 	struct feed *feed;         /* the shell's subscription to an upstream */
+	struct vod_film *film;     /* on demand: there are no packets in the ring (vod.h) */
 	char via[CHANNEL_VIA];     /* nodes that the request which made us seek came through */
 	char from_node[64];        /* upstream it comes from; "" */
 	uint64_t kbps;             /* what its media bring; 0: not known yet (load.h) */

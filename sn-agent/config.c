@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "sn-agent/config.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "lib/log.h"
+#include "lib/text.h"
 #include "sn-agent/access.h"
 #include "sn-agent/ports.h"
 #include "sn-agent/rtsp.h"
@@ -281,6 +283,43 @@ static const struct conf_option multicast_options[] = {
 	{0},
 };
 
+static const char *check_library_path(const void *value)
+{
+	const char *s = value;
+
+	return s[0] == '/' && s[1] && s[strlen(s) - 1] != '/' && !strpbrk(s, " ?#")
+	               ? NULL
+	               : "a path without a slash at the end, as \"/films\"";
+}
+
+static const char *check_origin(const void *value)
+{
+	return library_check_origin(value);
+}
+
+static const struct conf_option vod_options[] = {
+	{"cache", CONF_STR, AT(vod.cache), "",
+		.help = "directory of the file that blocks of films are kept in; \"\": in memory"},
+	{"cache-size", CONF_INT, AT(vod.cache_size), "256", 8, 16777216,
+		.help = "room for blocks of films, MiB"},
+	{"ahead", CONF_MS, AT(vod.ahead), "4000", 0, 60000,
+		.help = "how much of a film is fetched ahead of who plays it"},
+	{"revalidate", CONF_MS, AT(vod.revalidate), "10000", 0, 86400000,
+		.help = "how long a film is taken for unchanged without asking"},
+	{0},
+};
+
+static const struct conf_option library_options[] = {
+	{"path", CONF_STR, offsetof(struct sn_conf_library, path), LIBRARY_PATH,
+		.check = check_library_path,
+		.help = "paths below it are films, played on demand (row E3)"},
+	{"origin", CONF_STR, offsetof(struct sn_conf_library, origin), LIBRARY_ORIGIN,
+		.check = check_origin, .help = "http URL that stands for the path"},
+	{"address", CONF_ADDR, offsetof(struct sn_conf_library, address), sizeof(struct addr), "",
+		.check = NULL, .help = "address of the origin's host, if the URL names it"},
+	{0},
+};
+
 static const struct conf_option limits_options[] = {
 	{"connections", CONF_INT, AT(limits.connections), "8192", 1, 1000000,
 		.help = "RTSP connections at one time"},
@@ -332,6 +371,10 @@ static const struct conf_option options[] = {
 	{"channel", CONF_SECTION_LIST, offsetof(struct sn_conf, channels),
 		sizeof(struct sn_conf_channel), .sub = channel_options,
 		.help = "a URL that means a channel of another path here"},
+	{"vod", CONF_SECTION, .sub = vod_options},
+	{"library", CONF_SECTION_LIST, offsetof(struct sn_conf, libraries),
+		sizeof(struct sn_conf_library), .sub = library_options,
+		.help = "paths whose films are played on demand"},
 	{"limits", CONF_SECTION, .sub = limits_options},
 	{"capacity", CONF_SECTION, .sub = capacity_options},
 	{"ring", CONF_MS, AT(ring), "10000", 100, 600000,
@@ -418,6 +461,41 @@ static void check_multicast(const struct sn_conf *c, struct conf_errors *e)
 			      "be reached by multicast");
 }
 
+int sn_conf_origin_addr(const struct sn_conf_library *l, struct addr *out)
+{
+	struct url u;
+
+	if (url_parse(&u, slice_of(l->origin)))
+		return -EINVAL;
+	if (addr_parse(out, u.host, 0)) {
+		if (!l->address.sa.sa_family)
+			return -EINVAL;
+		*out = l->address;
+	}
+	addr_set_port(out, u.port ? u.port : 80);
+	return 0;
+}
+
+static void check_libraries(const struct sn_conf *c, struct conf_errors *e)
+{
+	const struct sn_conf_library *l = c->libraries.item;
+	struct addr at;
+
+	if (c->libraries.n > LIBRARY_MAX)
+		conf_error(e, "%d libraries, expected %d at most", c->libraries.n, LIBRARY_MAX);
+	for (int i = 0; i < c->libraries.n; i++) {
+		if (sn_conf_origin_addr(&l[i], &at))
+			conf_error(e,
+				"library \"%s\": the origin's host is a name: expected its "
+				"address as well (address = \"…\")",
+				l[i].name);
+		for (int k = 0; k < i; k++)
+			if (!strcmp(l[i].path, l[k].path))
+				conf_error(e, "library \"%s\": \"%s\" has its path", l[i].name,
+					l[k].name);
+	}
+}
+
 static void check_access(const struct sn_conf *c, struct conf_errors *e)
 {
 	if (c->access.token != ACCESS_OFF && !*c->access.key_file && !*c->key_file)
@@ -465,6 +543,7 @@ static void check_all(const void *conf, struct conf_errors *e)
 	check_upstreams(c, e);
 	check_prime(c, e);
 	check_cas(c, e);
+	check_libraries(c, e);
 	check_access(c, e);
 	check_web(c, e);
 	check_multicast(c, e);
@@ -520,5 +599,9 @@ const char *sn_conf_fixed_change(const struct sn_conf *was, const struct sn_conf
 		return "web.nginx";
 	if (strcmp(was->web.folder, now->web.folder))
 		return "web.folder";
+	if (strcmp(was->vod.cache, now->vod.cache))
+		return "vod.cache";
+	if (was->vod.cache_size != now->vod.cache_size)
+		return "vod.cache-size";
 	return NULL;
 }

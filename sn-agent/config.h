@@ -12,6 +12,7 @@
 #include "lib/daemon.h"
 #include "lib/prime.h"
 #include "lib/wire.h"
+#include "sn-agent/library.h"
 
 /* With what a player begins. */
 enum start_mode { START_KEYFRAME, START_LIVE };
@@ -90,6 +91,12 @@ struct sn_conf {
 	} multicast;
 	struct conf_list channels; /* struct sn_conf_channel */
 	struct {
+		char cache[256];    /* directory; "": memory */
+		int64_t cache_size; /* MiB */
+		ns_t ahead, revalidate;
+	} vod;
+	struct conf_list libraries; /* struct sn_conf_library */
+	struct {
 		int64_t connections;
 		ns_t request_timeout, idle_timeout;
 	} limits;
@@ -111,6 +118,16 @@ struct sn_conf_channel {
 	char url[CAS_URL];
 	char path[CAS_PATH];
 };
+
+/* Paths that are films of a master site. */
+struct sn_conf_library {
+	char name[CONF_TITLE];
+	char path[LIBRARY_PATH];
+	char origin[LIBRARY_ORIGIN];
+	struct addr address; /* of the origin's host, if that is a name; family 0 */
+};
+/* Where that is: 0; -EINVAL: the origin's host is a name, and there is no address. */
+int sn_conf_origin_addr(const struct sn_conf_library *l, struct addr *out);
 
 extern const struct daemon sn_daemon;
 

@@ -258,7 +258,7 @@ static bool could_join(const struct groups *g, const struct session *s, ns_t now
 	if (s->share == SHARE_OFFERED || s->share == SHARE_HEARS)
 		return true;
 	if (!s->can_join || s->share != SHARE_NONE || s->state != SESSION_PLAYING || s->told_end ||
-		now < s->no_group_before || !groups_reach(g, &s->client))
+		s->channel->film || now < s->no_group_before || !groups_reach(g, &s->client))
 		return false;
 	for (int i = 0; i < SDP_MAX_MEDIA; i++)
 		if (s->m[i].set_up && s->m[i].rx.tcp)

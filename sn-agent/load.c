@@ -22,6 +22,8 @@ void load_rate(struct channels *c, ns_t now)
 		uint64_t bytes = bytes_of(ch);
 		ns_t span = now - ch->rated_at;
 
+		if (ch->film)
+			continue; /* it says itself what a viewer takes */
 		if (ch->rated_at && span >= (ch->kbps ? LOAD_WINDOW : FIRST_RATE))
 			ch->kbps = (bytes - ch->rated_bytes) * 8 * 1000000 / (uint64_t)span;
 		else if (ch->rated_at)

@@ -28,6 +28,10 @@ sn_agent_libsnagent_a_SOURCES = \
 	sn-agent/entry.h \
 	sn-agent/fetch.c \
 	sn-agent/fetch.h \
+	sn-agent/film.c \
+	sn-agent/film.h \
+	sn-agent/films.c \
+	sn-agent/films.h \
 	sn-agent/group.c \
 	sn-agent/group.h \
 	sn-agent/join.c \
@@ -36,6 +40,8 @@ sn_agent_libsnagent_a_SOURCES = \
 	sn-agent/ledger.h \
 	sn-agent/keyframe.c \
 	sn-agent/keyframe.h \
+	sn-agent/library.c \
+	sn-agent/library.h \
 	sn-agent/load.c \
 	sn-agent/load.h \
 	sn-agent/media.c \
@@ -54,6 +60,7 @@ sn_agent_libsnagent_a_SOURCES = \
 	sn-agent/rtsp.h \
 	sn-agent/rtsp_door.c \
 	sn-agent/rtsp_door.h \
+	sn-agent/rtsp_film.c \
 	sn-agent/rtsp_play.c \
 	sn-agent/rtsp_record.c \
 	sn-agent/rtsp_request.h \
@@ -65,6 +72,10 @@ sn_agent_libsnagent_a_SOURCES = \
 	sn-agent/session.c \
 	sn-agent/session.h \
 	sn-agent/show.c \
+	sn-agent/stock.c \
+	sn-agent/stock.h \
+	sn-agent/ts.c \
+	sn-agent/ts.h \
 	sn-agent/unwritten.c \
 	sn-agent/unwritten.h \
 	sn-agent/upstream.c \
@@ -75,6 +86,11 @@ sn_agent_libsnagent_a_SOURCES = \
 	sn-agent/users.h \
 	sn-agent/visitors.c \
 	sn-agent/visitors.h \
+	sn-agent/vod.c \
+	sn-agent/vod.h \
+	sn-agent/vod_impl.h \
+	sn-agent/vod_look.c \
+	sn-agent/vod_view.c \
 	sn-agent/warm.c \
 	sn-agent/warm.h \
 	sn-agent/web.c \

@@ -46,6 +46,15 @@ static int send_rtp(struct relay *r, struct receiver *v, const struct iovec *iov
 	return sent;
 }
 
+int relay_offer(struct relay *r, struct receiver *v, const struct iovec *iov, int n)
+{
+	int sent = send_rtp(r, v, iov, n);
+
+	v->dropped -= (uint64_t)(n - sent);
+	r->dropped -= (uint64_t)(n - sent);
+	return sent;
+}
+
 static void send_rtcp(struct relay *r, struct receiver *v, const uint8_t *p, size_t n)
 {
 	struct iovec iov = {(void *)p, n};
@@ -440,6 +449,7 @@ ns_t relay_catch_up(struct relay *r, ns_t now)
 struct repair {
 	struct relay *r;
 	struct receiver *v;
+	ns_t now;
 	struct iovec iov[MEDIUM_BATCH];
 	int n;
 };
@@ -463,6 +473,19 @@ static bool charge(struct relay *r, double *budget)
 	return true;
 }
 
+/* Of a film, which may have to be fetched first: it will be asked for again. */
+static void repair_viewer(struct repair *x, uint16_t seq16)
+{
+	struct relay *r = x->r;
+
+	if (!charge(r, &x->v->budget))
+		return;
+	if (!r->io->stored(r->arg, x->v, seq16, &x->iov[x->n], x->now))
+		r->unrepaired++;
+	else if (++x->n == MEDIUM_BATCH)
+		repair_send(x);
+}
+
 static void repair_one(void *arg, uint16_t seq16)
 {
 	struct repair *x = arg;
@@ -472,6 +495,10 @@ static void repair_one(void *arg, uint16_t seq16)
 	int64_t seq = ring_extend(m->ring, seq16);
 
 	r->nacks++;
+	if (v->viewer) {
+		repair_viewer(x, seq16);
+		return;
+	}
 	if (seq >= v->cursor && v->cursor != RECEIVER_LIVE)
 		return; /* its catching up comes to it */
 	if (ring_get(m->ring, seq, &x->iov[x->n])) {
@@ -506,7 +533,7 @@ static void refill(struct receiver *v, ns_t now)
 
 int relay_feedback(struct relay *r, struct receiver *v, const uint8_t *p, size_t n, ns_t now)
 {
-	struct repair x = {.r = r, .v = v};
+	struct repair x = {.r = r, .v = v, .now = now};
 	struct rtcp pkt;
 	size_t at = 0;
 	uint32_t media;

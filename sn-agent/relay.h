@@ -46,6 +46,9 @@ struct relay_io {
 	void (*missing)(void *arg, struct medium *m, int64_t seq);
 	/* Something waits: relay_turn() is to be called then, if not before. */
 	void (*wake)(void *arg, ns_t when);
+	/* A viewer of a film asked for a packet with these low bits: *out, valid until it is sent.
+	 * False: it is not at hand. */
+	bool (*stored)(void *arg, struct receiver *v, uint16_t seq, struct iovec *out, ns_t now);
 };
 
 struct relay {
@@ -77,6 +80,7 @@ struct receiver {
 	struct addr rtp, rtcp; /* UDP */
 	uint8_t channel[2];    /* TCP: RTP's, RTCP's */
 	void *conn;            /* TCP */
+	struct viewer *viewer; /* of a film: it is sent to by that, not by the ring */
 	bool has_source;       /* `from` is of this one's numbers: */
 	uint32_t source;
 	int64_t start;  /* lowest number it wants */
@@ -119,6 +123,9 @@ int64_t relay_add(
 void relay_remove(struct relay *r, struct receiver *v);
 /* A step for all who catch up; when the next is due, NS_NEVER: nobody. */
 ns_t relay_catch_up(struct relay *r, ns_t now);
+
+/* Sends a viewer packets of a film; how many were taken. What is left is to be offered again. */
+int relay_offer(struct relay *r, struct receiver *v, const struct iovec *iov, int n);
 
 /* An RTCP compound from a receiver: reports noted, NACKs answered from the ring. 0 or -EINVAL. */
 int relay_feedback(struct relay *r, struct receiver *v, const uint8_t *p, size_t n, ns_t now);

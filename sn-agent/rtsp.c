@@ -8,6 +8,7 @@
 #include "lib/rtspd.h"
 #include "sn-agent/access.h"
 #include "sn-agent/rtsp_request.h"
+#include "sn-agent/vod.h"
 
 #define PUBLIC                                                                                     \
 	"OPTIONS, DESCRIBE, SETUP, PLAY, PAUSE, TEARDOWN, GET_PARAMETER, SET_PARAMETER, "          \
@@ -170,7 +171,7 @@ static struct channel *seek(struct request *q)
 {
 	struct channel *ch;
 
-	if (!q->r->conf.has_upstreams && !*rtsp_origin(q)) {
+	if (!q->r->conf.has_upstreams && !*rtsp_origin(q) && !rtsp_is_film(q)) {
 		rtsp_answer(q, 404);
 		return NULL;
 	}
@@ -197,6 +198,11 @@ struct channel *rtsp_channel(struct request *q)
 	}
 	if (!access_admits(q))
 		return NULL;
+	/* A film is nothing to subscribe to: each node has its own from the master site. */
+	if (text_header(q->m, "Nearcast-Via").n && rtsp_is_film(q)) {
+		rtsp_answer(q, 404);
+		return NULL;
+	}
 	ch = channels_find_at(q->r->channels, rtsp_origin(q), q->name);
 	if (loops(q, ch)) {
 		rtsp_answer(q, 482);
@@ -414,6 +420,8 @@ void rtsp_stop(struct rtsp *r, struct session *s, ns_t now)
 	for (int i = 0; i < SDP_MAX_MEDIA; i++)
 		relay_remove(r->relay, &s->m[i].rx);
 	group_stop(s, now);
+	if (s->m[0].rx.viewer)
+		vod_pause(s->m[0].rx.viewer);
 	s->state = SESSION_READY;
 	if (--s->channel->playing == 0)
 		s->channel->idle_since = now;
@@ -426,6 +434,8 @@ struct channel *rtsp_end(struct rtsp *r, struct session *s, bool torn_down, ns_t
 
 	rtsp_stop(r, s, now);
 	group_leave(s, now);
+	viewer_free(s->m[0].rx.viewer);
+	s->m[0].rx.viewer = NULL;
 	if (ch && ch->publisher == s) {
 		ch->publisher = NULL;
 		if (torn_down && ch->state == CHANNEL_LIVE) {
@@ -469,11 +479,14 @@ void rtsp_notify_end(struct rtsp *r, struct session *s, struct sbuf *out)
 		"Notify-Reason: end-of-stream\r\n",
 		s->url, ++s->conn->cseq, s->id_text, r->conf.software);
 	for (int i = 0; i < s->channel->media; i++) {
-		const struct medium *m = &s->channel->medium[i];
+		int64_t last = s->channel->medium[i].last;
 
-		if (m->last < 0)
+		if (s->m[i].rx.viewer)
+			last = vod_film(s->channel->film)->seq0 + viewer_next(s->m[i].rx.viewer) -
+			       1;
+		if (last < 0)
 			continue;
-		sbuf_printf(out, "%surl=%s/trackID=%d;seq=%u", sep, s->url, i, (uint16_t)m->last);
+		sbuf_printf(out, "%surl=%s/trackID=%d;seq=%u", sep, s->url, i, (uint16_t)last);
 		sep = ", ";
 	}
 	sbuf_printf(out, "%s\r\n", sep[0] == ',' ? "\r\n" : "");

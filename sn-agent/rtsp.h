@@ -12,6 +12,7 @@
  * Toward peers that say "Supported: nearcast.failover" there are, beyond RFC 2326:
  *	Pipelined-Requests: N  (RFC 7826, 18.33) in place of a Session not yet known
  *	Nearcast-From: SEQ;ssrc=SSRC  in SETUP: play this medium from that number of that source on
+ *	                       (";packet=N" too: of a film, whose numbers mean a place in it)
  *	Nearcast-Start: keyframe  in SETUP: play from the newest key frame on, as others do anyway
  *	Nearcast-Via: A, B     nodes that the request has come through; a loop is refused with 482
  *	Nearcast-Session: T    from us, and back at the next node: the session's identity
@@ -33,6 +34,7 @@
 #include "sn-agent/allot.h"
 #include "sn-agent/channel.h"
 #include "sn-agent/group.h"
+#include "sn-agent/library.h"
 #include "sn-agent/relay.h"
 #include "lib/token.h"
 #include "sn-agent/nonces.h"
@@ -88,6 +90,8 @@ struct rtsp_conf {
 	struct rtsp_access access;
 	int64_t max_sessions, max_kbps; /* 0: unlimited; nodes may go beyond */
 	bool has_upstreams;             /* an unknown channel is worth asking for */
+	const struct library *library;  /* which paths are films; borrowed */
+	int libraries;
 	bool start_at_key; /* who does not fail over begins with a key frame (entry.h) */
 };
 
@@ -143,6 +147,7 @@ enum rtsp_action {
 	RTSP_RECORDED = 16, /* `session` publishes now */
 	RTSP_TEARDOWN = 32, /* `session` is to be ended with rtsp_end */
 	RTSP_CLOSE = 64,    /* the connection is to be closed after the answer */
+	RTSP_LOOK = 128,    /* with RTSP_WAIT: until the place that `session` looks for is found */
 };
 
 struct rtsp_reply {

@@ -65,7 +65,8 @@ static int set_group(struct request *q, struct session *s, int i, struct rtsp_tr
 	struct addr rtp = q->c->peer, rtcp = q->c->peer, to;
 	struct group *g;
 
-	if (t->tcp || s->publisher || !groups_reach(&q->r->groups, &q->c->peer))
+	/* Nor is there a group of those who play a film, each at his own place in it. */
+	if (t->tcp || s->publisher || s->channel->film || !groups_reach(&q->r->groups, &q->c->peer))
 		return 461;
 	for (int k = 0; k < SDP_MAX_MEDIA && !s->group; k++)
 		if (s->m[k].set_up)
@@ -192,7 +193,7 @@ static struct session *begin(struct request *q, struct channel *ch)
 	return s;
 }
 
-/* "SEQ" or "SEQ;ssrc=HEX"; other parameters are ignored. */
+/* "SEQ", with ";ssrc=HEX" and, of a film, ";packet=N"; other parameters are ignored. */
 static bool parse_from(struct request *q, struct rtp_from *from)
 {
 	struct slice header = text_header(q->m, "Nearcast-From");
@@ -208,6 +209,12 @@ static bool parse_from(struct request *q, struct rtp_from *from)
 		struct slice value = slice_trim(slice_cut(&header, ';'));
 		struct slice name = slice_cut(&value, '=');
 
+		if (slice_ieq(name, SLICE("packet"))) {
+			if (slice_u64(value, INT64_MAX, &n))
+				return false;
+			from->packet = (int64_t)n;
+			from->has_packet = true;
+		}
 		if (!slice_ieq(name, SLICE("ssrc")))
 			continue;
 		if (slice_hex32(value, &from->ssrc))
@@ -272,6 +279,11 @@ void rtsp_setup_play(struct request *q, struct session *s)
 		i = 0;
 	if (i >= ch->media || !parse_from(q, &from)) {
 		rtsp_answer(q, i >= ch->media ? 404 : 400);
+		return;
+	}
+	/* What was begun elsewhere was another film, if it has another name. */
+	if (ch->film && from.has_ssrc && from.ssrc != ch->medium[i].ssrc) {
+		rtsp_answer(q, 412);
 		return;
 	}
 	if (s && s->state == SESSION_PLAYING) {
@@ -401,6 +413,10 @@ void rtsp_play(struct request *q)
 		rtsp_answer(q, 460);
 		return;
 	}
+	if (s->channel->film) {
+		rtsp_play_film(q, s);
+		return;
+	}
 	if (!range_is_live(text_header(q->m, "Range"))) {
 		rtsp_answer(q, 457);
 		return;
@@ -458,6 +474,8 @@ void rtsp_pause(struct request *q)
 	}
 	rtsp_head(q, 200);
 	rtsp_put_session(q, s);
+	if (s->m[0].rx.viewer)
+		rtsp_put_pause(q, s);
 	rtsp_done(q);
 }
 

@@ -41,7 +41,7 @@ static int check_announce(const struct request *q)
 		return 503;
 	if (q->c->publish || q->track >= 0)
 		return 455;
-	return path_taken(q, q->path) ? 403 : 0;
+	return path_taken(q, q->path) || rtsp_is_film(q) ? 403 : 0;
 }
 
 static struct announced *keep_sdp(struct slice text)

@@ -51,6 +51,12 @@ void rtsp_leave(struct session *s);
  * 0, or the status to refuse it with. */
 int rtsp_set_transport(struct request *q, struct session *s, int i, struct rtsp_transport *t);
 
+/* Whether the path is in a library: played on demand (rtsp_film.c). */
+bool rtsp_is_film(const struct request *q);
+void rtsp_play_film(struct request *q, struct session *s);
+/* Where a film was paused. */
+void rtsp_put_pause(struct request *q, const struct session *s);
+
 void rtsp_setup_play(struct request *q, struct session *s);
 void rtsp_setup_record(struct request *q, struct session *s);
 void rtsp_play(struct request *q);

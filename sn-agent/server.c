@@ -38,7 +38,8 @@ struct conn {
 	struct stream *stream;
 	struct rtsp_conn rtsp;
 	size_t seen;           /* bytes at the front that text_parse has had */
-	struct channel *waits; /* a request waits for it */
+	struct channel *waits; /* a request waits for it, */
+	bool looks;            /* or for a place in it (RTSP_LOOK) */
 	char *held;            /* that request and all behind it */
 	size_t n_held;
 	ns_t partial_since; /* an unfinished request is there since; NS_NEVER */
@@ -76,6 +77,14 @@ static void destroy(struct conn *c)
 	free(c);
 }
 
+static void stop_waiting(struct conn *c)
+{
+	if (c->waits)
+		c->waits->users--;
+	c->waits = NULL;
+	c->looks = false;
+}
+
 static void conn_free(struct conn *c, const char *reason)
 {
 	struct server *sv = c->sv;
@@ -85,9 +94,7 @@ static void conn_free(struct conn *c, const char *reason)
 	c->dead = true;
 	while (c->rtsp.first)
 		sv->ops->end(sv->arg, c->rtsp.first, reason, false);
-	if (c->waits)
-		c->waits->users--;
-	c->waits = NULL;
+	stop_waiting(c);
 	stream_free(c->stream);
 	c->stream = NULL;
 	TAILQ_REMOVE(&sv->list, c, entry);
@@ -171,11 +178,11 @@ static bool request(struct conn *c, const struct text_msg *m, ns_t now)
 	if (r.actions & RTSP_WAIT) {
 		c->waits = r.channel;
 		c->waits->users++;
+		c->looks = r.actions & RTSP_LOOK;
 		act(c, &r);
-		if (c->waits->state == CHANNEL_SEEKING)
+		if (c->waits->state == CHANNEL_SEEKING || c->looks)
 			return false;
-		c->waits->users--; /* it could not even be sought */
-		c->waits = NULL;
+		stop_waiting(c); /* it could not even be sought */
 		return request(c, m, now);
 	}
 	c->last = now;
@@ -504,6 +511,15 @@ int server_connections(const struct server *sv)
 	return sv->conns;
 }
 
+/* What its request waited for is there. */
+static void resume(struct conn *c)
+{
+	stop_waiting(c);
+	c->busy++;
+	work_off_held(c);
+	leave(c);
+}
+
 void server_settled(struct server *sv, struct channel *ch)
 {
 	bool again = true;
@@ -516,19 +532,25 @@ void server_settled(struct server *sv, struct channel *ch)
 
 		TAILQ_FOREACH(c, &sv->list, entry)
 		{
-			if (c->waits != ch)
+			if (c->waits != ch || c->looks)
 				continue;
-			ch->users--;
-			c->waits = NULL;
-			c->busy++;
-			work_off_held(c);
-			leave(c);
+			resume(c);
 			again = true;
 			break;
 		}
 	}
 	ch->users--;
 	relay_turn(sv->relay, loop_now(sv->loop));
+}
+
+void server_looked(struct server *sv, struct rtsp_conn *conn)
+{
+	struct conn *c = conn->shell;
+
+	if (c->dead || !c->looks)
+		return;
+	resume(c);
+	relay_flush(sv->relay);
 }
 
 void server_tell_end(struct server *sv, struct session *s)
@@ -547,6 +569,8 @@ void server_tell_end(struct server *sv, struct session *s)
 	}
 	for (int i = 0; i < SDP_MAX_MEDIA; i++)
 		relay_send_bye(sv->relay, s->group ? &s->group->rx[i] : &s->m[i].rx);
+	if (s->channel->film)
+		return; /* it can be played again */
 	c->close_at = loop_now(sv->loop) + END_LINGER;
 }
 

@@ -38,7 +38,14 @@ static void wake(void *arg, ns_t when)
 	loop_timer_at(a->turn, when);
 }
 
-const struct relay_io agent_relay_io = {send_udp, send_tcp, missing, wake};
+static bool stored(void *arg, struct receiver *v, uint16_t seq, struct iovec *out, ns_t now)
+{
+	struct agent *a = arg;
+
+	return films_stored(a->films, v, seq, out, now);
+}
+
+const struct relay_io agent_relay_io = {send_udp, send_tcp, missing, wake, stored};
 
 void agent_turn(void *arg)
 {
@@ -184,6 +191,7 @@ static void channel_goes(struct agent *a, struct channel *ch, const char *event)
 		say_channel(a, event, ch);
 	relay_flush(&a->relay);
 	feed_free(ch->feed);
+	films_close(a->films, ch);
 	channel_free(&a->channels, ch);
 }
 
@@ -257,7 +265,8 @@ static void seek(void *arg, struct channel *ch)
 {
 	struct agent *a = arg;
 
-	feed_seek(a->feeds, ch);
+	if (!films_seek(a->films, ch))
+		feed_seek(a->feeds, ch);
 }
 
 static void played(void *arg, struct session *s)

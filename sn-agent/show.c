@@ -82,7 +82,10 @@ static enum ctl_code show_channels(void *ctx, struct slice args, struct js *out)
 
 		js_put_str(o, "path", ch->path);
 		js_put_str(o, "state", channel_state_str(ch->state));
-		js_put_str(o, "source", ch->local ? "publisher" : "upstream");
+		js_put_str(o, "source",
+			ch->film    ? "library"
+			: ch->local ? "publisher"
+				    : "upstream");
 		js_put_str(o, "publisher", ch->publisher ? ch->publisher->id_text : NULL);
 		if (ch->feed)
 			feed_show(ch->feed, o);
@@ -245,6 +248,15 @@ static enum ctl_code show_allotments(void *ctx, struct slice args, struct js *ou
 	return CTL_OK;
 }
 
+static enum ctl_code show_films(void *ctx, struct slice args, struct js *out)
+{
+	struct agent *a = ctx;
+
+	(void)args;
+	js_put(out, "films", films_show(a->films));
+	return CTL_OK;
+}
+
 static enum ctl_code reload(void *ctx, struct slice args, struct js *out)
 {
 	struct conf_errors e = {.n = 0};
@@ -267,6 +279,7 @@ const struct ctl_command agent_commands[] = {
 	{"show primes", NULL, "ports that are given to ARNs, and for what", show_primes},
 	{"show allotments", NULL, "numbers that channels have for ARNs", show_allotments},
 	{"show web", NULL, "the web cache", show_web},
+	{"show films", NULL, "films that are played on demand", show_films},
 	{"show counters", NULL, "all counters", show_counters},
 	{"drain", NULL, "take no new sessions", drain},
 	{"undrain", NULL, "take sessions again", undrain},
@@ -342,6 +355,21 @@ static uint64_t read_primes_gone(void *arg)
 	return primes_counters(((struct agent *)arg)->primes)->gone;
 }
 
+static uint64_t read_films(void *arg)
+{
+	return (uint64_t)films_figures(((struct agent *)arg)->films).films;
+}
+
+static uint64_t read_viewers(void *arg)
+{
+	return (uint64_t)films_figures(((struct agent *)arg)->films).viewers;
+}
+
+static uint64_t read_cached(void *arg)
+{
+	return (uint64_t)films_figures(((struct agent *)arg)->films).cached;
+}
+
 static uint64_t read_lag(void *arg)
 {
 	return selfcheck_lag_us(((struct agent *)arg)->selfcheck);
@@ -404,6 +432,7 @@ int agent_fill_metrics(struct agent *a)
 	const struct server_counters *sv = server_counters(a->server);
 	const struct media_counters *md = media_counters(a->media);
 	const struct feed_counters *fd = feeds_counters(a->feeds);
+	const struct vod_counters *vc = films_counters(a->films);
 	const struct casd_counters *cs = casd_counters(a->casd);
 	const struct web_counters *wb = web_counters(a->web);
 #define COUNTER(n, h, v)                                                                           \
@@ -472,6 +501,16 @@ int agent_fill_metrics(struct agent *a)
 		COUNTER("cas_unknown_total", "of a channel that is not here", &cs->unknown),
 		COUNTER("cas_bad_total", "requests that cannot be read", &cs->bad),
 		COUNTER("cas_full_total", "no room for another channel", &cs->full),
+		GAUGE("films", "films known now", read_films),
+		GAUGE("viewers", "sessions that play one", read_viewers),
+		GAUGE("film_cache_bytes", "of films that are kept", read_cached),
+		COUNTER("film_fetches_total", "blocks asked of master sites", &vc->fetches),
+		COUNTER("film_fetched_bytes_total", "bytes of films fetched", &vc->bytes),
+		COUNTER("film_failures_total", "fetches without a result", &vc->failures),
+		COUNTER("films_opened_total", "films that could be played", &vc->opened),
+		COUNTER("films_changed_total", "that changed at the master", &vc->changed),
+		COUNTER("film_stalls_total", "viewers that had to wait for a block", &vc->stalls),
+		COUNTER("film_cache_full_total", "blocks without room", &vc->full),
 		COUNTER("sessions_total", "players ever", &a->sessions_total),
 		COUNTER("publishers_total", "publishers ever", &a->publishers_total),
 		COUNTER("session_timeouts_total", "sessions without a sign of life", &a->timeouts),

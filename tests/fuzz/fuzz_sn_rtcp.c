@@ -55,7 +55,8 @@ static void wake(void *arg, ns_t when)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-	static const struct relay_io io = {udp, tcp, missing, wake};
+	static const struct relay_io io = {
+		.udp = udp, .tcp = tcp, .missing = missing, .wake = wake};
 	static struct channels channels;
 	struct receiver rx[3] = {{.tcp = true, .conn = &room}, {.tcp = false}, {.tcp = false}};
 	struct relay r;

@@ -65,7 +65,8 @@ static char text[RTSP_REPLY_MAX];
 
 static void start(void)
 {
-	static const struct relay_io io = {udp, tcp, missing, wake};
+	static const struct relay_io io = {
+		.udp = udp, .tcp = tcp, .missing = missing, .wake = wake};
 	struct rtsp_conf conf = {.name = "sn1",
 		.software = "fuzz",
 		.rtp_port = 7704,

@@ -29,7 +29,7 @@ fuzz_targets += tests/fuzz/fuzz_nexthop tests/fuzz/fuzz_peer tests/fuzz/fuzz_red
 fuzz_targets += tests/fuzz/fuzz_origin tests/fuzz/fuzz_profile tests/fuzz/fuzz_cas
 
 # sn-agent
-fuzz_targets += tests/fuzz/fuzz_keyframe tests/fuzz/fuzz_sn_rtcp tests/fuzz/fuzz_sn_rtsp
+fuzz_targets += tests/fuzz/fuzz_film tests/fuzz/fuzz_keyframe tests/fuzz/fuzz_sn_rtcp tests/fuzz/fuzz_sn_rtsp
 fuzz_targets += tests/fuzz/fuzz_web
 
 # client-failover

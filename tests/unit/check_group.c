@@ -148,7 +148,8 @@ static bool saw(const char *to)
 
 static void setup(void)
 {
-	static const struct relay_io io = {udp, tcp, missing, wake};
+	static const struct relay_io io = {
+		.udp = udp, .tcp = tcp, .missing = missing, .wake = wake};
 	struct rtsp_conf conf = {
 		.name = "sn1", .software = "test", .rtp_port = 7704, .session_timeout = 60 * NS_S};
 

@@ -78,7 +78,7 @@ static void wake(void *arg, ns_t when)
 	woken = when;
 }
 
-static const struct relay_io io = {udp, tcp, missing, wake};
+static const struct relay_io io = {.udp = udp, .tcp = tcp, .missing = missing, .wake = wake};
 
 static void setup(void)
 {

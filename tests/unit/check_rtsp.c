@@ -61,7 +61,8 @@ static uint64_t ids(void)
 
 static void setup(void)
 {
-	static const struct relay_io io = {udp, tcp, missing, wake};
+	static const struct relay_io io = {
+		.udp = udp, .tcp = tcp, .missing = missing, .wake = wake};
 	struct rtsp_conf conf = {
 		.name = "sn1", .software = "test", .rtp_port = 7704, .session_timeout = 60 * NS_S};
 

@@ -52,6 +52,7 @@ unit_tests += tests/unit/check_budget tests/unit/check_ports tests/unit/check_ca
 	tests/unit/check_ring tests/unit/check_selfcheck tests/unit/check_rtsp tests/unit/check_unwritten tests/unit/check_upstream
 unit_tests += tests/unit/check_join tests/unit/check_overlay_sim
 unit_tests += tests/unit/check_visitors tests/unit/check_web_conf tests/unit/check_web_report
+unit_tests += tests/unit/check_film tests/unit/check_library tests/unit/check_rtsp_film tests/unit/check_ts tests/unit/check_vod
 
 # client-failover
 unit_tests += tests/unit/check_client_sim tests/unit/check_delivery tests/unit/check_detect tests/unit/check_failover tests/unit/check_output \
@@ -70,4 +71,4 @@ if !FUZZING
 check_PROGRAMS += $(unit_tests)
 endif
 
-EXTRA_DIST += tests/unit/run.h tests/unit/nginx_text.h
+EXTRA_DIST += tests/unit/film_fixture.h tests/unit/vod_fixture.h tests/unit/run.h tests/unit/nginx_text.h
