@@ -237,6 +237,7 @@ static void setup(struct attach *a, int medias)
 		conf[i] = (struct rtspc_media_conf){.client_port = a->tcp ? 0 : ch->number,
 			.from = a->conf.ops->from(a->conf.ctx, i)};
 	}
+	rtspc_set_begin(a->core, a->conf.begin);
 	rtspc_setup(a->core, conf, medias, loop_now(a->conf.loop));
 }
 

@@ -57,6 +57,7 @@ struct attach_conf {
 	 * is repeated by the kernel only after 1 s (RFC 6298, 2.1). 0: never (attach_ask's way,
 	 * whose owner has a deadline for the whole). */
 	ns_t handshake;
+	ns_t begin; /* of what is on demand: play from this time on; 0: not told */
 };
 
 /*

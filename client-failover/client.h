@@ -54,6 +54,7 @@ struct client_conf {
 	struct addr anycast;         /* of the URL's host, with the port */
 	ns_t buffer;
 	enum delivery_mode delivery;
+	ns_t begin;    /* of what is on demand: play from this time on; 0: from its beginning */
 	ns_t duration; /* of media, from the first packet; NS_NEVER: to the end */
 	bool named;    /* events and messages say which URL they are about */
 };

@@ -119,6 +119,7 @@ static void attach_to(struct client *c, const struct failover_action *a, ns_t no
 		c->io.handshake = 4 * c->srtt < HANDSHAKE_MIN ? HANDSHAKE_MIN : 4 * c->srtt;
 		if (!c->srtt)
 			c->io.handshake = HANDSHAKE_FIRST;
+		c->io.begin = c->conf.begin;
 		p->io = attach_new(&c->io, a->id, &at, a->url, sdp, &err);
 	}
 	if (p->io)
@@ -183,6 +184,8 @@ static struct rtp_from on_from(void *ctx, int media)
 	if (c->po) {
 		from.seq = playout_from(c->po, media, &holes);
 		from.has_ssrc = playout_ssrc(c->po, media, &from.ssrc);
+		from.packet = playout_from_packet(c->po, media);
+		from.has_packet = from.packet >= 0;
 	}
 	c->holes |= holes;
 	return from;
@@ -288,7 +291,7 @@ static void on_playing(void *ctx, int id, const struct rtspc_event *ev, bool nea
 	client_rtt_sample(c, attach_rtt(p->io));
 	for (int i = 0; i < ev->medias && nearcast; i++)
 		if (ev->media[i].first >= 0)
-			playout_begins(c->po, i, (uint16_t)ev->media[i].first);
+			playout_begins(c->po, i, (uint16_t)ev->media[i].first, ev->media[i].packet);
 	if (!c->source.sa.sa_family)
 		c->source = *attach_source(p->io, 0);
 	if (c->holes || !nearcast)
@@ -369,6 +372,13 @@ static void on_failed(void *ctx, int id, int status, int retry_after, const char
 			return;
 		}
 		c->distrust |= status != 0;
+		if (status == 412 || (status == 457 && c->conf.begin)) {
+			log_msg(NLOG_ERROR, "%s: %s", c->conf.url,
+				status == 412 ? "the film is not the one any more that was played"
+					      : "it cannot be played from that time on");
+			client_finish(c, EX_DATAERR, why);
+			return;
+		}
 		failover_lost(c->fo, id, status ? FO_REFUSED : FO_CLOSED, now);
 	}
 }

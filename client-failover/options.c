@@ -17,8 +17,9 @@ void options_help(FILE *to)
 	      "       client-failover [OPTIONS] -o FILE http://HOST[:PORT]/PATH\n"
 	      "       client-failover [OPTIONS] --gateway [ADDR:]PORT rtsp://[USER:PASSWORD@]HOST\n"
 	      "       client-failover [OPTIONS] --gateway [ADDR:]PORT http://HOST[:PORT]\n"
-	      "Plays a live stream, or downloads an object, and keeps it whole when the node that\n"
-	      "serves it dies; or is the server from which any player of this host gets that.\n"
+	      "Plays a stream, live or on demand, or downloads an object, and keeps it whole\n"
+	      "when the node that serves it dies; or is the server from which any player of this\n"
+	      "host gets that.\n"
 	      "\n"
 	      "  -o, --output FILE    write the MPEG-TS payload, or the object, to FILE (-: "
 	      "standard\n"
@@ -32,6 +33,7 @@ void options_help(FILE *to)
 	      "      --buffer MS      playout buffer, 50 to 10000 ms (1000)\n"
 	      "      --transport WAY  how media come: udp; tcp, within the RTSP connection; or\n"
 	      "                       auto, udp unless nothing gets through (auto)\n"
+	      "      --start S        begin S seconds into what is on demand\n"
 	      "      --duration S     stop after S seconds of media, else at the source's end\n"
 	      "  -v, --verbose        log more\n"
 	      "      --help, --version\n"
@@ -124,11 +126,12 @@ static int parse_gateway(struct options *o, const char *s)
 
 int options_parse(struct options *o, int argc, char **argv, char err[256])
 {
-	enum { RTPDUMP = 256, GATEWAY, JSON, BUFFER, DURATION, TRANSPORT, HELP, VERSION };
+	enum { RTPDUMP = 256, GATEWAY, JSON, BUFFER, START, DURATION, TRANSPORT, HELP, VERSION };
 	static const struct option longs[] = {{"output", required_argument, NULL, 'o'},
 		{"rtpdump", required_argument, NULL, RTPDUMP},
 		{"gateway", required_argument, NULL, GATEWAY}, {"json", no_argument, NULL, JSON},
 		{"buffer", required_argument, NULL, BUFFER},
+		{"start", required_argument, NULL, START},
 		{"duration", required_argument, NULL, DURATION},
 		{"transport", required_argument, NULL, TRANSPORT},
 		{"verbose", no_argument, NULL, 'v'}, {"help", no_argument, NULL, HELP},
@@ -161,6 +164,14 @@ int options_parse(struct options *o, int argc, char **argv, char err[256])
 				return -EINVAL;
 			}
 			o->buffer = (ns_t)(v * NS_MS);
+			break;
+		case START:
+			if (number(optarg, 0, 1e9, &v) < 0) {
+				snprintf(err, 256, "--start %.100s: not a number of seconds",
+					optarg);
+				return -EINVAL;
+			}
+			o->begin = (ns_t)(v * NS_S);
 			break;
 		case DURATION:
 			if (number(optarg, 0.001, 1e9, &v) < 0) {

@@ -22,6 +22,7 @@ struct options {
 	bool help, version;
 	enum delivery_mode delivery;
 	ns_t buffer;
+	ns_t begin;    /* 0: from the beginning, or what is live */
 	ns_t duration; /* NS_NEVER: to the end */
 };
 

@@ -147,6 +147,7 @@ static int init(struct play *p)
 		.password = p->opt->password,
 		.buffer = p->opt->buffer,
 		.delivery = p->opt->delivery,
+		.begin = p->opt->begin,
 		.duration = p->opt->duration};
 	char why[256];
 	int status, err;

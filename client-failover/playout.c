@@ -47,9 +47,11 @@ struct medium {
 	struct slot *slot;
 	int64_t head; /* the next to play */
 	int64_t ts, base_ts;
-	ns_t base;        /* when base_ts plays */
-	int hint;         /* first number by RTP-Info, -1 */
-	int64_t stop;     /* nothing beyond is taken */
+	ns_t base;      /* when base_ts plays */
+	int hint;       /* first number by RTP-Info, -1 */
+	int64_t packet; /* of a film: its place in the file, -1: not told */
+	int64_t place;  /* number + place is the packet in the file; when begun, and packet >= 0 */
+	int64_t stop;   /* nothing beyond is taken */
 	ns_t expected_at; /* when the end became known */
 	int buffered;
 	struct packet *probation;
@@ -93,7 +95,7 @@ struct playout *playout_new(int medias, const uint32_t *clock_rate, ns_t buffer)
 	for (int i = 0; i < medias; i++) {
 		struct medium *m = &p->media[i];
 		m->rate = clock_rate[i] ? clock_rate[i] : 90000;
-		m->hint = -1;
+		m->hint = m->packet = -1;
 		m->stop = INT64_MAX;
 		m->gap = gap_new(&conf);
 		m->slot = calloc(SLOTS, sizeof *m->slot);
@@ -167,9 +169,12 @@ static void begin(struct playout *p, struct medium *m, const struct rtp *r, ns_t
 
 	if (m->hint >= 0) {
 		int64_t told = rtp_seq_extend(first, (uint16_t)m->hint);
+		m->place = m->packet - told;
 		if (told < first && first - told <= HINT_MAX)
 			first = told;
 		m->hint = -1;
+	} else {
+		m->packet = -1;
 	}
 	gap_begin(m->gap, first);
 	m->begun = true;
@@ -350,10 +355,14 @@ enum playout_seen playout_put(
 	return PLAYOUT_DUPLICATE;
 }
 
-void playout_begins(struct playout *p, int media, uint16_t seq)
+void playout_begins(struct playout *p, int media, uint16_t seq, int64_t packet)
 {
-	if (!p->media[media].begun)
-		p->media[media].hint = seq;
+	struct medium *m = &p->media[media];
+
+	if (m->begun)
+		return;
+	m->hint = seq;
+	m->packet = packet;
 }
 
 void playout_ends(struct playout *p, int media, uint16_t seq, ns_t now)
@@ -569,18 +578,29 @@ ns_t playout_rtt(struct playout *p)
 	return t;
 }
 
+/* The number that a new node is to begin with. */
+static int64_t from_number(const struct medium *m, bool *holes)
+{
+	int64_t after = gap_highest(m->gap) + 1, next = gap_next(m->gap);
+
+	*holes = after - next - gap_missing(m->gap) > AHEAD_MAX;
+	return *holes ? after : next;
+}
+
 int64_t playout_from(const struct playout *p, int media, bool *holes)
 {
 	const struct medium *m = &p->media[media];
 
 	*holes = false;
-	if (!m->begun)
-		return -1;
-	int64_t after = gap_highest(m->gap) + 1, next = gap_next(m->gap);
-	if (after - next - gap_missing(m->gap) <= AHEAD_MAX)
-		return next & 0xffff;
-	*holes = true;
-	return after & 0xffff;
+	return m->begun ? from_number(m, holes) & 0xffff : -1;
+}
+
+int64_t playout_from_packet(const struct playout *p, int media)
+{
+	const struct medium *m = &p->media[media];
+	bool holes;
+
+	return m->begun && m->packet >= 0 ? from_number(m, &holes) + m->place : -1;
 }
 
 /* ---- figures ---- */

@@ -64,8 +64,8 @@ void playout_free(struct playout *p);
 enum playout_seen playout_put(
 	struct playout *p, int media, const uint8_t *data, size_t len, ns_t now);
 /* The node said that the sequence begins with this 16-bit number (RTP-Info); used when it is a
- * little before the first packet that came. */
-void playout_begins(struct playout *p, int media, uint16_t seq);
+ * little before the first packet that came. It is packet `packet` of a film's file, -1: of no film. */
+void playout_begins(struct playout *p, int media, uint16_t seq, int64_t packet);
 /* The sequence ends with this 16-bit number: what lacks up to it is missing. */
 void playout_ends(struct playout *p, int media, uint16_t seq, ns_t now);
 /* Nothing beyond what is known now is wanted any more (the user stops). */
@@ -90,6 +90,9 @@ ns_t playout_rtt(struct playout *p);
 /* Where a new node is to begin (16 bit), -1: nothing came yet. What lies before it and lacks is
  * better asked for singly: then *holes is true. */
 int64_t playout_from(const struct playout *p, int media, bool *holes);
+
+/* Which packet of a film's file that is; -1: it is no film. */
+int64_t playout_from_packet(const struct playout *p, int media);
 
 /* The SSRC of a medium, for NACKs. False before the first packet. */
 bool playout_ssrc(const struct playout *p, int media, uint32_t *ssrc);

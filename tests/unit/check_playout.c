@@ -436,7 +436,7 @@ END_TEST
 
 START_TEST(test_first_number_told_by_the_node)
 {
-	playout_begins(p, 0, 65535);
+	playout_begins(p, 0, 65535, -1);
 	put(0, 65537, T0); /* two are lost already */
 	ck_assert_int_eq(playout_missing(p), 2);
 	put(0, 65536, T0);
@@ -445,17 +445,36 @@ START_TEST(test_first_number_told_by_the_node)
 	ck_assert_int_eq(outs, 3);
 	ck_assert_int_eq(out_seq[0], 65535);
 	/* A number far off is not believed, nor one after the first packet. */
-	playout_begins(p, 1, 100);
+	playout_begins(p, 1, 100, -1);
 	put(1, 300, T0);
 	ck_assert_int_eq(playout_missing(p), 0);
 	teardown();
 	setup();
-	playout_begins(p, 0, 12);
+	playout_begins(p, 0, 12, -1);
 	put(0, 10, T0);
 	put(0, 11, T0);
 	ck_assert_int_eq(playout_missing(p), 0);
 	run(T0 + 2 * BUFFER);
 	ck_assert_int_eq(outs, 2);
+}
+END_TEST
+
+START_TEST(test_the_packet_of_a_film_that_lacks_is_known_by_its_place_in_the_file)
+{
+	bool holes;
+
+	ck_assert_int_eq(playout_from_packet(p, 0), -1);
+	playout_begins(p, 0, 65530, 1000000);
+	for (int i = 0; i < 80; i++)
+		if (i != 60)
+			put(0, 65530 + i, T0 + i * NS_MS);
+	ck_assert_int_eq(playout_from(p, 0, &holes), (65530 + 60) & 0xffff);
+	ck_assert(holes == false);
+	ck_assert_int_eq(playout_from_packet(p, 0), 1000060);
+	put(0, 65590, T0 + 200 * NS_MS);
+	ck_assert_int_eq(playout_from_packet(p, 0), 1000080);
+	put(1, 5, T0); /* nothing was told of it */
+	ck_assert_int_eq(playout_from_packet(p, 1), -1);
 }
 END_TEST
 
@@ -534,6 +553,7 @@ int main(void)
 	tcase_add_test(t, test_where_a_new_node_is_to_begin);
 	tcase_add_test(t, test_rearm_asks_for_all_at_once);
 	tcase_add_test(t, test_first_number_told_by_the_node);
+	tcase_add_test(t, test_the_packet_of_a_film_that_lacks_is_known_by_its_place_in_the_file);
 	tcase_add_test(t, test_receiver_report);
 	tcase_add_test(t, test_what_is_no_rtp_is_refused);
 	tcase_add_test(t, test_more_than_the_window_is_asked_for_later);
