@@ -2,7 +2,7 @@
 #
 # make bench-redirect [ROUNDS=5] [SECONDS=2]: redirections a second, beside nginx, HAProxy and the least
 #	that a server on kernel sockets can do.
-# make bench-relay [ROUNDS=3] [SECONDS=2] [CLIENTS=N]: how many clients one core serves a live stream to, beside
+# make bench-relay [ROUNDS=5] [SECONDS=2] [CLIENTS=N]: how many clients one core serves a live stream to, beside
 #	gst-rtsp-server; with CLIENTS whether that many are served without a gap.
 # make bench-takeover [KILLS=20]: nearcast and keepalived, whose backup is there sooner.
 # make bench: all.

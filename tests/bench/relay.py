@@ -143,7 +143,7 @@ class Run:
         self.url = f"rtsp://{SERVER}/live"
         self.clients = []
         self.process = self.start_server()
-        self.empty = rss(self.process)
+        self.empty = self.full = rss(self.process)
         if server == "sn-agent":
             self.publish()
         self.audience = self.start_audience()
@@ -231,7 +231,7 @@ class Run:
         after = cpu(self.bench.core) + (spent(self.process),)
         busy, idle, own = (a - b for a, b in zip(after, before))
         r |= {"clients": n, "cpu_us": 1e6 * own / max(r["packets"], 1), "idle": idle / (busy + idle),
-              "client_kb": (rss(self.process) - self.full) / n if hasattr(self, "full") else None,
+              "client_kb": (rss(self.process) - self.full) / n,
               "well": not r["lost"] and not r["late"] and self.in_time(r, n)}
         verdict = "well" if r["well"] else "not well"
         print(f"    {n:>6} clients: {verdict}, {r['lost']} lost, {r['cpu_us']:.2f} µs a packet, core {r['idle']:.0%} "
