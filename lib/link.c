@@ -12,6 +12,7 @@
 #include <netlink/netlink.h>
 #include <netlink/route/addr.h>
 #include <netlink/route/link.h>
+#include <netlink/route/link/vxlan.h>
 #include <netlink/route/nexthop.h>
 #include <netlink/route/route.h>
 #include <stdlib.h>
@@ -107,6 +108,18 @@ int nl_link_mtu(struct nl *n, int ifindex, unsigned mtu)
 	return link_change(n, ifindex, rtnl_link_set_mtu, mtu);
 }
 
+int nl_link_get_mtu(struct nl *n, int ifindex)
+{
+	struct rtnl_link *link = NULL;
+	int rc = rtnl_link_get_kernel(n->sock, ifindex, NULL, &link);
+
+	if (rc < 0)
+		return to_errno(rc);
+	rc = (int)rtnl_link_get_mtu(link);
+	rtnl_link_put(link);
+	return rc;
+}
+
 int nl_link_delete(struct nl *n, const char *ifname)
 {
 	struct rtnl_link *link = rtnl_link_alloc();
@@ -131,6 +144,41 @@ static struct nl_addr *host_addr(const struct addr *a, uint8_t prefixlen)
 	if (out)
 		nl_addr_set_prefixlen(out, prefixlen);
 	return out;
+}
+
+/* What is left of a tunnel of that name. 0: there is none now. */
+static int remove_stale(struct nl *n, const char *ifname)
+{
+	struct rtnl_link *old = NULL;
+	bool is_tunnel;
+
+	if (rtnl_link_get_kernel(n->sock, 0, ifname, &old) < 0)
+		return 0;
+	is_tunnel = rtnl_link_is_vxlan(old);
+	rtnl_link_put(old);
+	return is_tunnel ? nl_link_delete(n, ifname) : -EEXIST;
+}
+
+int nl_vxlan_add(struct nl *n, const struct nl_vxlan *v)
+{
+	struct rtnl_link *link = rtnl_link_vxlan_alloc();
+	uint8_t bits = v->remote.sa.sa_family == AF_INET6 ? 128 : 32;
+	struct nl_addr *local = host_addr(&v->local, bits), *remote = host_addr(&v->remote, bits);
+	int rc = -NLE_NOMEM, err = remove_stale(n, v->ifname);
+
+	if (!err && link && local && remote) {
+		rtnl_link_set_name(link, v->ifname);
+		rtnl_link_vxlan_set_id(link, v->vni);
+		rtnl_link_vxlan_set_local(link, local);
+		rtnl_link_vxlan_set_group(link, remote);
+		rtnl_link_vxlan_set_port(link, v->port);
+		rtnl_link_vxlan_set_learning(link, 0);
+		rc = rtnl_link_add(n->sock, link, NLM_F_CREATE | NLM_F_EXCL);
+	}
+	nl_addr_put(local);
+	nl_addr_put(remote);
+	rtnl_link_put(link);
+	return err ? err : to_errno(rc);
 }
 
 static struct rtnl_addr *interface_addr(int ifindex, const struct addr *a, uint8_t prefixlen)

@@ -21,6 +21,7 @@ void nl_free(struct nl *n);
 int nl_ifindex(struct nl *n, const char *ifname);
 int nl_link_up(struct nl *n, int ifindex);
 int nl_link_mtu(struct nl *n, int ifindex, unsigned mtu);
+int nl_link_get_mtu(struct nl *n, int ifindex); /* bytes */
 int nl_link_delete(struct nl *n, const char *ifname);
 int nl_addr_add(struct nl *n, int ifindex, const struct addr *a, uint8_t prefixlen);
 int nl_addr_del(struct nl *n, int ifindex, const struct addr *a, uint8_t prefixlen);
@@ -33,6 +34,17 @@ struct nl_route {
 	int ifindex;
 };
 int nl_route_get(struct nl *n, const struct addr *dst, struct nl_route *out);
+
+/* A VXLAN tunnel (RFC 7348) between two hosts: everything goes to `remote`, nothing is learnt. It is
+ * made down. One of that name is taken away first if it is a tunnel as well, which a process that was
+ * killed has left; another kind of interface is -EEXIST, as is the vni in use. */
+struct nl_vxlan {
+	const char *ifname;
+	uint32_t vni; /* 24 bits */
+	uint16_t port;
+	struct addr local, remote;
+};
+int nl_vxlan_add(struct nl *n, const struct nl_vxlan *v);
 
 /* A TUN interface that lives while the returned descriptor (close-on-exec) is open. ifname is a
  * name or a pattern with %d, replaced by the real one. */

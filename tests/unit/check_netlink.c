@@ -224,6 +224,43 @@ START_TEST(test_many_changes_wake_once)
 }
 END_TEST
 
+START_TEST(test_tunnel_is_made_with_its_numbers_and_takes_a_stale_ones_place)
+{
+	struct nl_vxlan v = {.ifname = "nc-peer",
+		.vni = 0xabcdef,
+		.port = 4789,
+		.local = literal("127.0.0.1"),
+		.remote = literal("127.0.0.2")};
+	struct addr end = literal("169.254.1.10"), there = literal("169.254.1.11");
+	struct nl_route r;
+	int first, second;
+
+	ck_assert_int_eq(nl_vxlan_add(nl, &v), 0);
+	first = nl_ifindex(nl, "nc-peer");
+	ck_assert_int_gt(first, 0);
+	ck_assert_int_eq(nl_link_mtu(nl, first, 1430), 0);
+	ck_assert_int_eq(nl_link_get_mtu(nl, first), 1430);
+	ck_assert_int_eq(nl_addr_add(nl, first, &end, 31), 0);
+	ck_assert_int_eq(nl_link_up(nl, first), 0);
+	ck_assert_int_eq(nl_route_get(nl, &there, &r), 0);
+	ck_assert_int_eq(r.ifindex, first);
+
+	ck_assert_int_eq(nl_vxlan_add(nl, &v), 0);
+	second = nl_ifindex(nl, "nc-peer");
+	ck_assert_int_ne(first, second);
+	v.ifname = "nc-other";
+	ck_assert_int_eq(nl_vxlan_add(nl, &v), -EEXIST);
+	v.ifname = "lo";
+	ck_assert_int_eq(nl_vxlan_add(nl, &v), -EEXIST);
+	ck_assert_int_gt(nl_ifindex(nl, "lo"), 0);
+	ck_assert_int_eq(nl_link_delete(nl, "nc-peer"), 0);
+
+	v = (struct nl_vxlan){"nc-six", 6, 4789, literal("::1"), literal("::2")};
+	ck_assert_int_eq(nl_vxlan_add(nl, &v), 0);
+	ck_assert_int_eq(nl_link_delete(nl, "nc-six"), 0);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *t = tcase_create("kernel");
@@ -237,6 +274,7 @@ int main(void)
 	tcase_add_test(t, test_address_that_is_removed_is_gone);
 	tcase_add_test(t, test_route_names_interface_and_source);
 	tcase_add_test(t, test_mtu_is_set_and_unknown_links_are_refused);
+	tcase_add_test(t, test_tunnel_is_made_with_its_numbers_and_takes_a_stale_ones_place);
 	tcase_add_test(t, test_counters_count_packets);
 	tcase_add_test(t, test_many_changes_wake_once);
 	return run_case("netlink", t);
