@@ -288,6 +288,7 @@ static void handle(struct attach *a, const struct rtspc_event *ev)
 			ev->data.n);
 		return;
 	case RTSPC_CLOSED:
+	case RTSPC_PATH:
 	case RTSPC_NONE: return;
 	}
 }

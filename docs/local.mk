@@ -35,7 +35,9 @@ nobase_dist_doc_DATA = \
 	docs/decisions/0020-ten-segments-of-its-own.md \
 	docs/decisions/0021-numbers-follow-from-urls.md \
 	docs/decisions/0022-nginx-is-told.md \
+	docs/decisions/0028-joins-follow-routes.md \
 	docs/examples/arn.conf \
+	docs/examples/bird-overlay.conf \
 	docs/examples/bird.conf \
 	docs/examples/sn-agent.conf \
 	docs/lab.md \

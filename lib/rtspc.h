@@ -49,6 +49,8 @@ enum rtspc_event_kind {
 	RTSPC_FAILED, /* ev.status (RTSP status, or 0: protocol error), ev.data says why,
 	               * ev.retry_after: seconds, or -1 */
 	RTSPC_CLOSED, /* our TEARDOWN was answered */
+	RTSPC_PATH,   /* ev.data: the nodes that the channel comes through (Nearcast-Path), when the
+	               * node tells it or tells another than before */
 };
 
 struct rtspc_media_info {

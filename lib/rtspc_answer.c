@@ -25,6 +25,18 @@ static void learn_peer(struct rtspc *c, const struct text_msg *m)
 			c->nearcast = true;
 }
 
+/* Too long a path is none: who told it is too far away. */
+static void learn_path(struct rtspc *c, const struct text_msg *m)
+{
+	struct slice path = text_header(m, "Nearcast-Path");
+
+	if (!path.n || path.n >= NAMES_MAX || slice_eq(path, slice_of(c->path)) ||
+		c->state == ST_CLOSING || c->state == ST_OVER)
+		return;
+	slice_copy(path, c->path, sizeof c->path);
+	rtspc_event_push(c, (struct pending_event){.kind = RTSPC_PATH, .data = slice_of(c->path)});
+}
+
 static bool is_redirection(int status)
 {
 	return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
@@ -325,6 +337,7 @@ size_t rtspc_input(struct rtspc *c, const uint8_t *p, size_t n, ns_t now)
 	}
 	learn_peer(c, &m);
 	rtspc_learn_who(c, &m);
+	learn_path(c, &m);
 	if (!m.response)
 		request_in(c, &m);
 	else if (request_find(c, &m, &r))

@@ -10,10 +10,11 @@
 #define URL_MAX     1024
 #define OUT_MAX     24576
 #define SESSION_MAX 128
-#define EXTRA_MAX   512
+#define EXTRA_MAX   1024
 #define REQS_MAX    32
 #define EVENTS_MAX  4
-#define TIMEOUT_DEF 60 /* s, RFC 2326, 12.37 */
+#define NAMES_MAX   512 /* bytes of Nearcast-Path */
+#define TIMEOUT_DEF 60  /* s, RFC 2326, 12.37 */
 
 enum state { ST_IDLE, ST_DESCRIBING, ST_DESCRIBED, ST_SETUP, ST_PLAYING, ST_CLOSING, ST_OVER };
 enum kind { REQ_NONE, REQ_DESCRIBE, REQ_SETUP, REQ_PLAY, REQ_ALIVE, REQ_TEARDOWN, REQ_STRAY };
@@ -75,6 +76,7 @@ struct rtspc {
 	bool out_taken;
 	size_t seen; /* bytes of the message at the front that text_parse has already looked at */
 	char text[URL_MAX + 256];
+	char path[NAMES_MAX]; /* as it was told last */
 	struct pending_event ev[EVENTS_MAX];
 	int evs;
 };

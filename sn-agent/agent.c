@@ -35,6 +35,19 @@ static uint64_t unguessable(void)
 
 /* ---- configuration ---- */
 
+/* Which node of the overlay each path comes from. */
+static void set_sources(const struct sn_conf *c, struct sources *s)
+{
+	const struct sn_conf_source *r = c->sources.item;
+
+	*s = (struct sources){.own = c->overlay.address, .n = c->sources.n};
+	for (int i = 0; i < c->sources.n; i++) {
+		snprintf(s->rule[i].path, sizeof(s->rule[i].path), "%s", r[i].path);
+		s->rule[i].host = r[i].host;
+		s->rule[i].address = r[i].address;
+	}
+}
+
 static struct rtsp_conf rtsp_conf_of(const struct agent *a)
 {
 	const struct sn_conf *c = &a->conf;
@@ -50,6 +63,7 @@ static struct rtsp_conf rtsp_conf_of(const struct agent *a)
 
 	snprintf(r.name, sizeof(r.name), "%s", c->name);
 	snprintf(r.software, sizeof(r.software), "%s", a->software);
+	set_sources(c, &r.sources);
 	r.n_publishers = rtsp_prefixes(c->rtsp.publishers, r.publishers);
 	r.access.mode = (enum access_mode)c->access.token;
 	r.access.keys = &a->token_keys;
@@ -91,6 +105,21 @@ static struct ports_conf ports_conf_of(const struct sn_conf *c)
 
 	sn_conf_ports(c->prime.ports, &p.first, &p.last);
 	return p;
+}
+
+/* The tunnels as they are configured: those that stay as they were are not touched. */
+static void set_neighbours(struct agent *a)
+{
+	const struct sn_conf_neighbour *n = a->conf.neighbours.item;
+	const char *name[UPSTREAM_NODES];
+
+	if (!a->overlay)
+		return;
+	for (int i = 0; i < a->conf.neighbours.n; i++)
+		name[i] = n[i].name;
+	overlay_keep(a->overlay, name, a->conf.neighbours.n);
+	for (int i = 0; i < a->conf.neighbours.n; i++)
+		overlay_add(a->overlay, n[i].name, &n[i].address, (uint32_t)n[i].vni);
 }
 
 static int set_upstreams(struct agent *a)
@@ -251,6 +280,7 @@ int agent_reload(struct agent *a, struct conf_errors *err)
 	a->channels.linger = a->conf.linger;
 	if (set_upstreams(a))
 		log_msg(NLOG_ERROR, "upstreams: out of memory");
+	set_neighbours(a);
 	struct ports_conf pc = ports_conf_of(&a->conf);
 	if (a->primes)
 		primes_set_conf(a->primes, &pc);
@@ -406,6 +436,30 @@ static int open_groups(struct agent *a)
 	return err ? complain(a->group_interface, err) : 0;
 }
 
+static int open_overlay(struct agent *a)
+{
+	const struct sn_conf *c = &a->conf;
+	const struct overlay_conf oc = {.unicast = c->address,
+		.address = c->overlay.address,
+		.vxlan = (uint16_t)c->overlay.port,
+		.rtsp = (uint16_t)c->rtsp.port,
+		.mtu = c->overlay.mtu,
+		.media = a->media,
+		.server = a->server,
+		.feeds = a->feeds};
+	char why[256];
+
+	if (!c->overlay.address.sa.sa_family)
+		return 0;
+	a->overlay = overlay_new(a->loop, &oc, why);
+	if (!a->overlay) {
+		log_msg(NLOG_ERROR, "%s", why);
+		return EX_UNAVAILABLE;
+	}
+	set_neighbours(a);
+	return 0;
+}
+
 static int open_service(struct agent *a)
 {
 	struct addr rtp = a->conf.address, at = a->conf.address;
@@ -445,6 +499,9 @@ static int open_service(struct agent *a)
 		&a->relay, &agent_feed_ops, a);
 	if (!a->feeds || set_upstreams(a))
 		return complain("upstreams", -ENOMEM);
+	err = open_overlay(a);
+	if (err)
+		return err;
 	a->selfcheck =
 		selfcheck_new(a->loop, &at, a->media, unguessable, SELFCHECK, health_changed, a);
 	return a->selfcheck ? 0 : complain("self check", -ENOMEM);
@@ -570,6 +627,7 @@ static void close_all(struct agent *a)
 	primes_free(a->primes);
 	web_free(a->web);
 	casd_free(a->casd);
+	overlay_free(a->overlay);
 	server_free(a->server);
 	ledger_free(a->ledger);
 	feeds_free(a->feeds);

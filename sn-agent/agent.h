@@ -22,6 +22,7 @@
 #include "sn-agent/films.h"
 #include "sn-agent/ledger.h"
 #include "sn-agent/media.h"
+#include "sn-agent/overlay.h"
 #include "sn-agent/primes.h"
 #include "sn-agent/relay.h"
 #include "sn-agent/rtsp.h"
@@ -32,7 +33,7 @@
 
 #define AGENT_SAMPLES 10 /* of bytes sent, one a house-keeping: kbps is over them */
 #define AGENT_HOUSE   (100 * NS_MS)
-#define AGENT_METRICS 112
+#define AGENT_METRICS 116
 
 struct agent {
 	struct sn_conf conf;
@@ -53,6 +54,7 @@ struct agent {
 	struct feeds *feeds;
 	struct films *films;     /* NULL: it has no libraries */
 	struct library *library; /* conf.libraries */
+	struct overlay *overlay; /* NULL: it is in none */
 	struct wire_keys keys;   /* of all that is sealed; empty without an interface */
 	struct announcer *announcer;
 	struct wire_keys

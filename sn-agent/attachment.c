@@ -264,6 +264,7 @@ static void handle_event(struct attachment *a, const struct rtspc_event *ev)
 		break;
 	case RTSPC_REDIRECT: fail(a, 503, "it redirects, an upstream should not"); break;
 	case RTSPC_CLOSED: fail(a, 0, "closed"); break;
+	case RTSPC_PATH: a->ops->path(a->arg, a, ev->data); break;
 	case RTSPC_FRAME:
 	case RTSPC_NONE: break;
 	}
@@ -362,6 +363,7 @@ struct attachment *attachment_new(
 		a->medias = sdp_parse(&sdp, conf->sdp) == 0 ? sdp.medias : 0;
 	}
 	if (!a->rtspc || rtspc_add_header(a->rtspc, "Nearcast-Via", conf->via) ||
+		(*conf->source && rtspc_add_header(a->rtspc, "Nearcast-Source", conf->source)) ||
 		!(a->link = warm_take(conf->warm, &link_ops, a, &open, &err))) {
 		attachment_free(a);
 		return NULL;

@@ -27,6 +27,8 @@ struct attachment_ops {
 	void (*rtp)(void *arg, struct attachment *a, int medium, const uint8_t *p, size_t n);
 	void (*rtcp)(void *arg, struct attachment *a, int medium, const uint8_t *p, size_t n);
 	void (*batch)(void *arg, struct attachment *a); /* after some of the two */
+	/* The upstream has the channel by way of these (via.h). */
+	void (*path)(void *arg, struct attachment *a, struct slice names);
 	void (*ended)(void *arg, struct attachment *a, const int64_t *last);
 	/* It is over: status as the upstream refused, or 0. */
 	void (*failed)(void *arg, struct attachment *a, int status, const char *why);
@@ -39,7 +41,8 @@ struct attachment_conf {
 	struct addr node, addr; /* the upstream's RTSP; ours, port 0 */
 	struct warm *warm;
 	const char *path, *via, *software;
-	struct slice sdp; /* known from before: not asked for again, plays at once; or n 0 */
+	const char *source; /* of the channel, in the overlay; "": it has none */
+	struct slice sdp;   /* known from before: not asked for again, plays at once; or n 0 */
 };
 
 /* The strings are borrowed for the call. NULL: it cannot be begun. */

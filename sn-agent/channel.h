@@ -93,18 +93,20 @@ struct channel {
 	struct medium medium[SDP_MAX_MEDIA];
 	int media;
 
-	struct session *publisher; /* NULL: gone, or it comes from an upstream */
-	bool local;                /* it is, or was, published here */
-	struct feed *feed;         /* the shell's subscription to an upstream */
-	struct vod_film *film;     /* on demand: there are no packets in the ring (vod.h) */
-	char via[CHANNEL_VIA];     /* nodes that the request which made us seek came through */
-	char from_node[64];        /* upstream it comes from; "" */
-	uint64_t kbps;             /* what its media bring; 0: not known yet (load.h) */
-	uint64_t said_kbps;        /* by its SDP; 0: it does not say */
-	uint64_t rated_bytes;      /* of its media, */
-	ns_t rated_at;             /* then */
-	int users;                 /* sessions and waiting requests that point here */
-	int playing;               /* sessions that play it */
+	struct session *publisher;  /* NULL: gone, or it comes from an upstream */
+	bool local;                 /* it is, or was, published here */
+	struct feed *feed;          /* the shell's subscription to an upstream */
+	struct vod_film *film;      /* on demand: there are no packets in the ring (vod.h) */
+	char via[CHANNEL_VIA];      /* nodes that the request which made us seek came through */
+	char from_node[64];         /* upstream it comes from; "" */
+	char trying[64];            /* upstream that is being asked; "" */
+	char path_via[CHANNEL_VIA]; /* nodes that it comes through, the source last (via.h); "" */
+	uint64_t kbps;              /* what its media bring; 0: not known yet (load.h) */
+	uint64_t said_kbps;         /* by its SDP; 0: it does not say */
+	uint64_t rated_bytes;       /* of its media, */
+	ns_t rated_at;              /* then */
+	int users;                  /* sessions and waiting requests that point here */
+	int playing;                /* sessions that play it */
 	int joinable;    /* those that could be told to join its group, when last counted */
 	ns_t grace;      /* a vanished publisher's channel ends then; NS_NEVER */
 	ns_t idle_since; /* nobody plays since; NS_NEVER: somebody does */

@@ -7,8 +7,10 @@
 #include "lib/log.h"
 #include "lib/text.h"
 #include "sn-agent/access.h"
+#include "sn-agent/overlay.h"
 #include "sn-agent/ports.h"
 #include "sn-agent/rtsp.h"
+#include "sn-agent/tunnel.h"
 #include "sn-agent/upstream.h"
 #include "sn-agent/web_conf.h"
 
@@ -26,6 +28,11 @@ static const char *check_host(const void *value)
 	if (a->sa.sa_family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&a->in6.sin6_addr))
 		return "an address that is not link-local";
 	return NULL;
+}
+
+static const char *check_host_or_none(const void *value)
+{
+	return ((const struct addr *)value)->sa.sa_family ? check_host(value) : NULL;
 }
 
 static const char *check_prefixes(const void *value)
@@ -320,6 +327,42 @@ static const struct conf_option library_options[] = {
 	{0},
 };
 
+static const char *check_below(const void *value)
+{
+	return *(const char *)value ? check_path(value) : NULL;
+}
+
+#define AT_NEIGHBOUR(field) offsetof(struct sn_conf_neighbour, field)
+#define AT_SOURCE(field)    offsetof(struct sn_conf_source, field)
+
+static const struct conf_option overlay_options[] = {
+	{"address", CONF_ADDR, AT(overlay.address), "", .check = check_host_or_none,
+		.help = "this node's address in the overlay (row F1); \"\": it is in none"},
+	{"port", CONF_INT, AT(overlay.port), "4789", 1, 65535, .help = "UDP port of all tunnels"},
+	{"mtu", CONF_INT, AT(overlay.mtu), "0", 0, 65535,
+		.help = "of tunnels; 0: what the way to the neighbour leaves"},
+	{0},
+};
+
+static const struct conf_option neighbour_options[] = {
+	{"address", CONF_ADDR, AT_NEIGHBOUR(address), .check = check_host,
+		.help = "unicast address of a node that there is to be a tunnel to"},
+	{"vni", CONF_INT, AT_NEIGHBOUR(vni), 0, "0", 0, TUNNEL_VNI_MAX,
+		.help = "the tunnel's VXLAN number, at both ends; 0: it follows from the "
+			"addresses"},
+	{0},
+};
+
+static const struct conf_option source_options[] = {
+	{"address", CONF_ADDR, AT_SOURCE(address), .check = check_host,
+		.help = "address in the overlay of the node that the channels come from"},
+	{"path", CONF_STR, AT_SOURCE(path), CAS_PATH, "", .check = check_below,
+		.help = "path of a channel, or the beginning of several; \"\": all"},
+	{"host", CONF_ADDR, AT_SOURCE(host), 0, "", .check = check_host_or_none,
+		.help = "unicast address by which redirectors know the origin; \"\": none"},
+	{0},
+};
+
 static const struct conf_option limits_options[] = {
 	{"connections", CONF_INT, AT(limits.connections), "8192", 1, 1000000,
 		.help = "RTSP connections at one time"},
@@ -386,6 +429,13 @@ static const struct conf_option options[] = {
 	{"upstream", CONF_SECTION_LIST, offsetof(struct sn_conf, upstreams),
 		sizeof(struct sn_conf_upstream), .sub = upstream_options,
 		.help = "a node that channels are subscribed at, in this order"},
+	{"overlay", CONF_SECTION, .sub = overlay_options},
+	{"neighbour", CONF_SECTION_LIST, offsetof(struct sn_conf, neighbours),
+		sizeof(struct sn_conf_neighbour), .sub = neighbour_options,
+		.help = "a node at the other end of a tunnel"},
+	{"source", CONF_SECTION_LIST, offsetof(struct sn_conf, sources),
+		sizeof(struct sn_conf_source), .sub = source_options,
+		.help = "where in the overlay channels come from"},
 	{0},
 };
 
@@ -413,6 +463,69 @@ static void check_upstreams(const struct sn_conf *c, struct conf_errors *e)
 				conf_error(e, "upstream \"%s\": there are two of this name",
 					u[i].name);
 	}
+}
+
+static void check_neighbour(const struct sn_conf *c, int i, struct conf_errors *e)
+{
+	const struct sn_conf_neighbour *n = c->neighbours.item;
+	struct tunnel a, b;
+
+	if (conf_check_name(n[i].name))
+		conf_error(e, "neighbour \"%s\": expected %s", n[i].name, conf_check_name(""));
+	if (addr_port(&n[i].address))
+		conf_error(e, "neighbour \"%s\": address has a port, expected none", n[i].name);
+	if (!strcmp(n[i].name, c->name) || addr_same_host(&n[i].address, &c->address))
+		conf_error(e, "neighbour \"%s\": is this node itself", n[i].name);
+	if (n[i].address.sa.sa_family != c->address.sa.sa_family) {
+		conf_error(e,
+			"neighbour \"%s\": expected an address of the same family as this node's",
+			n[i].name);
+		return;
+	}
+	tunnel_plan(&a, &c->address, &n[i].address, n[i].name, (uint32_t)n[i].vni);
+	if (!strcmp(a.ifname, OVERLAY_ADDRESS_IF))
+		conf_error(e,
+			"neighbour \"%s\": its tunnel would be called %s, as is the "
+			"interface of overlay.address",
+			n[i].name, a.ifname);
+	for (int k = 0; k < i; k++) {
+		tunnel_plan(&b, &c->address, &n[k].address, n[k].name, (uint32_t)n[k].vni);
+		if (!strcmp(n[i].name, n[k].name) || addr_same_host(&n[i].address, &n[k].address))
+			conf_error(e, "neighbour \"%s\": there are two of this name or address",
+				n[i].name);
+		else if (tunnel_clash(&a, &b))
+			conf_error(e,
+				"neighbour \"%s\": its tunnel has the numbers of that to "
+				"\"%s\": give it another vni, at both ends",
+				n[i].name, n[k].name);
+	}
+}
+
+static void check_overlay(const struct sn_conf *c, struct conf_errors *e)
+{
+	const struct sn_conf_source *s = c->sources.item;
+	int family = c->overlay.address.sa.sa_family;
+
+	if (addr_port(&c->overlay.address))
+		conf_error(e, "overlay.address has a port, expected none");
+	if (family && addr_same_host(&c->overlay.address, &c->address))
+		conf_error(e, "overlay.address is address, expected one that only the overlay "
+			      "routes");
+	if (!family && (c->neighbours.n || c->sources.n))
+		conf_error(e, "there is a neighbour or a source but no overlay.address");
+	if (c->neighbours.n > UPSTREAM_NODES)
+		conf_error(
+			e, "%d neighbours, expected %d at most", c->neighbours.n, UPSTREAM_NODES);
+	if (c->sources.n > SOURCES_MAX)
+		conf_error(e, "%d sources, expected %d at most", c->sources.n, SOURCES_MAX);
+	for (int i = 0; i < c->neighbours.n && i < UPSTREAM_NODES; i++)
+		check_neighbour(c, i, e);
+	for (int i = 0; i < c->sources.n; i++)
+		if (s[i].address.sa.sa_family != family)
+			conf_error(e,
+				"source \"%s\": expected an address of the same family as "
+				"overlay.address",
+				s[i].name);
 }
 
 static void check_prime(const struct sn_conf *c, struct conf_errors *e)
@@ -541,6 +654,7 @@ static void check_all(const void *conf, struct conf_errors *e)
 	if (addr_port(&c->address))
 		conf_error(e, "address has a port, expected none: rtsp.port is the server's");
 	check_upstreams(c, e);
+	check_overlay(c, e);
 	check_prime(c, e);
 	check_cas(c, e);
 	check_libraries(c, e);
@@ -559,6 +673,12 @@ const struct daemon sn_daemon = {
 
 const char *sn_conf_fixed_change(const struct sn_conf *was, const struct sn_conf *now)
 {
+	if (addr_cmp(&was->overlay.address, &now->overlay.address))
+		return "overlay.address";
+	if (was->overlay.port != now->overlay.port)
+		return "overlay.port";
+	if (was->overlay.mtu != now->overlay.mtu)
+		return "overlay.mtu";
 	if (strcmp(was->name, now->name))
 		return "name";
 	if (addr_cmp(&was->address, &now->address))

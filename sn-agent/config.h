@@ -105,10 +105,31 @@ struct sn_conf {
 	} capacity;
 	ns_t ring, linger, drain_timeout;
 	struct conf_list upstreams; /* struct sn_conf_upstream */
+	struct {
+		struct addr address; /* family 0: it is in no overlay */
+		int64_t port, mtu;
+	} overlay;
+	struct conf_list neighbours; /* struct sn_conf_neighbour */
+	struct conf_list sources;    /* struct sn_conf_source */
 };
 
 struct sn_conf_upstream {
 	char name[CONF_TITLE];
+	struct addr address;
+};
+
+/* A node at the other end of a tunnel. */
+struct sn_conf_neighbour {
+	char name[CONF_TITLE];
+	struct addr address; /* unicast */
+	int64_t vni;         /* 0: as the addresses say */
+};
+
+/* Where in the overlay channels come from. */
+struct sn_conf_source {
+	char name[CONF_TITLE];
+	char path[CAS_PATH];
+	struct addr host; /* family 0: none */
 	struct addr address;
 };
 

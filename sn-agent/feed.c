@@ -10,8 +10,11 @@
 #include "lib/event.h"
 #include "lib/log.h"
 #include "lib/rtp.h"
+#include "lib/rtspd.h"
 #include "lib/udp.h"
 #include "sn-agent/attachment.h"
+#include "sn-agent/sources.h"
+#include "sn-agent/via.h"
 #include "sn-agent/warm.h"
 
 #define GIVE_UP    (3 * NS_S) /* a lost packet is asked for that long */
@@ -25,13 +28,14 @@
 
 struct node {
 	char name[64];
-	struct addr addr;
+	struct addr addr, local; /* its RTSP server; ours toward it, port 0 */
 	struct warm *warm;
 	struct source *source;
 	int index;
 };
 
-/* Where channels are subscribed at: the configured upstream nodes, or the places of one origin. */
+/* Where channels are subscribed at: the configured upstream nodes, the places of one origin, or the
+ * neighbours of the overlay. */
 struct source {
 	struct feeds *fs;
 	char key[CHANNEL_ORIGIN]; /* "": the configured ones */
@@ -49,7 +53,7 @@ struct feeds {
 	struct relay *relay;
 	const struct feed_ops *ops;
 	void *arg;
-	struct source own;
+	struct source own, overlay;
 	struct source *origins;
 	struct feed *first;
 	struct feed_counters count;
@@ -66,15 +70,21 @@ struct feed {
 		counted[SDP_MAX_MEDIA]; /* by whose numbers each medium's gaps are counted */
 	struct loop_timer *timer;
 	uint32_t ssrc; /* ours, in feedback */
-	bool ended;    /* the source has: nothing is to be replaced any more */
-	bool told;     /* and that has been said */
-	bool running;  /* actions of the core are being done */
+	bool routed;   /* by the overlay, toward */
+	struct addr toward;
+	char toward_text[ADDR_STRLEN];
+	char through[2][VIA_NAMES];     /* what the node of each slot has it through */
+	int64_t mark[2][SDP_MAX_MEDIA]; /* the newest when it was asked */
+	bool ended;                     /* the source has: nothing is to be replaced any more */
+	bool told;                      /* and that has been said */
+	bool running;                   /* actions of the core are being done */
 	ns_t end_by, nacked_at, retry, sought;
 	struct feed *next;
 };
 
 static void run(struct feed *f);
 static void arm(struct feed *f);
+static void forsake(struct feeds *fs, int index);
 
 static ns_t now_of(const struct feed *f)
 {
@@ -112,7 +122,8 @@ static int set_nodes(struct source *so, const struct feed_node *node, int n)
 			continue;
 		snprintf(x->name, sizeof(x->name), "%s", node[i].name);
 		x->addr = node[i].addr;
-		x->warm = warm_new(fs->loop, &x->addr, &fs->addr, fs->software, node_up, x);
+		x->local = fs->addr;
+		x->warm = warm_new(fs->loop, &x->addr, &x->local, fs->software, node_up, x);
 		if (!x->warm)
 			return -ENOMEM;
 	}
@@ -143,6 +154,8 @@ static struct source *find_source(struct feeds *fs, const char *key)
 
 	if (!*key)
 		return &fs->own;
+	if (*key == '@')
+		return &fs->overlay;
 	while (so && strcmp(so->key, key))
 		so = so->next;
 	return so;
@@ -166,7 +179,8 @@ struct feeds *feeds_new(struct loop *l, const char *name, const char *software,
 		.arg = arg,
 		.failures = LOG_LIMIT_INIT};
 	addr_set_port(&fs->addr, 0);
-	fs->own.fs = fs;
+	fs->own.fs = fs->overlay.fs = fs;
+	fs->overlay.nodes.n = UPSTREAM_NODES; /* places for them */
 	return fs;
 }
 
@@ -179,6 +193,7 @@ void feeds_free(struct feeds *fs)
 	while (fs->origins)
 		source_free(fs->origins);
 	set_nodes(&fs->own, NULL, 0);
+	set_nodes(&fs->overlay, NULL, 0);
 	free(fs);
 }
 
@@ -220,6 +235,55 @@ void feeds_drop_origin(struct feeds *fs, const char *key)
 
 	if (so)
 		source_unref(so);
+}
+
+int feeds_set_neighbour(
+	struct feeds *fs, int index, const struct feed_node *node, const struct addr *local)
+{
+	struct node *n = &fs->overlay.node[index];
+
+	warm_free(n->warm);
+	*n = (struct node){.source = &fs->overlay, .index = index};
+	fs->overlay.nodes.up[index] = false;
+	if (!node) {
+		forsake(fs, index);
+		return 0;
+	}
+	snprintf(n->name, sizeof(n->name), "%s", node->name);
+	n->addr = node->addr;
+	n->local = *local;
+	n->warm = warm_new(fs->loop, &n->addr, &n->local, fs->software, node_up, n);
+	return n->warm ? 0 : -ENOMEM;
+}
+
+bool feeds_neighbour_up(const struct feeds *fs, int index)
+{
+	return fs->overlay.nodes.up[index];
+}
+
+static int channels_from(const struct source *so, int index)
+{
+	int channels = 0;
+
+	for (const struct feed *f = so->fs->first; f; f = f->next)
+		channels += f->source == so && f->core.active >= 0 &&
+		            f->core.node[f->core.active] == index;
+	return channels;
+}
+
+int feeds_neighbour_channels(const struct feeds *fs, int index)
+{
+	return channels_from(&fs->overlay, index);
+}
+
+void feeds_reroute(struct feeds *fs)
+{
+	for (struct feed *f = fs->first; f; f = f->next)
+		if (f->routed) {
+			upstream_route(&f->core, fs->ops->route(fs->arg, &f->toward), now_of(f));
+			/* What it says is done from the loop: a feed may be freed by that. */
+			loop_timer_at(f->timer, now_of(f));
+		}
 }
 
 /* ---- what comes by an attachment ---- */
@@ -322,6 +386,52 @@ static void on_rtp(void *arg, struct attachment *a, int medium, const uint8_t *p
 		gap_see(m->gap, seq, now);
 	}
 	upstream_packet(&f->core, slot, got == RING_NEW, now);
+	if ((got == RING_NEW || got == RING_DUPLICATE) && seq >= f->mark[slot][medium])
+		upstream_level(&f->core, slot, now);
+}
+
+static void set_path(struct feed *f, const char *names)
+{
+	struct channel *ch = f->ch;
+
+	if (!strcmp(ch->path_via, names))
+		return;
+	snprintf(ch->path_via, sizeof(ch->path_via), "%s", names);
+	f->fs->ops->rerouted(f->fs->arg, ch);
+}
+
+/* A circle has closed while the nodes in it did not know of each other: we leave it. */
+static void leave_circle(struct feed *f, int slot, struct slice names)
+{
+	const char *name = f->source->node[f->core.node[slot]].name;
+
+	f->fs->count.circles++;
+	log_limited(&f->fs->failures, NLOG_REMOTE,
+		"upstream %s, channel %s: comes through this node (" SLICE_FMT ")", name,
+		f->ch->path, SLICE_ARG(names));
+	struct js *e = js_object();
+	js_put_str(e, "channel", f->ch->path);
+	js_put_str(e, "upstream", name);
+	event_emit("circle", now_of(f), e);
+	attachment_free(f->at[slot]);
+	f->at[slot] = NULL;
+	*f->ch->trying = '\0';
+	upstream_failed(&f->core, slot, 482, now_of(f));
+	run(f);
+}
+
+static void on_path(void *arg, struct attachment *a, struct slice names)
+{
+	int slot;
+	struct feed *f = feed_of(arg, &slot, a);
+
+	if (rtspd_list_has(names, slice_of(f->fs->name))) {
+		leave_circle(f, slot, names);
+		return;
+	}
+	slice_copy(names, f->through[slot], sizeof(f->through[slot]));
+	if (slot == f->core.active)
+		set_path(f, f->through[slot]);
 }
 
 static void on_rtcp(void *arg, struct attachment *a, int medium, const uint8_t *p, size_t n)
@@ -385,6 +495,7 @@ static void on_failed(void *arg, struct attachment *a, int status, const char *w
 	}
 	attachment_free(a);
 	f->at[slot] = NULL;
+	*f->ch->trying = '\0';
 	if (!f->ended) {
 		f->fs->count.failed++;
 		upstream_failed(&f->core, slot, status, now);
@@ -433,6 +544,7 @@ static const struct attachment_ops attachment_ops = {
 	.rtp = on_rtp,
 	.rtcp = on_rtcp,
 	.batch = on_batch,
+	.path = on_path,
 	.ended = on_ended,
 	.failed = on_failed,
 	.from = on_from,
@@ -522,19 +634,28 @@ static void attach(struct feed *f, int slot, int node)
 {
 	struct node *n = &f->source->node[node];
 	struct slice sdp = {f->ch->sdp, f->ch->sdp_len};
-	char via[CHANNEL_VIA + 80];
+	char via[VIA_NAMES];
 	const struct attachment_conf conf = {.loop = f->fs->loop,
 		.node = n->addr,
-		.addr = f->fs->addr,
+		.addr = n->local,
 		.warm = n->warm,
 		.path = f->ch->path,
 		.via = via,
+		.source = f->toward_text,
 		.software = f->fs->software,
 		.sdp = sdp};
 
-	snprintf(via, sizeof(via), "%s%s%s", f->ch->via, f->ch->via[0] ? ", " : "", f->fs->name);
-	if (f->core.active < 0)
+	/* Who re-joins asks for itself: who first wanted the channel may be gone. */
+	if (!via_join(via, f->core.established ? "" : f->ch->via, f->fs->name))
+		via_join(via, "", f->fs->name);
+	if (f->ch->state == CHANNEL_SEEKING)
 		snprintf(f->ch->from_node, sizeof(f->ch->from_node), "%s", n->name);
+	snprintf(f->ch->trying, sizeof(f->ch->trying), "%s", n->name);
+	snprintf(f->through[slot], sizeof(f->through[slot]), "%s", n->name);
+	for (int i = 0; i < f->ch->media; i++)
+		f->mark[slot][i] =
+			ring_empty(f->ch->medium[i].ring) ? -1 : ring_newest(f->ch->medium[i].ring);
+	f->fs->count.moves += f->core.moving;
 	log_msg(NLOG_DEBUG, "channel %s: asking upstream %s", f->ch->path, n->name);
 	struct js *e = js_object();
 	js_put_str(e, "channel", f->ch->path);
@@ -551,6 +672,21 @@ static void drop(struct feed *f, int slot)
 {
 	attachment_free(f->at[slot]);
 	f->at[slot] = NULL;
+	*f->ch->trying = '\0';
+}
+
+/* The neighbour is none any more. */
+static void forsake(struct feeds *fs, int index)
+{
+	for (struct feed *f = fs->first, *next; f; f = next) {
+		next = f->next;
+		for (int slot = 0; f->routed && slot < 2; slot++)
+			if (f->at[slot] && f->core.node[slot] == index) {
+				drop(f, slot);
+				upstream_failed(&f->core, slot, 0, now_of(f));
+				loop_timer_at(f->timer, now_of(f));
+			}
+	}
 }
 
 static void promoted(struct feed *f, int slot, int node)
@@ -565,6 +701,8 @@ static void promoted(struct feed *f, int slot, int node)
 			fetch_rearm(ch->medium[i].old, now);
 		}
 	f->fs->count.switches++;
+	*ch->trying = '\0';
+	set_path(f, f->through[slot]);
 	log_msg(NLOG_INFO, "channel %s comes from upstream %s", ch->path, ch->from_node);
 	struct js *e = js_object();
 	js_put_str(e, "channel", ch->path);
@@ -642,6 +780,9 @@ int feed_seek(struct feeds *fs, struct channel *ch)
 	}
 	f->fs = fs;
 	f->source = so;
+	f->routed = sources_parse(ch->origin, &f->toward);
+	if (f->routed)
+		addr_host(&f->toward, f->toward_text);
 	so->refs++;
 	f->ch = ch;
 	f->retry = RETRY_DEF;
@@ -651,7 +792,11 @@ int feed_seek(struct feeds *fs, struct channel *ch)
 	f->next = fs->first;
 	fs->first = f;
 	ch->feed = f;
-	upstream_init(&f->core, &so->nodes, f->sought);
+	if (f->routed)
+		upstream_init_routed(&f->core, &so->nodes, fs->ops->route(fs->arg, &f->toward),
+			ch->via[0] == '\0', f->sought);
+	else
+		upstream_init(&f->core, &so->nodes, f->sought);
 	/* The first action is taken from the loop, so that ops.settled never comes from within. */
 	loop_timer_at(f->timer, f->sought);
 	return 0;
@@ -747,18 +892,14 @@ static void show_source(const struct source *so, struct js *list)
 	for (int i = 0; i < so->nodes.n; i++) {
 		const struct node *n = &so->node[i];
 		struct js *o = js_object();
-		int channels = 0;
 
-		for (const struct feed *f = so->fs->first; f; f = f->next)
-			channels += f->source == so && f->core.active >= 0 &&
-			            f->core.node[f->core.active] == i;
 		js_put_str(o, "name", n->name);
 		js_put_str(o, "address", addr_str(&n->addr, text));
 		if (*so->key)
 			js_put_str(o, "origin", so->key);
 		js_put_bool(o, "up", so->nodes.up[i]);
 		js_put_real(o, "rtt_ms", n->warm ? (double)warm_rtt(n->warm) / NS_MS : 0);
-		js_put_int(o, "channels", channels);
+		js_put_int(o, "channels", channels_from(so, i));
 		js_push(list, o);
 	}
 }
@@ -777,6 +918,10 @@ void feed_show(const struct feed *f, struct js *o)
 {
 	js_put_str(o, "upstream", f->core.active >= 0 ? f->ch->from_node : NULL);
 	js_put_bool(o, "trying", f->core.trial >= 0);
+	if (f->routed)
+		js_put_str(o, "toward", f->toward_text);
+	if (f->ch->path_via[0])
+		js_put_str(o, "through", f->ch->path_via);
 	js_put_real(o, "patience_ms", (double)upstream_patience(&f->core) / NS_MS);
 	js_put_int(o, "suspicions", (int64_t)f->core.suspicions);
 	js_put_int(o, "false_alarms", (int64_t)f->core.false_alarms);

@@ -29,6 +29,10 @@ struct feed_ops {
 	void (*settled)(void *arg, struct channel *ch);
 	/* The source has ended: everything that there is has come. */
 	void (*ended)(void *arg, struct channel *ch);
+	/* It comes through other nodes now (path_via): nodes that have it from here are to know. */
+	void (*rerouted)(void *arg, struct channel *ch);
+	/* The neighbour that the overlay's route to a source leads to, -1: none. */
+	int (*route)(void *arg, const struct addr *source);
 };
 
 struct feed_node {
@@ -39,6 +43,7 @@ struct feed_node {
 struct feed_counters {
 	uint64_t subscribed, failed, switches, suspicions, false_alarms;
 	uint64_t nacked, recovered;
+	uint64_t moves, circles; /* after routes; found and left */
 };
 
 /* name: ours, for Nearcast-Via. addr: ours, media come there. The rest is borrowed. */
@@ -53,6 +58,16 @@ int feeds_set_nodes(struct feeds *fs, const struct feed_node *node, int n);
  * stays until feeds_drop_origin(). 0 or -ENOMEM. */
 int feeds_set_origin(struct feeds *fs, const char *key, const struct addr *at, int n, bool hold);
 void feeds_drop_origin(struct feeds *fs, const char *key);
+
+/* The neighbours of the overlay, 0 to UPSTREAM_NODES - 1: `node` is the RTSP server at the other end of
+ * the tunnel, `local` our end. 0 or -ENOMEM. Without a node: it is no neighbour any more, and channels
+ * that come from it look for another. */
+int feeds_set_neighbour(
+	struct feeds *fs, int index, const struct feed_node *node, const struct addr *local);
+bool feeds_neighbour_up(const struct feeds *fs, int index);
+int feeds_neighbour_channels(const struct feeds *fs, int index); /* that come from it */
+/* Routes have changed: channels follow. */
+void feeds_reroute(struct feeds *fs);
 
 /* The channel is SEEKING: ask for it, at its origin if it has one. ops.settled follows, never from within. 0 or -ENOMEM: its
  * state is then REFUSED. */

@@ -81,7 +81,7 @@ void load_channels(const struct channels *c, struct announce *a)
 	int n = 0;
 
 	for (const struct channel *ch = c->first; ch && n < CHANNEL_MAX; ch = ch->next)
-		if (ch->listed && ch->state == CHANNEL_LIVE && !*ch->origin)
+		if (ch->listed && ch->state == CHANNEL_LIVE && (!*ch->origin || *ch->origin == '@'))
 			all[n++] = ch;
 	if (n > ANNOUNCE_CHANNELS) {
 		qsort(all, (size_t)n, sizeof(all[0]), by_demand);

@@ -34,8 +34,6 @@ sn_agent_libsnagent_a_SOURCES = \
 	sn-agent/films.h \
 	sn-agent/group.c \
 	sn-agent/group.h \
-	sn-agent/join.c \
-	sn-agent/join.h \
 	sn-agent/ledger.c \
 	sn-agent/ledger.h \
 	sn-agent/keyframe.c \
@@ -48,6 +46,8 @@ sn_agent_libsnagent_a_SOURCES = \
 	sn-agent/media.h \
 	sn-agent/nonces.c \
 	sn-agent/nonces.h \
+	sn-agent/overlay.c \
+	sn-agent/overlay.h \
 	sn-agent/ports.c \
 	sn-agent/ports.h \
 	sn-agent/primes.c \
@@ -72,10 +72,14 @@ sn_agent_libsnagent_a_SOURCES = \
 	sn-agent/session.c \
 	sn-agent/session.h \
 	sn-agent/show.c \
+	sn-agent/sources.c \
+	sn-agent/sources.h \
 	sn-agent/stock.c \
 	sn-agent/stock.h \
 	sn-agent/ts.c \
 	sn-agent/ts.h \
+	sn-agent/tunnel.c \
+	sn-agent/tunnel.h \
 	sn-agent/unwritten.c \
 	sn-agent/unwritten.h \
 	sn-agent/upstream.c \
@@ -84,6 +88,8 @@ sn_agent_libsnagent_a_SOURCES = \
 	sn-agent/userlist.h \
 	sn-agent/users.c \
 	sn-agent/users.h \
+	sn-agent/via.c \
+	sn-agent/via.h \
 	sn-agent/visitors.c \
 	sn-agent/visitors.h \
 	sn-agent/vod.c \

@@ -15,14 +15,23 @@
 #define ECHOES  3  /* sent each way, in case that a flood leaves no room for one */
 #define MANY    32 /* calls in one turn of the loop, from which on it is not watched meanwhile */
 
+/* A pair of sockets at one address of ours. */
+struct media_end {
+	struct media *media;
+	int rtp, rtcp;
+	struct loop_fd *watch_rtp, *watch_rtcp;
+	struct addr peer; /* of a tunnel: the only host that is there */
+	struct media_end *next;
+};
+
 struct media {
 	struct loop *loop;
 	struct rtsp *rtsp;
 	struct relay *relay;
-	int rtp, rtcp;
-	struct loop_fd *watch_rtp, *watch_rtcp;
+	struct media_end own;    /* at the node's address */
+	struct media_end *first; /* of tunnels */
 	struct loop_turn *turn;
-	int calls; /* of media_udp() for RTP in this turn */
+	int calls; /* of media_udp() for RTP by our own end in this turn */
 	struct media_counters count;
 	struct log_limit strangers;
 	struct addr at[2]; /* RTP, RTCP */
@@ -122,18 +131,52 @@ static void receive(struct media *md, int fd, bool rtcp)
 
 static void on_rtp_ready(void *arg, int events)
 {
-	struct media *md = arg;
+	struct media_end *e = arg;
 
 	(void)events;
-	receive(md, md->rtp, false);
+	receive(e->media, e->rtp, false);
 }
 
 static void on_rtcp_ready(void *arg, int events)
 {
-	struct media *md = arg;
+	struct media_end *e = arg;
 
 	(void)events;
-	receive(md, md->rtcp, true);
+	receive(e->media, e->rtcp, true);
+}
+
+static void close_end(struct media_end *e)
+{
+	loop_fd_free(e->watch_rtp);
+	loop_fd_free(e->watch_rtcp);
+	if (e->rtp >= 0)
+		close(e->rtp);
+	if (e->rtcp >= 0)
+		close(e->rtcp);
+}
+
+/* 0 with the even port in *port; or negative errno, and nothing is open. */
+static int open_end(struct media_end *e, struct media *md, const struct addr *at, uint16_t *port)
+{
+	int err;
+
+	*e = (struct media_end){.media = md, .rtp = -1, .rtcp = -1};
+	err = udp_open_pair(at, BUFFER, BUFFER, &e->rtp, &e->rtcp, port);
+	if (err) {
+		e->rtp = e->rtcp = -1;
+		return err;
+	}
+	e->watch_rtp = loop_fd_new(md->loop, e->rtp, on_rtp_ready, e);
+	e->watch_rtcp = loop_fd_new(md->loop, e->rtcp, on_rtcp_ready, e);
+	if (!e->watch_rtp || !e->watch_rtcp) {
+		close_end(e);
+		e->rtp = e->rtcp = -1;
+		e->watch_rtp = e->watch_rtcp = NULL;
+		return -ENOMEM;
+	}
+	loop_fd_want(e->watch_rtp, LOOP_READ);
+	loop_fd_want(e->watch_rtcp, LOOP_READ);
+	return 0;
 }
 
 /* While a socket is watched, the kernel tells its watchers of each packet that leaves it, which costs
@@ -144,7 +187,7 @@ static void on_turn(void *arg)
 	struct media *md = arg;
 
 	if (md->calls > MANY)
-		loop_fd_want(md->watch_rtp, LOOP_READ);
+		loop_fd_want(md->own.watch_rtp, LOOP_READ);
 	md->calls = 0;
 }
 
@@ -158,31 +201,21 @@ struct media *media_new(
 		*err = -ENOMEM;
 		return NULL;
 	}
-	*md = (struct media){.loop = l,
-		.rtsp = rtsp,
-		.relay = relay,
-		.rtp = -1,
-		.rtcp = -1,
-		.strangers = LOG_LIMIT_INIT};
-	*err = udp_open_pair(at, BUFFER, BUFFER, &md->rtp, &md->rtcp, &port);
+	*md = (struct media){.loop = l, .rtsp = rtsp, .relay = relay, .strangers = LOG_LIMIT_INIT};
+	*err = open_end(&md->own, md, at, &port);
 	if (*err) {
-		md->rtp = md->rtcp = -1;
-		media_free(md);
+		free(md);
 		return NULL;
 	}
 	md->at[0] = md->at[1] = *at;
 	addr_set_port(&md->at[0], port);
 	addr_set_port(&md->at[1], port + 1);
-	md->watch_rtp = loop_fd_new(l, md->rtp, on_rtp_ready, md);
-	md->watch_rtcp = loop_fd_new(l, md->rtcp, on_rtcp_ready, md);
 	md->turn = loop_turn_new(l, on_turn, md);
-	if (!md->watch_rtp || !md->watch_rtcp || !md->turn) {
+	if (!md->turn) {
 		*err = -ENOMEM;
 		media_free(md);
 		return NULL;
 	}
-	loop_fd_want(md->watch_rtp, LOOP_READ);
-	loop_fd_want(md->watch_rtcp, LOOP_READ);
 	return md;
 }
 
@@ -190,13 +223,10 @@ void media_free(struct media *md)
 {
 	if (!md)
 		return;
-	loop_fd_free(md->watch_rtp);
-	loop_fd_free(md->watch_rtcp);
+	while (md->first)
+		media_end_free(md->first);
 	loop_turn_free(md->turn);
-	if (md->rtp >= 0)
-		close(md->rtp);
-	if (md->rtcp >= 0)
-		close(md->rtcp);
+	close_end(&md->own);
 	free(md);
 }
 
@@ -204,9 +234,9 @@ void media_free(struct media *md)
 
 int media_set_groups(struct media *md, const char *ifname, uint8_t ttl)
 {
-	int err = udp_set_groups(md->rtp, ifname, ttl);
+	int err = udp_set_groups(md->own.rtp, ifname, ttl);
 
-	return err ? err : udp_set_groups(md->rtcp, ifname, ttl);
+	return err ? err : udp_set_groups(md->own.rtcp, ifname, ttl);
 }
 
 /* A group's RTCP port. */
@@ -254,13 +284,59 @@ void media_ear_free(struct media_ear *e)
 	free(e);
 }
 
+/* ---- tunnels ---- */
+
+struct media_end *media_end_new(
+	struct media *md, const struct addr *local, const struct addr *peer, int *err)
+{
+	struct media_end *e = malloc(sizeof(*e));
+	struct addr at = *local;
+	uint16_t port;
+
+	*err = -ENOMEM;
+	if (!e)
+		return NULL;
+	addr_set_port(&at, addr_port(&md->at[0]));
+	*err = open_end(e, md, &at, &port);
+	if (*err) {
+		free(e);
+		return NULL;
+	}
+	e->peer = *peer;
+	e->next = md->first;
+	md->first = e;
+	return e;
+}
+
+void media_end_free(struct media_end *e)
+{
+	struct media_end **p;
+
+	if (!e)
+		return;
+	for (p = &e->media->first; *p != e; p = &(*p)->next)
+		;
+	*p = e->next;
+	close_end(e);
+	free(e);
+}
+
+static const struct media_end *end_toward(const struct media *md, const struct addr *to)
+{
+	for (const struct media_end *e = md->first; e; e = e->next)
+		if (addr_same_host(&e->peer, to))
+			return e;
+	return &md->own;
+}
+
 int media_udp(struct media *md, bool rtcp, const struct addr *to, const struct iovec *v, int n)
 {
+	const struct media_end *e = end_toward(md, to);
 	int sent;
 
-	if (!rtcp && md->calls++ == MANY)
-		loop_fd_want(md->watch_rtp, 0);
-	sent = udp_send_batch(rtcp ? md->rtcp : md->rtp, to, v, n);
+	if (!rtcp && e == &md->own && md->calls++ == MANY)
+		loop_fd_want(md->own.watch_rtp, 0);
+	sent = udp_send_batch(rtcp ? e->rtcp : e->rtp, to, v, n);
 	if (sent < n)
 		md->count.unsent += (uint64_t)(n - (sent > 0 ? sent : 0));
 	return sent;
@@ -271,8 +347,8 @@ void media_echo(struct media *md, uint64_t nonce)
 	md->echo.nonce = nonce;
 	md->echoed[0] = md->echoed[1] = false;
 	for (int i = 0; i < ECHOES; i++) {
-		udp_send(md->rtp, &md->at[1], &md->echo, sizeof(md->echo));
-		udp_send(md->rtcp, &md->at[0], &md->echo, sizeof(md->echo));
+		udp_send(md->own.rtp, &md->at[1], &md->echo, sizeof(md->echo));
+		udp_send(md->own.rtcp, &md->at[0], &md->echo, sizeof(md->echo));
 	}
 }
 

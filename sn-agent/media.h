@@ -2,7 +2,8 @@
 /*
  * The node's one UDP port pair: all players' and publishers' RTP and RTCP. Who a packet is of is
  * told by where it comes from (session.h); a stranger's is counted, logged now and then, and
- * dropped. To groups it is sent from the same ports; their members' RTCP comes to the group.
+ * dropped. To groups it is sent from the same ports; their members' RTCP comes to the group. At the
+ * end of each tunnel of the overlay there is another such pair: what goes to a neighbour leaves there.
  */
 #ifndef NEARCAST_SN_MEDIA_H
 #define NEARCAST_SN_MEDIA_H
@@ -35,6 +36,11 @@ int media_set_groups(struct media *m, const char *ifname, uint8_t ttl);
 struct media_ear *media_listen(
 	struct media *m, const struct addr *group, const char *ifname, int *err);
 void media_ear_free(struct media_ear *e);
+/* A pair, with the same ports, at our end of a tunnel, for what goes to `peer`'s host. NULL: *err. */
+struct media_end;
+struct media_end *media_end_new(
+	struct media *m, const struct addr *local, const struct addr *peer, int *err);
+void media_end_free(struct media_end *e); /* before its media */
 int media_udp(struct media *m, bool rtcp, const struct addr *to, const struct iovec *v, int n);
 /* Does the way of the media work? Each socket sends the other one something that only we can know;
  * media_echoed() says whether both have got it, through kernel and loop. */

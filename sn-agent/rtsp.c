@@ -8,6 +8,7 @@
 #include "lib/rtspd.h"
 #include "sn-agent/access.h"
 #include "sn-agent/rtsp_request.h"
+#include "sn-agent/via.h"
 #include "sn-agent/vod.h"
 
 #define PUBLIC                                                                                     \
@@ -83,6 +84,26 @@ void rtsp_reject(struct rtsp *r, int status, struct rtsp_reply *out)
 
 /* ---- what a request names ---- */
 
+/* Which origin the channel is of: of the port that the request came to; of the source that a
+ * neighbour names; or of the overlay's node that the configuration names for the path. */
+static void find_origin(struct request *q)
+{
+	const struct rtsp_scope *scope = q->c->scope;
+	const struct sources *sources = &q->r->conf.sources;
+	struct slice named = text_header(q->m, "Nearcast-Source");
+	struct addr source;
+
+	*q->origin = '\0';
+	if (scope && *scope->origin)
+		snprintf(q->origin, sizeof(q->origin), "%s", scope->origin);
+	else if (!sources->own.sa.sa_family || rtsp_is_film(q))
+		return;
+	else if (scope && *scope->neighbour && named.n && addr_parse(&source, named, 0) == 0)
+		sources_key(sources, &source, q->origin);
+	else
+		sources_of_path(sources, q->name, q->origin);
+}
+
 /* Path and track of the request's URI. Some players put the control after the query. */
 static bool parse_uri(struct request *q)
 {
@@ -97,7 +118,8 @@ static bool parse_uri(struct request *q)
 	q->name = q->path;
 	if (q->c->scope && *q->c->scope->channel)
 		q->name = slice_of(q->c->scope->channel);
-	if (!*rtsp_origin(q)) /* a channel of ours may be asked for by its number (row D3) */
+	find_origin(q);
+	if (!*q->origin) /* a channel of ours may be asked for by its number (row D3) */
 		q->name = allot_path(q->r->allot, q->name, q->now);
 	return true;
 }
@@ -120,6 +142,14 @@ int rtsp_presentation_url(const struct request *q, char *out)
 		sbuf_printf(&b, ":%u", q->url.port);
 	sbuf_slice(&b, q->path);
 	return b.full ? -ENOSPC : 0;
+}
+
+void rtsp_put_path(struct request *q, const struct channel *ch)
+{
+	char names[VIA_NAMES];
+
+	if (text_header(q->m, "Nearcast-Via").n && via_join(names, q->r->conf.name, ch->path_via))
+		sbuf_printf(&q->out->text, "Nearcast-Path: %s\r\n", names);
 }
 
 struct session *rtsp_session(struct request *q, bool *bad)
@@ -162,16 +192,17 @@ static bool loops(const struct request *q, const struct channel *ch)
 {
 	struct slice via = text_header(q->m, "Nearcast-Via");
 
-	if (via.n >= CHANNEL_VIA || rtspd_list_has(via, slice_of(q->r->conf.name)))
+	if (via_refuses(q->r->conf.name, via, ch ? ch->path_via : "", ch ? ch->trying : ""))
 		return true;
-	return ch && ch->from_node[0] && rtspd_list_has(via, slice_of(ch->from_node));
+	return ch && ch->state == CHANNEL_SEEKING && ch->from_node[0] &&
+	       rtspd_list_has(via, slice_of(ch->from_node));
 }
 
 static struct channel *seek(struct request *q)
 {
 	struct channel *ch;
 
-	if (!q->r->conf.has_upstreams && !*rtsp_origin(q) && !rtsp_is_film(q)) {
+	if (!q->r->conf.has_upstreams && !*q->origin && !rtsp_is_film(q)) {
 		rtsp_answer(q, 404);
 		return NULL;
 	}
@@ -180,7 +211,7 @@ static struct channel *seek(struct request *q)
 		rtsp_answer(q, 503);
 		return NULL;
 	}
-	snprintf(ch->origin, sizeof(ch->origin), "%s", rtsp_origin(q));
+	snprintf(ch->origin, sizeof(ch->origin), "%s", q->origin);
 	slice_copy(text_header(q->m, "Nearcast-Via"), ch->via, sizeof(ch->via));
 	channel_list(q->r->channels, ch);
 	q->out->channel = ch;
@@ -203,7 +234,7 @@ struct channel *rtsp_channel(struct request *q)
 		rtsp_answer(q, 404);
 		return NULL;
 	}
-	ch = channels_find_at(q->r->channels, rtsp_origin(q), q->name);
+	ch = channels_find_at(q->r->channels, q->origin, q->name);
 	if (loops(q, ch)) {
 		rtsp_answer(q, 482);
 		return NULL;
@@ -283,6 +314,7 @@ static void describe(struct request *q)
 	sbuf_printf(rtsp_head(q, 200),
 		"Content-Base: %s/\r\nContent-Type: application/sdp\r\nContent-Length: %zu\r\n",
 		base, ch->sdp_len);
+	rtsp_put_path(q, ch);
 	rtsp_done(q);
 	sbuf_append(&q->out->text, ch->sdp, ch->sdp_len);
 }
@@ -490,6 +522,23 @@ void rtsp_notify_end(struct rtsp *r, struct session *s, struct sbuf *out)
 		sep = ", ";
 	}
 	sbuf_printf(out, "%s\r\n", sep[0] == ',' ? "\r\n" : "");
+}
+
+bool rtsp_is_nodes(const struct session *s)
+{
+	return s->nearcast && s->node[0] && s->conn;
+}
+
+void rtsp_notify_path(struct rtsp *r, struct session *s, struct sbuf *out)
+{
+	char names[VIA_NAMES];
+
+	if (!via_join(names, r->conf.name, s->channel->path_via))
+		return;
+	sbuf_printf(out,
+		"PLAY_NOTIFY %s RTSP/1.0\r\nCSeq: %u\r\nSession: %s\r\nServer: %s\r\n"
+		"Notify-Reason: path-change\r\nNearcast-Path: %s\r\n\r\n",
+		s->url, ++s->conn->cseq, s->id_text, r->conf.software, names);
 }
 
 struct session *rtsp_conn_channel(

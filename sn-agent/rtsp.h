@@ -15,6 +15,8 @@
  *	                       (";packet=N" too: of a film, whose numbers mean a place in it)
  *	Nearcast-Start: keyframe  in SETUP: play from the newest key frame on, as others do anyway
  *	Nearcast-Via: A, B     nodes that the request has come through; a loop is refused with 482
+ *	Nearcast-Source: ADDR  from a neighbour of the overlay: where the channel's source is
+ *	Nearcast-Path: A, B    in answers to nodes, and when it changes: what the channel comes through
  *	Nearcast-Session: T    from us, and back at the next node: the session's identity
  *	Authentication-Info    (RFC 7616, 3.5) from us: the nonce for the next node
  *	PLAY_NOTIFY            (RFC 7826, 13.5.1) from us: the source's end, with its numbers;
@@ -39,6 +41,7 @@
 #include "lib/token.h"
 #include "sn-agent/nonces.h"
 #include "sn-agent/session.h"
+#include "sn-agent/sources.h"
 #include "sn-agent/users.h"
 
 #define RTSP_FEATURE      "nearcast.failover"
@@ -92,7 +95,8 @@ struct rtsp_conf {
 	bool has_upstreams;             /* an unknown channel is worth asking for */
 	const struct library *library;  /* which paths are films; borrowed */
 	int libraries;
-	bool start_at_key; /* who does not fail over begins with a key frame (entry.h) */
+	bool start_at_key;      /* who does not fail over begins with a key frame (entry.h) */
+	struct sources sources; /* where in the overlay channels come from */
 };
 
 struct rtsp {
@@ -114,10 +118,12 @@ struct rtsp {
 };
 
 /* What the port that a connection came to is bound to (row B6): paths are this origin's, and all
- * of them mean `channel` if there is one. */
+ * of them mean `channel` if there is one. Or the end of a tunnel, where only that neighbour is. */
 struct rtsp_scope {
 	char origin[CHANNEL_ORIGIN];
 	char channel[CHANNEL_PATH]; /* "": the client's own path */
+	char neighbour[64];         /* "": anybody */
+	struct addr addr; /* of the tunnel's end, which media leave from; family 0: the usual */
 };
 
 /* What a connection has been let have, and who it is. */
@@ -177,6 +183,10 @@ void rtsp_stop(struct rtsp *r, struct session *s, ns_t now);
 void rtsp_notify_group(struct rtsp *r, struct session *s, struct sbuf *out);
 /* PLAY_NOTIFY end-of-stream for a nearcast session. */
 void rtsp_notify_end(struct rtsp *r, struct session *s, struct sbuf *out);
+/* PLAY_NOTIFY path-change for a node's: what the channel comes through has changed. */
+void rtsp_notify_path(struct rtsp *r, struct session *s, struct sbuf *out);
+/* Whether it is a node's that wants to be told. */
+bool rtsp_is_nodes(const struct session *s);
 
 /* Which session and medium an interleaved channel number of the connection is; rtcp: the odd one.
  * NULL: none. */

@@ -45,10 +45,20 @@ static void scope_of(const struct agent *a, const struct prime_state *q, struct 
 	memcpy(s->channel, q->channel, sizeof(s->channel));
 	if (!q->origins || is_self(a, q))
 		return;
+	/* A node of the overlay: its channels come by the routes, whichever ARN asks. */
+	for (int i = 0; i < q->origins; i++)
+		if (sources_of_host(&a->rtsp.conf.sources, &q->origin[i], s->origin))
+			return;
 	if (*q->host)
 		snprintf(s->origin, sizeof(s->origin), "%s:%u", q->host, addr_port(&q->origin[0]));
 	else
 		snprintf(s->origin, sizeof(s->origin), "%s", addr_str(&q->origin[0], text));
+}
+
+/* Whether its origin is one whose places are asked, without the overlay. */
+static bool has_places(const struct rtsp_scope *s)
+{
+	return *s->origin && *s->origin != '@';
 }
 
 static int open_door(void *arg, struct port *p)
@@ -59,12 +69,12 @@ static int open_door(void *arg, struct port *p)
 	int err;
 
 	scope_of(a, &p->state, &s);
-	if (*s.origin &&
+	if (has_places(&s) &&
 		feeds_set_origin(a->feeds, s.origin, p->state.origin, p->state.origins, true))
 		return -ENOMEM;
 	addr_set_port(&at, p->number);
 	p->door = server_door_new(a->server, &at, &s, on_count, p, &err);
-	if (!p->door && *s.origin)
+	if (!p->door && has_places(&s))
 		feeds_drop_origin(a->feeds, s.origin);
 	return p->door ? 0 : err;
 }
@@ -74,7 +84,7 @@ static void move_door(void *arg, struct port *p)
 	struct agent *a = arg;
 	const struct rtsp_scope *s = server_door_scope(p->door);
 
-	if (*s->origin)
+	if (has_places(s))
 		feeds_set_origin(a->feeds, s->origin, p->state.origin, p->state.origins, false);
 }
 
@@ -85,7 +95,7 @@ static void close_door(void *arg, struct port *p)
 
 	server_door_free(p->door);
 	p->door = NULL;
-	if (*s.origin)
+	if (has_places(&s))
 		feeds_drop_origin(a->feeds, s.origin);
 }
 
@@ -96,6 +106,7 @@ static void expect(void *arg, struct port *p, const char *path)
 	const struct rtsp_scope *s = server_door_scope(p->door);
 	struct slice name = slice_of(*s->channel ? s->channel : path);
 	ns_t now = loop_now(a->loop);
+	char origin[CHANNEL_ORIGIN];
 	struct channel *ch;
 	int n = 0;
 
@@ -103,17 +114,20 @@ static void expect(void *arg, struct port *p, const char *path)
 		name.n--;
 	for (ch = a->channels.first; ch; ch = ch->next)
 		n += now < ch->expected && !ch->playing;
-	if (!*s->origin)
+	if (*s->origin)
+		snprintf(origin, sizeof(origin), "%s", s->origin);
+	else
+		sources_of_path(&a->rtsp.conf.sources, name, origin);
+	if (!*origin)
 		name = allot_path(a->rtsp.allot, name, now);
-	ch = channels_find_at(&a->channels, s->origin, name);
-	if (a->rtsp.draining || name.n < 2 || (!*s->origin && !a->conf.upstreams.n) ||
-		n >= EXPECTED)
+	ch = channels_find_at(&a->channels, origin, name);
+	if (a->rtsp.draining || name.n < 2 || (!*origin && !a->conf.upstreams.n) || n >= EXPECTED)
 		return;
 	if (!ch) {
 		ch = channel_new(&a->channels, name, CHANNEL_SEEKING, now);
 		if (!ch)
 			return;
-		snprintf(ch->origin, sizeof(ch->origin), "%s", s->origin);
+		snprintf(ch->origin, sizeof(ch->origin), "%s", origin);
 		channel_list(&a->channels, ch);
 		ch->expected = now + EXPECT;
 		feed_seek(a->feeds, ch);

@@ -241,6 +241,6 @@ bool rtsp_is_film(const struct request *q)
 {
 	const struct rtsp *r = q->r;
 
-	return r->conf.libraries && !*rtsp_origin(q) &&
+	return r->conf.libraries && !*q->origin &&
 	       library_find(r->conf.library, r->conf.libraries, q->name);
 }

@@ -241,7 +241,7 @@ static void setup_answer(struct request *q, struct session *s, int i, struct rts
 	struct sbuf *b;
 
 	if (!t->tcp)
-		t->source = slice_of(addr_host(&q->r->conf.addr, host));
+		t->source = slice_of(addr_host(rtsp_media_addr(q), host));
 	if (t->multicast)
 		t->destination = slice_of(addr_host(&s->group->addr, group));
 	t->has_ssrc = m->has_ssrc;
@@ -254,6 +254,7 @@ static void setup_answer(struct request *q, struct session *s, int i, struct rts
 	if (s->pipelined[0])
 		sbuf_printf(b, "Pipelined-Requests: %s\r\n", s->pipelined);
 	access_put_identity(q, s);
+	rtsp_put_path(q, s->channel);
 	rtsp_done(q);
 }
 

@@ -35,7 +35,7 @@ static int check_announce(const struct request *q)
 		return 415;
 	if (q->path.n < 2 || q->path.n >= CHANNEL_PATH)
 		return q->path.n < 2 ? 400 : 414;
-	if (*rtsp_origin(q))
+	if (*q->origin)
 		return 403; /* what is there is that origin's, and nobody else's */
 	if (q->r->draining)
 		return 503;
@@ -128,7 +128,7 @@ void rtsp_setup_record(struct request *q, struct session *s)
 	}
 	s->state = SESSION_READY;
 	if (!t.tcp)
-		t.source = slice_of(addr_host(&q->r->conf.addr, host));
+		t.source = slice_of(addr_host(rtsp_media_addr(q), host));
 	t.record = true;
 	b = rtsp_head(q, 200);
 	sbuf_printf(b, "Transport: ");

@@ -12,11 +12,13 @@ struct request {
 	ns_t now;
 	struct rtsp_reply *out;
 	struct url url;
-	struct slice path; /* of the presentation, without trackID and trailing slashes */
-	struct slice name; /* of the channel: the path, unless the port says another */
-	int track;         /* trackID, or -1 */
-	bool nearcast;     /* the peer says that it takes part in failover */
-	bool can_join;     /* and that it can be told to join a group */
+	struct slice path;           /* of the presentation, without trackID and trailing slashes */
+	struct slice name;           /* of the channel: the path, unless the port says another */
+	char origin[CHANNEL_ORIGIN]; /* that the channel is of: of the port, or its source in the
+	                              * overlay (sources.h); "": it is one of this node's */
+	int track;                   /* trackID, or -1 */
+	bool nearcast;               /* the peer says that it takes part in failover */
+	bool can_join;               /* and that it can be told to join a group */
 };
 
 /* Writes status line, CSeq, Server, Supported; the caller adds headers and calls rtsp_done(). */
@@ -32,11 +34,15 @@ struct session *rtsp_session(struct request *q, bool *bad);
 /* Likewise for methods that need one: NULL when 454 has been answered. */
 struct session *rtsp_need_session(struct request *q);
 
-/* The origin whose channels the connection's port is for; "": none of its own. */
-static inline const char *rtsp_origin(const struct request *q)
+/* Where media leave from toward this client. */
+static inline const struct addr *rtsp_media_addr(const struct request *q)
 {
-	return q->c && q->c->scope ? q->c->scope->origin : "";
+	const struct rtsp_scope *s = q->c->scope;
+
+	return s && s->addr.sa.sa_family ? &s->addr : &q->r->conf.addr;
 }
+/* Nearcast-Path, for an answer to a node. */
+void rtsp_put_path(struct request *q, const struct channel *ch);
 
 /* The channel of the path, for DESCRIBE and SETUP. NULL: answered, or to wait for. */
 struct channel *rtsp_channel(struct request *q);

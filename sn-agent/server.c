@@ -586,6 +586,18 @@ void server_tell_group(struct server *sv, struct session *s)
 		stream_write(c->stream, b.p, b.n);
 }
 
+void server_tell_path(struct server *sv, struct session *s)
+{
+	struct conn *c = s->conn->shell;
+	char mem[SESSION_URL + CHANNEL_VIA + 512];
+	struct sbuf b;
+
+	sbuf_init(&b, mem, sizeof(mem));
+	rtsp_notify_path(sv->rtsp, s, &b);
+	if (!b.full)
+		stream_write(c->stream, b.p, b.n);
+}
+
 void server_close(struct session *s)
 {
 	struct conn *c = s->conn->shell;

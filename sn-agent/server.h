@@ -64,6 +64,8 @@ void server_looked(struct server *sv, struct rtsp_conn *conn);
 void server_tell_end(struct server *sv, struct session *s);
 /* Tells a player's client to join its group (group.h). */
 void server_tell_group(struct server *sv, struct session *s);
+/* Its channel comes through other nodes now: tells the node that it is of. */
+void server_tell_path(struct server *sv, struct session *s);
 /* Closes the connection that the session belongs to (it ends with it). */
 void server_close(struct session *s);
 

@@ -183,7 +183,21 @@ static void channel_settled(void *arg, struct channel *ch)
 	server_settled(a->server, ch);
 }
 
-const struct feed_ops agent_feed_ops = {channel_settled, channel_ended};
+static void channel_rerouted(void *arg, struct channel *ch)
+{
+	struct agent *a = arg;
+
+	for (struct session *s = a->rtsp.sessions.first; s; s = s->next)
+		if (s->channel == ch && rtsp_is_nodes(s))
+			server_tell_path(a->server, s);
+}
+
+static int route_to(void *arg, const struct addr *source)
+{
+	return overlay_route(((struct agent *)arg)->overlay, source);
+}
+
+const struct feed_ops agent_feed_ops = {channel_settled, channel_ended, channel_rerouted, route_to};
 
 static void channel_goes(struct agent *a, struct channel *ch, const char *event)
 {
@@ -261,6 +275,8 @@ static void tell_group(void *arg, struct session *s)
 
 /* ---- sessions: what the RTSP server has decided ---- */
 
+static void end(void *arg, struct session *s, const char *reason, bool torn_down);
+
 static void seek(void *arg, struct channel *ch)
 {
 	struct agent *a = arg;
@@ -269,10 +285,28 @@ static void seek(void *arg, struct channel *ch)
 		feed_seek(a->feeds, ch);
 }
 
+/* A tunnel carries a channel once: a neighbour that asks anew has left its old session, whose end may
+ * not have reached us. */
+static void supersede(struct agent *a, const struct session *s)
+{
+	const struct rtsp_scope *scope = s->conn->scope;
+	struct session *old, *next;
+
+	for (old = a->rtsp.sessions.first; scope && *scope->neighbour && old; old = next) {
+		next = old->next;
+		if (old == s || old->channel != s->channel || !old->conn ||
+			old->conn->scope != scope)
+			continue;
+		server_close(old);
+		end(a, old, "superseded", true);
+	}
+}
+
 static void played(void *arg, struct session *s)
 {
 	struct agent *a = arg;
 
+	supersede(a, s);
 	if (!s->spoke) {
 		a->sessions_total++;
 		say_started(a, s);

@@ -173,6 +173,32 @@ static enum ctl_code show_upstreams(void *ctx, struct slice args, struct js *out
 	return CTL_OK;
 }
 
+static enum ctl_code show_overlay(void *ctx, struct slice args, struct js *out)
+{
+	struct agent *a = ctx;
+	struct js *joins = js_array();
+	char text[ADDR_STRLEN];
+
+	(void)args;
+	if (a->overlay)
+		js_put_str(out, "address", addr_host(&a->conf.overlay.address, text));
+	js_put(out, "neighbours", overlay_show(a->overlay));
+	for (const struct channel *ch = a->channels.first; ch; ch = ch->next) {
+		struct js *o;
+
+		if (!ch->feed || *ch->origin != '@')
+			continue;
+		o = js_object();
+		js_put_str(o, "path", ch->path);
+		js_put_str(o, "state", channel_state_str(ch->state));
+		feed_show(ch->feed, o);
+		js_put_int(o, "playing", ch->playing);
+		js_push(joins, o);
+	}
+	js_put(out, "joins", joins);
+	return CTL_OK;
+}
+
 static enum ctl_code show_primes(void *ctx, struct slice args, struct js *out)
 {
 	const struct agent *a = ctx;
@@ -276,6 +302,8 @@ const struct ctl_command agent_commands[] = {
 	{"show accounting", NULL, "whether accounts can be written, and what waits",
 		show_accounting},
 	{"show upstreams", NULL, "nodes that channels are subscribed at", show_upstreams},
+	{"show overlay", NULL, "tunnels to neighbours, and channels' ways through them",
+		show_overlay},
 	{"show primes", NULL, "ports that are given to ARNs, and for what", show_primes},
 	{"show allotments", NULL, "numbers that channels have for ARNs", show_allotments},
 	{"show web", NULL, "the web cache", show_web},
@@ -368,6 +396,16 @@ static uint64_t read_viewers(void *arg)
 static uint64_t read_cached(void *arg)
 {
 	return (uint64_t)films_figures(((struct agent *)arg)->films).cached;
+}
+
+static uint64_t read_neighbours(void *arg)
+{
+	return (uint64_t)overlay_neighbours(((struct agent *)arg)->overlay, false);
+}
+
+static uint64_t read_neighbours_up(void *arg)
+{
+	return (uint64_t)overlay_neighbours(((struct agent *)arg)->overlay, true);
 }
 
 static uint64_t read_lag(void *arg)
@@ -567,6 +605,10 @@ int agent_fill_metrics(struct agent *a)
 		COUNTER("upstream_switches_total", "changes of upstream", &fd->switches),
 		COUNTER("upstream_nacked_total", "packets asked of upstreams", &fd->nacked),
 		COUNTER("upstream_recovered_total", "of these that came", &fd->recovered),
+		COUNTER("overlay_moves_total", "channels that followed their route", &fd->moves),
+		COUNTER("overlay_circles_total", "found closed, and left", &fd->circles),
+		GAUGE("overlay_neighbours", "with a tunnel", read_neighbours),
+		GAUGE("overlay_neighbours_up", "of these that answer", read_neighbours_up),
 	};
 #undef WEB
 #undef COUNTER

@@ -10,7 +10,7 @@
  * attached beside the old one, which is let go when the new one is level with it. Other neighbours
  * are detours, for when the route's does not answer: who re-joins, or seeks for a client of its own,
  * may take them; who seeks for another node only follows its route, so that one question never
- * floods the overlay (compare the loop-free alternates of RFC 5286). Circles are join.h's.
+ * floods the overlay (compare the loop-free alternates of RFC 5286). Circles are via.h's.
  *
  * Two slots hold attachments; the shell makes and drops them as the actions say.
  */

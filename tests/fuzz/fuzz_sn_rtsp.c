@@ -63,6 +63,8 @@ static struct rtsp rtsp;
 static struct rtsp_conn conn;
 static char text[RTSP_REPLY_MAX];
 
+static const struct rtsp_scope tunnel = {.neighbour = "sn2"};
+
 static void start(void)
 {
 	static const struct relay_io io = {
@@ -78,6 +80,10 @@ static void start(void)
 
 	addr_parse(&conf.addr, SLICE("10.0.0.1"), 0);
 	conf.n_publishers = rtsp_prefixes("10.0.0.0/8", conf.publishers);
+	addr_parse(&conf.sources.own, SLICE("10.77.0.1"), 0);
+	addr_parse(&conf.sources.rule[0].address, SLICE("10.77.0.9"), 0);
+	strcpy(conf.sources.rule[0].path, "/far");
+	conf.sources.n = 1;
 	channels_init(&channels, 10 * NS_S, (size_t)64 * RING_MTU, NS_S);
 	relay_init(&relay, &io, NULL);
 	rtsp_init(&rtsp, &conf, &channels, &relay, ids);
@@ -177,6 +183,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	ns_t now = NS_S;
 
 	start();
+	conn.scope = len % 2 ? &tunnel : NULL;
 	while (len > 0) {
 		ssize_t n;
 

@@ -31,6 +31,7 @@ def test_daemon_names_the_line_of_a_mistake_in_its_example(program, daemon, tmp_
     assert f"{broken.name}:{number + 1}:" in done.stderr
 
 
-def test_bird_accepts_its_example():
-    done = run("bird", "-p", "-c", str(EXAMPLES / "bird.conf"))
+@pytest.mark.parametrize("name", ["bird.conf", "bird-overlay.conf"])
+def test_bird_accepts_its_example(name):
+    done = run("bird", "-p", "-c", str(EXAMPLES / name))
     assert done.returncode == 0, done.stderr

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * An overlay of 1,200 nodes under virtual time: the cores that decide (upstream.h, join.h) with a
+ * An overlay of 1,200 nodes under virtual time: the cores that decide (upstream.h, via.h) with a
  * model of what is around them. Links have delays; a link or a node that fails loses what is under
  * way. Each node learns of a change of the routes at a moment of its own, up to two seconds after it
  * (so routes do form circles for a while), and of a dead neighbour by silence, or by the reset of its
@@ -11,7 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sn-agent/join.h"
+#include "sn-agent/via.h"
+#include "lib/rtspd.h"
 #include "sn-agent/upstream.h"
 #include "tests/unit/run.h"
 
@@ -66,7 +67,7 @@ struct attachment {
 	int port;
 	uint32_t id; /* 0: none */
 	int64_t mark;
-	char path[JOIN_NAMES];
+	char path[VIA_NAMES];
 };
 
 struct node {
@@ -78,7 +79,7 @@ struct node {
 	struct upstream core;
 	struct upstream_nodes near;
 	struct attachment at[2];
-	char via[JOIN_NAMES], path[JOIN_NAMES], trying[8];
+	char via[VIA_NAMES], path[VIA_NAMES], trying[8];
 	uint8_t *got;             /* [PACKETS] */
 	int64_t first, next, top; /* wanted from, lowest that lacks, highest had; first -1: none */
 	ns_t idle_since, timer, started;
@@ -209,9 +210,9 @@ static void arm(struct node *n)
 
 static void tell_path(struct node *n, int port)
 {
-	char names[JOIN_NAMES];
+	char names[VIA_NAMES];
 
-	join_lists(names, n->name, n->path);
+	via_join(names, n->name, n->path);
 	tell(n, port, PATH, n->port[port].child_id, 0, names);
 }
 
@@ -247,11 +248,11 @@ static void want_from(struct node *n, int64_t first)
 static void accept(struct node *n, int port)
 {
 	struct port *p = &n->port[port];
-	char names[JOIN_NAMES];
+	char names[VIA_NAMES];
 
 	p->waits = false;
 	p->child = true;
-	join_lists(names, n->name, n->path);
+	via_join(names, n->name, n->path);
 	tell(n, port, ACCEPT, p->child_id, 0, names);
 	if (p->wants >= 0)
 		want_from(n, p->wants);
@@ -321,7 +322,7 @@ static int64_t lowest_wish(const struct node *n)
 static void attach(struct node *n, int slot, int port)
 {
 	struct attachment *a = &n->at[slot];
-	char via[JOIN_NAMES];
+	char via[VIA_NAMES];
 
 	*a = (struct attachment){.port = port, .id = ++last_id, .mark = n->top};
 	snprintf(n->trying, sizeof(n->trying), "%s", node[n->port[port].peer].name);
@@ -329,7 +330,7 @@ static void attach(struct node *n, int slot, int port)
 		n->first = n->next = lowest_wish(n);
 	if (n->core.established)
 		*n->via = '\0';
-	join_lists(via, n->via, n->name);
+	via_join(via, n->via, n->name);
 	tell(n, port, JOIN, a->id, n->first < 0 ? -1 : n->next, via);
 }
 
@@ -375,7 +376,7 @@ static void on_join(struct node *n, const struct message *m)
 {
 	struct port *p = &n->port[m->port];
 
-	if (join_refuses(n->name, slice_of(m->names), n->path, n->trying)) {
+	if (via_refuses(n->name, slice_of(m->names), n->path, n->trying)) {
 		tell(n, m->port, REFUSE, m->id, 482, NULL);
 		return;
 	}
@@ -400,8 +401,8 @@ static int slot_of(const struct node *n, const struct message *m)
 
 static void on_path(struct node *n, int slot, const struct message *m)
 {
-	snprintf(n->at[slot].path, JOIN_NAMES, "%s", m->names);
-	if (join_has(slice_of(m->names), slice_of(n->name))) {
+	snprintf(n->at[slot].path, VIA_NAMES, "%s", m->names);
+	if (rtspd_list_has(slice_of(m->names), slice_of(n->name))) {
 		circles++;
 		let_go(n, slot);
 		upstream_failed(&n->core, slot, 482, now);

@@ -841,14 +841,66 @@ START_TEST(test_loops_are_refused)
 
 	ck_assert_int_eq(ask("DESCRIBE", U, "Nearcast-Via: x, SN1\r\n"), 482);
 	ck_assert_int_eq(ask("DESCRIBE", U, "Nearcast-Via: sn11, xsn1\r\n"), 200);
-	snprintf(ch->from_node, sizeof(ch->from_node), "sn2");
+	snprintf(ch->path_via, sizeof(ch->path_via), "sn2, sn9");
 	ck_assert_int_eq(ask("SETUP", U, UDP("5000-5001") "Nearcast-Via: sn3, sn2\r\n"), 482);
+	ck_assert_int_eq(ask("SETUP", U, UDP("5000-5001") "Nearcast-Via: sn3, sn9\r\n"), 482);
 	ck_assert_int_eq(ask("SETUP", U, UDP("5000-5001") "Nearcast-Via: sn3\r\n"), 200);
+	ck_assert(says("Nearcast-Path: sn1, sn2, sn9\r\n"));
 	ck_assert_uint_eq(rtsp.attached, 0); /* no client, and nobody that an ARN has sent */
 	ck_assert_str_eq(conn.first->node, "sn3");
-	ck_assert_uint_eq(rtsp.refused_loop, 2);
+	ck_assert_uint_eq(rtsp.refused_loop, 3);
 	rtsp.conf.has_upstreams = true;
 	ck_assert_int_eq(ask("DESCRIBE", U "x", "Nearcast-Via: sn1\r\n"), 482);
+}
+END_TEST
+
+START_TEST(test_a_neighbour_names_the_source_and_others_cannot)
+{
+	struct rtsp_scope end = {.neighbour = "sn2"};
+	struct sources *all = &rtsp.conf.sources;
+
+	publish(SDP1, "/news");
+	addr_parse(&all->own, SLICE("10.77.0.1"), 0);
+	addr_parse(&all->rule[0].address, SLICE("10.77.0.9"), 0);
+	strcpy(all->rule[0].path, "/far");
+	all->n = 1;
+	addr_parse(&end.addr, SLICE("169.254.1.10"), 0);
+	conn.scope = &end;
+	/* Our own channel, by our own address; the same path of another source is another channel. */
+	ck_assert_int_eq(ask("SETUP", U,
+				 UDP("5000-5001") "Nearcast-Via: sn2\r\n"
+						  "Nearcast-Source: 10.77.0.1\r\n"),
+		200);
+	ck_assert(says("source=169.254.1.10"));
+	ck_assert_int_eq(ask("DESCRIBE", U, "Nearcast-Source: 10.77.0.8\r\n"), 0);
+	ck_assert_uint_eq(reply.actions, RTSP_SEEK | RTSP_WAIT);
+	ck_assert_str_eq(reply.channel->origin, "@10.77.0.8");
+	ck_assert_str_eq(reply.channel->path, "/news");
+	/* Who is no neighbour is served by the rules. */
+	conn.scope = NULL;
+	ck_assert_int_eq(ask("DESCRIBE", U, "Nearcast-Source: 10.77.0.8\r\n"), 200);
+	ck_assert_int_eq(ask("DESCRIBE", "rtsp://10.0.0.1/far", ""), 0);
+	ck_assert_str_eq(reply.channel->origin, "@10.77.0.9");
+	/* What comes from elsewhere cannot be published here. */
+	ck_assert_int_eq(announce(&other, "rtsp://10.0.0.1/far", SDP1), 403);
+}
+END_TEST
+
+START_TEST(test_a_node_is_told_of_another_path)
+{
+	struct channel *ch = publish(SDP1, "/news");
+	struct sbuf b;
+
+	ck_assert_int_eq(ask("SETUP", U,
+				 UDP("5000-5001") "Supported: nearcast.failover\r\n"
+						  "Nearcast-Via: sn3\r\n"),
+		200);
+	ck_assert(rtsp_is_nodes(conn.first));
+	snprintf(ch->path_via, sizeof(ch->path_via), "sn4, sn9");
+	sbuf_init(&b, text, sizeof(text));
+	rtsp_notify_path(&rtsp, conn.first, &b);
+	ck_assert(says("PLAY_NOTIFY "));
+	ck_assert(says("Notify-Reason: path-change\r\nNearcast-Path: sn1, sn4, sn9\r\n\r\n"));
 }
 END_TEST
 
@@ -943,6 +995,8 @@ static void add_tests(TCase *t)
 	tcase_add_test(t, test_a_publisher_comes_back_within_the_grace);
 	tcase_add_test(t, test_an_unknown_channel_is_sought_and_the_request_waits);
 	tcase_add_test(t, test_loops_are_refused);
+	tcase_add_test(t, test_a_neighbour_names_the_source_and_others_cannot);
+	tcase_add_test(t, test_a_node_is_told_of_another_path);
 	tcase_add_test(t, test_an_ended_channel_is_only_for_who_fails_over);
 	tcase_add_test(t, test_what_ended_upstream_is_sought_again_for_a_new_player);
 	tcase_add_test(t, test_interleaved_channels_belong_to_media);

@@ -679,7 +679,7 @@ END_TEST
 
 START_TEST(test_extra_headers)
 {
-	char longer[600];
+	char longer[1100];
 
 	memset(longer, 'x', sizeof longer - 1);
 	longer[sizeof longer - 1] = '\0';
@@ -693,6 +693,26 @@ START_TEST(test_extra_headers)
 	drain();
 	expect_sent("Nearcast-Via: sn806, sn808\r\n\r\n");
 	expect_not_sent("xxx");
+}
+END_TEST
+
+START_TEST(test_a_path_is_told_when_it_is_another)
+{
+	begin(NULL, "");
+	answer(1, "200 OK", NC "Nearcast-Path: sn6, sn8\r\n", SDP2);
+	ck_assert_int_eq(seens, 2);
+	ck_assert_int_eq(seen[0].kind, RTSPC_PATH);
+	ck_assert_str_eq(text[0], "sn6, sn8");
+	ck_assert_int_eq(seen[1].kind, RTSPC_DESCRIBED);
+	seens = 0;
+	feed("PLAY_NOTIFY rtsp://h/x RTSP/1.0\r\nCSeq: 1\r\nNotify-Reason: path-change\r\n"
+	     "Nearcast-Path: sn6, sn8\r\n\r\n");
+	ck_assert_int_eq(seens, 0);
+	feed("PLAY_NOTIFY rtsp://h/x RTSP/1.0\r\nCSeq: 2\r\nNotify-Reason: path-change\r\n"
+	     "Nearcast-Path: sn6, sn7, sn8\r\n\r\n");
+	expect_one(RTSPC_PATH);
+	ck_assert_str_eq(text[0], "sn6, sn7, sn8");
+	expect_sent("RTSP/1.0 200 OK\r\nCSeq: 2\r\n");
 }
 END_TEST
 
@@ -744,6 +764,7 @@ int main(void)
 	tcase_add_test(t, test_another_nodes_absolute_controls_become_this_nodes);
 	tcase_add_test(t, test_extra_headers);
 	tcase_add_test(t, test_a_film_is_asked_for_by_its_time_and_then_by_its_packet);
+	tcase_add_test(t, test_a_path_is_told_when_it_is_another);
 	tcase_add_test(t, test_setup_is_refused_when_it_is_not_its_time);
 	return run_case("rtspc", t);
 }

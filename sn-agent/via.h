@@ -12,23 +12,22 @@
  *
  * Lists are as in the headers: names, with commas between. Pure.
  */
-#ifndef NEARCAST_SN_JOIN_H
-#define NEARCAST_SN_JOIN_H
+#ifndef NEARCAST_SN_VIA_H
+#define NEARCAST_SN_VIA_H
 
 #include <stdbool.h>
 
 #include "lib/slice.h"
 
-#define JOIN_NAMES 512 /* bytes of a list, the NUL included */
+#define VIA_NAMES 512 /* bytes of a list, the NUL included */
 
-bool join_has(struct slice list, struct slice name);
 /* Whether the lists have a name in common. */
-bool join_meet(struct slice a, struct slice b);
+bool via_meet(struct slice a, struct slice b);
 /* Whether a request that came through `via` is to be refused by `self`, which has (or seeks) the
  * channel by `path` ("": it is the source, or has none) and is asking `trying` ("": nobody). */
-bool join_refuses(const char *self, struct slice via, const char *path, const char *trying);
+bool via_refuses(const char *self, struct slice via, const char *path, const char *trying);
 /* One list behind the other, as a request is passed on (via, then self) or a path told (self, then
  * path); either may be "". False: too long, and out is "". */
-bool join_lists(char out[JOIN_NAMES], const char *a, const char *b);
+bool via_join(char out[VIA_NAMES], const char *a, const char *b);
 
 #endif
