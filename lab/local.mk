@@ -28,6 +28,7 @@ dist_nearlab_DATA = \
 	lab/nearlab_lib/media.py \
 	lab/nearlab_lib/naming.py \
 	lab/nearlab_lib/nodes.py \
+	lab/nearlab_lib/overlay.py \
 	lab/nearlab_lib/pcap.py \
 	lab/nearlab_lib/players.py \
 	lab/nearlab_lib/probe.py \
@@ -53,7 +54,9 @@ dist_scenarios_DATA = \
 	lab/scenarios/all-dead.py \
 	lab/scenarios/boot-all.py \
 	lab/scenarios/changed-web.py \
+	lab/scenarios/cut-overlay-node.py \
 	lab/scenarios/cut-sn.py \
+	lab/scenarios/cut-tunnel.py \
 	lab/scenarios/cut-web.py \
 	lab/scenarios/dns-dies.py \
 	lab/scenarios/drain-master.py \
@@ -62,6 +65,7 @@ dist_scenarios_DATA = \
 	lab/scenarios/flash-crowd.py \
 	lab/scenarios/hang-arn.py \
 	lab/scenarios/hang-master.py \
+	lab/scenarios/hang-overlay-node.py \
 	lab/scenarios/hang-sn.py \
 	lab/scenarios/hang-web.py \
 	lab/scenarios/kill-arn-sn.py \
@@ -74,6 +78,7 @@ dist_scenarios_DATA = \
 	lab/scenarios/kill-sn-gateway.py \
 	lab/scenarios/kill-sn-players.py \
 	lab/scenarios/kill-sn-route.py \
+	lab/scenarios/kill-overlay-node.py \
 	lab/scenarios/kill-sn.py \
 	lab/scenarios/kill-source.py \
 	lab/scenarios/kill-two.py \

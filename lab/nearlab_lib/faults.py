@@ -8,7 +8,7 @@ What can be broken, and healed again.
     cont DAEMON@NODE     SIGCONT
     restart DAEMON@NODE  killed if it runs, and started
     cut NODE             all of the node's links go down
-    cut NODE-NODE        the link between two nodes goes down
+    cut NODE-NODE        the link, or the overlay's tunnel, between two nodes goes down
     part NODE,NODE…      the LAN falls in two parts: these nodes, and the others
     deaf NODE            no announcement reaches it
     mute NODE            none leaves it
@@ -126,7 +126,9 @@ class Faults:
             links = self.net.linksBetween(self.net[one], self.net[two])
             if links:
                 return [(e.node, e.name) for k in links for e in (k.intf1, k.intf2)]
-        raise FaultError(f"'{target}' is neither a node nor a link (NODE-NODE)")
+            if two in dict(self.net.topo.neighbours(one)):
+                return [(self.net[one], f"nc-{two}"), (self.net[two], f"nc-{one}")]
+        raise FaultError(f"'{target}' is neither a node nor a link or tunnel (NODE-NODE)")
 
     def _lan_ports(self, name):
         """[(LAN, interface of its bridge)] that a node is plugged into."""

@@ -168,6 +168,11 @@ class Keeper:
             daemons.wait_until(reachable, timeout, "all nodes reachable", 0.2)
         except TimeoutError:
             raise TimeoutError(f"after {timeout} s no ping of " + ", ".join(missing)) from None
+        source = topo.overlay_source and topo.overlay_address(topo.overlay_source)
+        if source:
+            self.say("waiting for the overlay")
+            daemons.wait_until(lambda: all(follows_overlay(h, source) for h in self.net.hosts),
+                               timeout, f"every node of the overlay has a route to {source}")
         if any(isinstance(h, Arn) for h in self.net.hosts):
             self.say("waiting for the anycast block")
             for client in clients:
@@ -341,6 +346,15 @@ class Keeper:
         self.scenario = threading.Thread(target=run, daemon=True)
         self.scenario.start()
         return None
+
+
+def follows_overlay(host, source):
+    """Whether a node that is in the overlay has a route to its source, or is that."""
+    own = host.params.get("overlay")
+    if not own or own == source:
+        return True
+    out, _, _ = host.pexec(["ip", "-o", "route", "get", source])
+    return " dev nc-" in out
 
 
 def pings(node, address):

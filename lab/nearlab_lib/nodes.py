@@ -187,6 +187,21 @@ class ServiceNode(KeyedNode):
                        site.CONF.format(address=self.params["address"]))
             self.daemon("site", [daemons.find("nginx"), "-c", f"/{site.FOLDER}/nginx.conf"])
         super().boot()
+        if self.params.get("overlay"):
+            self.start_bird(routing.overlay(self.topo, self.name))
+
+    def overlay_configuration(self):
+        """Its neighbours, and whom all channels come from."""
+        text = f'overlay {{ address = "{self.params["overlay"]}" }}\n'
+        for name, _ in self.topo.neighbours(self.name):
+            text += f'neighbour "{name}" {{ address = "{self.topo.address(name)}" }}\n'
+        source = self.topo.overlay_source
+        if source:
+            address = self.topo.overlay_address(source)
+            text += (f'source "{source}" {{ address = "{address}" }}\n'
+                     f'source "{source}-origin" {{ address = "{address}" '
+                     f'host = "{self.topo.address(source)}" }}\n')
+        return text
 
     def configuration(self):
         http = self.params.get("http", 0)
@@ -203,6 +218,8 @@ class ServiceNode(KeyedNode):
             text += f'rtsp {{ publishers = "{", ".join(publishers)}" }}\n'
         for name in self.params.get("upstream", ()):
             text += f'upstream "{name}" {{ address = "{self.topo.address(name)}:554" }}\n'
+        if self.params.get("overlay"):
+            text += self.overlay_configuration()
         return text
 
 

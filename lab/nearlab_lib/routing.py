@@ -14,6 +14,9 @@ the nearest ARN. (External, not stub: routers then need no tick of BIRD's OSPF o
 learn of the withdrawal.) On a LAN with a floating next hop the route leads there: BIRD makes it the
 forwarding address of OSPF, so the routers' routes are the same from whichever ARN they come. Where
 each anycast address has a master of its own, the same filter exports single addresses.
+
+A service node of an overlay speaks OSPF through its tunnels, with BFD, and carries one address: that of
+the interface which its agent holds. Only routes to such addresses go into the kernel.
 """
 
 BFD = """protocol bfd {
@@ -25,6 +28,9 @@ BFD = """protocol bfd {
 	};
 }
 """
+
+
+OVERLAY = "10.77.0.0/16"
 
 
 def _head(router_id, export, merge="yes"):
@@ -147,5 +153,25 @@ protocol ospf v2 interior {{
 	ipv4 {{ import all; export filter anycast_block; }};
 	area 0 {{
 {ospf}	}};
+}}
+"""
+
+
+def overlay(topo, name):
+    """bird.conf of a service node in an overlay."""
+    tunnels = "".join(
+        f'\t\tinterface "nc-{peer}" {{ type ptp; cost {cost}; hello 1; dead 4; bfd yes; }};\n'
+        for peer, cost in topo.neighbours(name))
+    return f"""log "/run/bird.log" all;
+router id {topo.overlay_address(name)};
+protocol device {{ scan time 10; }}
+protocol kernel {{
+	ipv4 {{ import none; export where net ~ {OVERLAY}; }};
+}}
+{BFD}protocol ospf v2 overlay {{
+	ipv4 {{ import where net ~ {OVERLAY}; export none; }};
+	area 0 {{
+		interface "nc-overlay" {{ stub yes; }};
+{tunnels}	}};
 }}
 """

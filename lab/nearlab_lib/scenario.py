@@ -118,11 +118,12 @@ class Lines:
 
 
 class Capture(Lines):
-    """tcpdump in a node, on its first interface."""
+    """tcpdump in a node, on its first interface if none is named."""
 
-    def __init__(self, lab, node, name, snap, what):
+    # pylint: disable=too-many-arguments,too-many-positional-arguments
+    def __init__(self, lab, node, name, snap, what, interface=None):
         self.path = os.path.join(lab.report, f"{name}.pcap")
-        interface = lab.net[node].defaultIntf().name
+        interface = interface or lab.net[node].defaultIntf().name
         super().__init__(lab, node, name,
                          [daemons.find("tcpdump"), "-i", interface, "-n", "-s", str(snap), "-B",
                           "16384", "-U", "--immediate-mode", "-Z", "root", "-w", self.path,

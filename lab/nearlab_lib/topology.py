@@ -60,6 +60,8 @@ class Internet(Topo):
 
     def __init__(self, *args, **params):
         self.systems = {}
+        self.tunnels = []  # [(node, node, OSPF's cost)]
+        self.overlay_source = None  # the node that the overlay's channels come from
         self._peerings = ipaddress.ip_network("172.31.0.0/16").subnets(new_prefix=30)
         self._access = {}
         super().__init__(*args, **params)
@@ -106,9 +108,16 @@ class Internet(Topo):
         return self._addLanHost(name, Arn, lan, number, opts)
 
     def addServiceNode(self, name, lan, number, upstream=(), **opts):
-        """A service node on a LAN: sn-agent. upstream: names of nodes it gets channels from."""
+        """
+        A service node on a LAN: sn-agent. upstream: names of nodes it gets channels from; overlay:
+        its address in an overlay, with BIRD beside it.
+        """
         upstream = [upstream] if isinstance(upstream, str) else list(upstream)
         return self._addLanHost(name, ServiceNode, lan, number, {"upstream": upstream, **opts})
+
+    def addTunnel(self, node1, node2, cost=10):
+        """Two service nodes of the overlay are neighbours. cost: OSPF's."""
+        self.tunnels.append((node1, node2, cost))
 
     def addPublisher(self, name, lan, number, **opts):
         """A host on a LAN that streams come from."""
@@ -179,6 +188,15 @@ class Internet(Topo):
             raise LookupError(f"no node '{name}' "
                               f"(there are: {', '.join(sorted(self.hosts()))})") from None
         return info.get("address") or info.get("loopback")
+
+    def neighbours(self, name):
+        """[(neighbour in the overlay, OSPF's cost)] of a node."""
+        return [(two if one == name else one, cost) for one, two, cost in self.tunnels
+                if name in (one, two)]
+
+    def overlay_address(self, name):
+        """A node's address in the overlay, or None."""
+        return self.nodeInfo(name).get("overlay")
 
     def next_hop(self, name):
         """Where the routes of an ARN lead to: an address of its LAN that floats; or None."""

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Figure 6's overlay: real tunnels, BIRD's OSPF through them, real video (rows F1, F2, F3)."""
+
+import json
+
+import pytest
+from conftest import wait_until
+from lab_tools import in_node, nearlab, run_scenario
+
+
+@pytest.fixture(scope="module", name="lab")
+def _lab():
+    nearlab("up", "fig6", "--detach", "--name", "overlay", "--param", "prime=1")
+    yield "overlay"
+    nearlab("down", "--name", "overlay")
+
+
+def shown(lab, node, *what):
+    return json.loads(in_node(lab, node, "nearctl", "--json", "show", *what).stdout)
+
+
+@pytest.mark.parametrize("kind,rate,seed", [("kill-overlay-node", 8, 31), ("cut-tunnel", 1, 32)])
+def test_the_client_does_not_notice_what_happens_in_the_middle(lab, kind, rate, seed, tmp_path):
+    code, report = run_scenario(lab, "fig6", kind, tmp_path, "--seed", seed,
+                                "--param", f"rate={rate}")
+    assert not [c["text"] for c in report["checks"] if not c["held"]]
+    assert report["passed"] and code == 0
+    assert report["measured"]["before"] == ["sn812", "sn808"]
+    assert report["measured"]["detour"] == ["sn814", "sn808"]
+    assert all(m["written"] > 20 for c in report["comparisons"] for m in c["media"])
+
+
+def test_who_is_sent_to_a_primed_port_gets_the_channel_through_the_overlay(lab):
+    """The runs before were primed with sn808's unicast address, which is a source of the overlay."""
+    joins = [j for node in ("sn806", "sn810") for j in shown(lab, node, "overlay")["joins"]]
+    assert joins and {j["toward"] for j in joins} == {"10.77.0.8"}
+    assert not [c for c in shown(lab, "sn806", "upstreams")["upstreams"] if c.get("origin")]
+
+
+def test_a_source_whose_agent_is_dead_is_routed_to_by_nobody(lab):
+    def route():
+        return in_node(lab, "sn806", "ip", "-o", "route", "show", "10.77.0.8").stdout
+
+    assert "nc-sn812" in route()
+    nearlab("fault", "--name", lab, "kill", "sn808")
+    wait_until(lambda: not route(), "its address is gone", 20, 0.2)
+    nearlab("heal", "--name", lab)
+    wait_until(lambda: "nc-sn812" in route(), "it is there again", 20, 0.2)
