@@ -56,7 +56,8 @@ static void on_refused(void *arg, int status)
 {
 	struct upstream *u = arg;
 
-	u->refused = status;
+	/* Who is to be authorized is the gateway: no player could answer a challenge. */
+	u->refused = status == 401 || status == 407 ? 403 : status;
 	if (is_final(status))
 		client_finish(u->client, EX_UNAVAILABLE, "refused");
 }
