@@ -86,6 +86,8 @@ int web_door_open(struct agent *a)
 
 	if (!*a->conf.web.nginx)
 		return 0;
+	if (*a->conf.access.users)
+		log_msg(NLOG_CONF, "access.users is for RTSP: the web cache asks for tokens only");
 	settings_of(a, &s);
 	a->web = web_new(a->loop, &s, &ops, a, why, &err);
 	if (a->web)

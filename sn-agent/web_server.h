@@ -8,8 +8,9 @@
  *	       the new ports are refused, what runs goes on as before <────┘ no        │
  *	       the new ports are there when somebody can connect <─────────────────────┘
  *
- * A round takes some 15 ms, for one port or for many. nginx keeps its connections through it. When
- * it ends, it is started again, after ever longer pauses, with all that it had.
+ * A round takes some 15 ms, for one port or for many; nginx, which sleeps for 100 ms after it has
+ * taken something over, takes the next one after that. It keeps its connections through it. When it
+ * ends, it is started again, after ever longer pauses, with all that it had.
  */
 #ifndef NEARCAST_SN_WEB_SERVER_H
 #define NEARCAST_SN_WEB_SERVER_H

@@ -369,6 +369,24 @@ def test_requests_that_are_none_of_a_cache_s_are_refused(site):
     assert web_of(node)["serves"]
 
 
+def test_download_under_way_is_finished_when_the_node_stops(site):
+    body = os.urandom(1 << 20) * 8
+    site.master().objects["/big"] = Object(body)
+    node = site.agent(f'origin = "{MASTER}:80"')
+    site.route_statically("10.2.0.0/24")
+    with near.connect(site.client, NODE, 8080, timeout=10) as conn:
+        conn.sendall(b"GET /big HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert near.read_head(conn)[0] == 200
+        pid = web_of(node)["pid"]
+        node.send_signal(signal.SIGTERM)
+        wait_until(lambda: node.events("drain"), "it drains")
+        got = bytearray()
+        while piece := conn.recv(1 << 16):
+            got += piece
+    assert got == body
+    assert node.process.wait(15) == 0 and near.gone(pid)
+
+
 def test_ipv6_node_has_sites_of_ipv6(site):
     near.address(site.lan, "lan0", "2001:db8:2::10/64")
     master = site.master("2001:db8:2::10", 8000)
