@@ -44,7 +44,9 @@ struct web_server {
 	const struct web_server_ops *ops;
 	void *arg;
 	char nginx[256], folder[256];
-	int dir; /* locked: no other agent uses the folder */
+	int dir;       /* locked: no other agent uses the folder */
+	bool starting; /* the child does not listen yet */
+	int start_fd;  /* on its way to it; -1 */
 	struct web_conf conf;
 	struct web_inside inside;
 	struct door *first;
@@ -137,11 +139,11 @@ static void fail_doors(struct web_server *s, int step, int err)
 	}
 }
 
-static struct addr place_of(const struct web_server *s, const struct port *p)
+static struct addr place_of(const struct web_server *s, uint16_t port)
 {
 	struct addr at = s->conf.address;
 
-	addr_set_port(&at, p->number);
+	addr_set_port(&at, port);
 	return at;
 }
 
@@ -165,43 +167,54 @@ static int try_port(const struct addr *at)
 	return err;
 }
 
-/* Whether somebody listens there by now. */
-static bool is_open(struct web_server *s, struct door *d)
+/* Whether somebody listens there by now. *fd is on its way there from one look to the next; -1. */
+static bool is_open(const struct addr *at, int *fd)
 {
-	struct addr at = place_of(s, d->port);
 	struct pollfd p = {.events = POLLOUT};
 	bool there;
 
-	if (d->fd < 0) {
-		d->fd = tcp_socket(&at);
-		if (d->fd < 0)
+	if (*fd < 0) {
+		*fd = tcp_socket(at);
+		if (*fd < 0)
 			return false;
-		if (connect(d->fd, &at.sa, addr_len(&at)) < 0 && errno != EINPROGRESS) {
-			close(d->fd);
-			d->fd = -1;
+		if (connect(*fd, &at->sa, addr_len(at)) < 0 && errno != EINPROGRESS) {
+			close(*fd);
+			*fd = -1;
 			return false;
 		}
 	}
-	p.fd = d->fd;
+	p.fd = *fd;
 	if (poll(&p, 1, 0) == 0)
 		return false;
 	there = !(p.revents & (POLLERR | POLLHUP));
-	close(d->fd);
-	d->fd = -1;
+	close(*fd);
+	*fd = -1;
 	return there;
+}
+
+/* A process that has just been started cannot be told anything: SIGHUP would end it. */
+static bool is_starting(struct web_server *s)
+{
+	struct addr at = place_of(s, s->conf.port);
+
+	if (s->starting && is_open(&at, &s->start_fd))
+		s->starting = false;
+	return s->starting;
 }
 
 /* True: none is on its way any more. */
 static bool look_at_doors(struct web_server *s, ns_t now)
 {
-	bool waits = false;
+	bool waits = is_starting(s);
 	struct door *next;
 
 	for (struct door *d = s->first; d; d = next) {
+		struct addr at = place_of(s, d->port->number);
+
 		next = d->next;
 		if (d->step != OPENS)
 			continue;
-		if (is_open(s, d)) {
+		if (is_open(&at, &d->fd)) {
 			d->step = OPEN;
 			s->ops->opened(s->arg, d->port, 0);
 		} else {
@@ -216,7 +229,7 @@ static bool look_at_doors(struct web_server *s, ns_t now)
 
 int web_server_open(struct web_server *s, struct port *p)
 {
-	struct addr at = place_of(s, p);
+	struct addr at = place_of(s, p->number);
 	struct door *d;
 	int err;
 
@@ -285,6 +298,7 @@ static void on_child_end(void *arg, int status)
 	ns_t now = loop_now(s->loop);
 
 	s->child = NULL;
+	s->starting = false;
 	s->deadline = 0;
 	if (!s->quits) {
 		pause_before_next(s, now);
@@ -310,10 +324,20 @@ static void start_child(struct web_server *s, ns_t now)
 	s->child = web_child_new(s->loop, argv, on_child_end, s, &err);
 	if (s->child) {
 		s->count.starts++;
+		s->starting = true;
 		return;
 	}
 	log_msg(NLOG_ERROR, "%s: %s", s->nginx, strerror(-err));
 	pause_before_next(s, now);
+}
+
+/* The ports of this round are there by the deadline, or are not going to be. */
+static void look_from_now_on(struct web_server *s, ns_t deadline)
+{
+	for (struct door *d = s->first; d; d = d->next)
+		if (d->step == TESTED)
+			d->step = OPENS;
+	s->deadline = deadline;
 }
 
 /* The text is good: it is nginx's now. */
@@ -325,10 +349,7 @@ static void take_text(struct web_server *s, ns_t now)
 	} else {
 		start_child(s, now);
 	}
-	for (struct door *d = s->first; d; d = d->next)
-		if (d->step == TESTED)
-			d->step = OPENS;
-	s->deadline = now + PATIENCE;
+	look_from_now_on(s, now + PATIENCE);
 }
 
 /* What runs goes on with what it has; what is new about the text may be more than its ports. */
@@ -411,8 +432,6 @@ static void next_round(struct web_server *s)
 		return;
 	s->dirty = false;
 	text = new_text(s, &err);
-	if (!text && !err)
-		return;
 	for (struct door *d = s->first; d; d = d->next)
 		if (d->step == WAITS)
 			d->step = TESTED;
@@ -420,16 +439,14 @@ static void next_round(struct web_server *s)
 		free(s->text);
 		s->text = text;
 		err = begin_test(s);
+	} else if (!err) {
+		look_from_now_on(s, now + PATIENCE);
 	}
 	if (err) {
 		log_msg(NLOG_ERROR, "%s/" NEXT ": %s", s->folder, strerror(-err));
 		free(s->text);
 		s->text = NULL;
-		/* Not from within web_server_open(). */
-		s->deadline = now;
-		for (struct door *d = s->first; d; d = d->next)
-			if (d->step == TESTED)
-				d->step = OPENS;
+		look_from_now_on(s, now); /* and no longer: not from within web_server_open() */
 		if (!s->child)
 			pause_before_next(s, now);
 	}
@@ -462,6 +479,7 @@ struct web_server *web_server_new(struct loop *l, const char *nginx, const char 
 	s->arg = arg;
 	snprintf(s->nginx, sizeof(s->nginx), "%s", nginx);
 	snprintf(s->folder, sizeof(s->folder), "%s", folder);
+	s->start_fd = -1;
 	s->dir = open_folder(folder);
 	if (s->dir < 0) {
 		*err = s->dir;
@@ -486,6 +504,8 @@ void web_server_free(struct web_server *s)
 	web_child_free(s->child);
 	while (s->first)
 		remove_door(s, s->first);
+	if (s->start_fd >= 0)
+		close(s->start_fd);
 	loop_timer_free(s->timer);
 	close(s->dir);
 	free(s->text);
