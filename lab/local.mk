@@ -6,6 +6,7 @@ dist_bin_SCRIPTS += lab/nearlab
 nearlabdir = $(pkgdatadir)/lab/nearlab_lib
 dist_nearlab_DATA = \
 	lab/nearlab_lib/__init__.py \
+	lab/nearlab_lib/accounts.py \
 	lab/nearlab_lib/capacity.py \
 	lab/nearlab_lib/catchment.py \
 	lab/nearlab_lib/cli.py \

@@ -5,6 +5,7 @@ the client's ISP; at a random moment something happens to the node that serves t
 stream goes on and ends; and what the client wrote is compared with what was published.
 """
 
+from . import accounts
 from .scenario import ScenarioError
 
 PARAMS = {"rate": 1, "before": 4, "after": 4, "client": "c802", "source": "src803",
@@ -42,6 +43,7 @@ def finish(lab, source, player):
     ended = player.wait_end(25)
     lab.check(ended.get("lost") == 0, f"the client lost nothing (lost: {ended.get('lost')})")
     lab.expect_same(source, player)
+    accounts.expect_one(lab, player, source.url.rsplit("/", 1)[1], ended.get("received"))
     lab.measured.update({k: ended.get(k) for k in
                          ("received", "written", "lost", "nacked", "recovered", "duplicates",
                           "min_buffer_ms", "failovers", "false_alarms")})

@@ -212,6 +212,7 @@ class ServiceNode(KeyedNode):
                      'size = 64 slice = 128 workers = 1 }\n')
         text += f"http {{ port = {http} }}\n" if http else ""
         text += 'access { token = "required" }\n' if int(self.params.get("token", 0)) else ""
+        text += 'accounting { database = "/run/nearcast/accounts.db" interval = 200 }\n'
         publishers = [f"{self.topo.address(p)}/32" for p in self.topo.of_class(Publisher)
                       if self.topo.nodeInfo(p)["lan"] == self.params["lan"]]
         if publishers:
