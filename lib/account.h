@@ -35,6 +35,10 @@
 
 #define ACCOUNT_DIED "node died" /* the reason of parts that a node finds open when it starts */
 
+struct account_sum {
+	uint64_t packets, bytes, dropped, repaired;
+};
+
 struct account_part {
 	uint64_t id;               /* of this stay, never used again at this node */
 	char identity[ACCOUNT_ID]; /* of the session, across nodes */
@@ -45,7 +49,7 @@ struct account_part {
 	char transport[ACCOUNT_WORD];
 	bool resumed;        /* it asked for what another node owed it */
 	int64_t begin, seen; /* ms since 1970; seen: when the numbers below were so */
-	uint64_t packets, bytes, dropped, repaired;
+	struct account_sum count;
 	char reason[ACCOUNT_WORD]; /* of its end; "": it goes on */
 };
 

@@ -6,11 +6,13 @@
 #include "lib/account.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define BUSY_MS 1000 /* how long another's lock is waited for */
 #define FORMAT  1    /* PRAGMA user_version */
@@ -143,6 +145,13 @@ struct account_db *account_db_open(const char *path, bool make, char err[ACCOUNT
 		snprintf(err, ACCOUNT_ERR, "no memory");
 		return NULL;
 	}
+	if (make && strcmp(path, ":memory:") != 0) {
+		/* Who had what is nobody else's business; SQLite would go by the umask alone. */
+		int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+
+		if (fd >= 0)
+			close(fd);
+	}
 	rc = sqlite3_open_v2(path, &db->db, flags | SQLITE_OPEN_NOMUTEX, NULL);
 	if (rc == SQLITE_OK ? !set_up(db, make, err) : !error_of(db, rc, err))
 		return db;
@@ -171,8 +180,8 @@ static int bind_part(
 {
 	/* What is never missing is text even when it is empty. */
 	const char *text[] = {node, id, p->identity, p->role, NULL, p->client, p->channel};
-	const int64_t number[] = {p->resumed, p->begin, p->seen, (int64_t)p->packets,
-		(int64_t)p->bytes, (int64_t)p->dropped, (int64_t)p->repaired};
+	const int64_t number[] = {p->resumed, p->begin, p->seen, (int64_t)p->count.packets,
+		(int64_t)p->count.bytes, (int64_t)p->count.dropped, (int64_t)p->count.repaired};
 	int rc = SQLITE_OK;
 
 	for (int i = 0; i < 7; i++)

@@ -65,7 +65,9 @@ struct agent {
 	struct casd *casd;     /* NULL: it allots no channels */
 	struct ledger *ledger; /* NULL: nothing is accounted for */
 	ns_t account_at;
-	struct web *web; /* NULL: HTTP is not its own */
+	ns_t account_alive, account_woke,
+		account_gap; /* it ran until; again since; not for so long */
+	struct web *web;     /* NULL: HTTP is not its own */
 	struct selfcheck *selfcheck;
 	struct ctl *ctl;
 	struct metrics *metrics;

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "lib/account.h"
 #include "lib/addr.h"
 #include "lib/clock.h"
 #include "lib/rtp.h"
@@ -83,9 +84,11 @@ struct session {
 	ns_t active; /* last sign of life */
 	ns_t started, played;
 	struct {
-		int64_t wall; /* when it began to count, ms since 1970; 0: not yet */
-		ns_t at;
-		uint64_t packets, bytes; /* of its channel then (publisher) */
+		int64_t wall;             /* when it began to count, ms since 1970; 0: not yet */
+		ns_t until, served;       /* it was there until; for so long in all */
+		ns_t gap;                 /* of the agent's, until then */
+		uint64_t packets, bytes;  /* of its channel when it began (publisher) */
+		struct account_sum count; /* of what it got until then */
 	} account;
 };
 

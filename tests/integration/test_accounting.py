@@ -6,6 +6,7 @@ import json
 import signal
 import sqlite3
 import subprocess
+import time
 
 import pytest
 
@@ -40,10 +41,10 @@ def accounts(program):
 def node(here, program, tmp_path):
     """node(N) is a service node at 127.0.0.N that writes into N.db."""
 
-    def make(n, database=None, options=""):
+    def make(n, database=None, options="", rtsp=""):
         path = database or tmp_path / f"{n}.db"
         conf = (
-            f'name = "sn{n}"\naddress = "127.0.0.{n}"\nrtsp {{ publishers = "127.0.0.0/8" }}\n'
+            f'name = "sn{n}"\naddress = "127.0.0.{n}"\nrtsp {{ publishers = "127.0.0.0/8" {rtsp} }}\n'
             f'accounting {{ database = "{path}" interval = {INTERVAL} }}\n{options}\n'
         )
         d = Daemon(here, program("sn-agent"), tmp_path, f"sn{n}", conf)
@@ -58,6 +59,11 @@ def written(sn):
     wait_until(lambda: sn.ask("show accounting")["waiting"] == 0, "accounts are written")
 
 
+def alive(player):
+    """A sign of life, as players give by their reports: what they got until then counts."""
+    assert player.rtsp.ask("GET_PARAMETER", player.path, {"Session": player.session}).status == 200
+
+
 def players(found):
     return [s for s in found if s["role"] == "player"]
 
@@ -69,6 +75,7 @@ def test_a_session_is_accounted_for_with_what_it_got(node, accounts):
     identity = sn.ask("show sessions")["sessions"][0]["identity"]
     numbers = source.send(50)
     player.wait(numbers)
+    alive(player)
     size = sum(len(data) for _, data in player.got[0])
     wait_until(lambda: [s for s in players(accounts(sn.database)) if s["bytes"] == size],
                "it is accounted for while it goes on")
@@ -93,6 +100,7 @@ def test_no_session_is_lost_when_its_node_is_killed(node, accounts):
     numbers = source.send(20)
     for player in some:
         player.wait(numbers)
+        alive(player)
     wait_until(lambda: [s["packets"] for s in players(accounts(sn.database))] == [20] * 3,
                "their numbers are written")
     late = Player(sn.host).play()
@@ -105,6 +113,41 @@ def test_no_session_is_lost_when_its_node_is_killed(node, accounts):
     assert sorted(s["packets"] for s in players(accounts(sn.database))) == [0, 20, 20, 20]
     for one in (*some, late, source):
         one.rtsp.close()
+
+
+def test_what_is_sent_to_who_is_cut_off_is_not_accounted_for(node, accounts):
+    sn = node(11, rtsp="session-timeout = 1500")
+    source = Publisher(sn.host)
+    player = Player(sn.host).play()
+    player.wait(source.send(5))
+    alive(player)
+    wait_until(lambda: (r := players(accounts(sn.database))) and r[0]["packets"] == 5, "it is written")
+    heard = sn.ask("show sessions")["sessions"][0]["seconds"]
+    # Another node may serve it meanwhile. Here nothing is heard of it any more.
+    wait_until(lambda: source.send(1) and sn.events("session_end"), "it is given up")
+    end = sn.events("session_end")[0]
+    assert end["reason"] == "timeout" and end["seconds"] >= 1.5 and end["packets"] > 5
+    written(sn)
+    one = players(accounts(sn.database))[0]
+    assert (one["packets"], one["reason"]) == (5, "timeout")
+    assert one["seconds"] <= heard + 0.001
+    player.close()
+
+
+def test_time_for_which_a_node_did_not_run_is_not_accounted_for(node, accounts):
+    sn = node(11)
+    source = Publisher(sn.host)
+    player = Player(sn.host)
+    began = time.monotonic()
+    player.play()
+    player.wait(source.send(5))
+    sn.send_signal(signal.SIGSTOP)
+    time.sleep(2)  # nothing happens: that is the point
+    player.close()  # it has gone on elsewhere meanwhile
+    sn.send_signal(signal.SIGCONT)
+    wait_until(lambda: (r := players(accounts(sn.database))) and r[0]["reason"], "the end is noted")
+    assert players(accounts(sn.database))[0]["seconds"] <= time.monotonic() - began - 2
+    source.close()
 
 
 def test_sessions_end_in_the_account_when_the_node_is_stopped(node, accounts):

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "tests/unit/run.h"
@@ -43,8 +44,8 @@ static struct account_part part(uint64_t id, const char *identity, int64_t begin
 		.transport = "udp",
 		.begin = T + begin,
 		.seen = T + seen,
-		.packets = (uint64_t)(seen - begin),
-		.bytes = (uint64_t)(seen - begin) * 1000};
+		.count = {.packets = (uint64_t)(seen - begin),
+			.bytes = (uint64_t)(seen - begin) * 1000}};
 
 	snprintf(p.identity, sizeof(p.identity), "%s", identity);
 	return p;
@@ -179,9 +180,12 @@ START_TEST(test_merging_again_or_in_another_order_changes_nothing)
 {
 	static const char *const order[] = {"12", "21", "1221", "212", "11212"};
 	struct account_db *a = opened("1"), *b = opened("2"), *all;
+	struct stat st;
 
 	put(a, "sn1", part(1, "aa", 0, 10000));
 	account_db_close(opened("old"));
+	ck_assert_int_eq(stat("old", &st), 0);
+	ck_assert_int_eq(st.st_mode & 07, 0); /* for nobody else */
 	all = opened("old");
 	ck_assert_int_eq(account_db_merge(all, "1", err), 0); /* when it was going on */
 	account_db_close(all);
