@@ -13,13 +13,15 @@
 #include <string.h>
 
 #include "client-failover/channel.h"
+#include "lib/log.h"
 #include "lib/rtp.h"
 #include "lib/stream.h"
 
-#define MAX_OUT  65536
-#define LINGER   (500 * NS_MS) /* for TEARDOWN to be taken */
-#define AGENT    "nearcast-client"
-#define RTCP_MAX 1200
+#define MAX_OUT        65536
+#define LINGER         (500 * NS_MS) /* for TEARDOWN to be taken */
+#define AGENT          "nearcast-client"
+#define RTCP_MAX       1200
+#define GROUP_PATIENCE (4 * NS_S) /* with a group that is not heard */
 
 struct attach {
 	struct attach_conf conf;
@@ -41,7 +43,11 @@ struct attach {
 	struct medium {
 		struct channel udp;
 		bool bye;
+		bool alone, shared; /* since it joined, a packet came by unicast, by the group */
 	} m[SDP_MAX_MEDIA];
+	struct addr group;
+	ns_t joined;  /* it listens to the group since then; 0: it does not */
+	bool grouped; /* and hears it, and the node knows */
 };
 
 static void ports_close(struct attach *a)
@@ -138,9 +144,74 @@ static void media_in(struct attach *a, int media, bool rtcp, const uint8_t *p, s
 	}
 }
 
+/* The group is heard when each medium that still comes by unicast has come by it. */
+static bool group_heard(const struct attach *a)
+{
+	bool any = false;
+
+	for (int i = 0; i < a->medias; i++) {
+		if (a->m[i].alone && !a->m[i].shared)
+			return false;
+		any |= a->m[i].shared;
+	}
+	return any;
+}
+
 static void on_packet(void *arg, int media, enum channel_port port, const uint8_t *p, size_t n)
 {
-	media_in(arg, media, port == CHANNEL_RTCP, p, n);
+	struct attach *a = arg;
+
+	a->m[media].alone |= port == CHANNEL_RTP;
+	a->m[media].shared |= port == CHANNEL_GROUP;
+	media_in(a, media, port == CHANNEL_RTCP, p, n);
+}
+
+static void pump(struct attach *a);
+
+static void go_by_group(struct attach *a)
+{
+	char text[ADDR_STRLEN];
+
+	a->grouped = true;
+	rtspc_deliver(a->core, true);
+	a->conf.ops->on_delivery(a->conf.ctx, a->id, "multicast", addr_host(&a->group, text),
+		"the node said so, and the group is heard");
+	pump(a);
+}
+
+static void group_leave(struct attach *a)
+{
+	a->joined = 0;
+	a->grouped = false;
+	for (int i = 0; i < a->medias; i++)
+		channel_leave(&a->m[i].udp);
+}
+
+/* The node says that the media are to be had by a group. If it cannot be joined, all stays as it
+ * is. */
+static void group_join(struct attach *a, const struct addr *group)
+{
+	int err = 0;
+
+	if (!a->playing || a->tcp || a->joined || !a->stream ||
+		group->sa.sa_family != a->at.sa.sa_family)
+		return;
+	a->group = *group;
+	a->joined = loop_now(a->conf.loop);
+	for (int i = 0; i < a->medias && !err; i++) {
+		struct addr at = *group;
+
+		addr_set_port(&at, (uint16_t)(addr_port(group) + 2 * i));
+		a->m[i].alone = a->m[i].shared = false;
+		err = channel_join(&a->m[i].udp, &at, stream_local(a->stream), a->conf.rcvbuf);
+	}
+	if (err) {
+		char text[ADDR_STRLEN];
+
+		log_msg(NLOG_WARN, "group %s cannot be joined: %s", addr_host(group, text),
+			strerror(-err));
+		group_leave(a);
+	}
 }
 
 static void icmp(void *arg, int err)
@@ -157,6 +228,8 @@ static void on_ready(void *arg, int media, enum channel_port port)
 
 	enter(a);
 	channel_drain(&a->m[media].udp, port);
+	if (port == CHANNEL_GROUP && !a->dead && !a->leaving && !a->grouped && group_heard(a))
+		go_by_group(a);
 	a->conf.ops->on_done(a->conf.ctx);
 	leave(a);
 }
@@ -198,7 +271,7 @@ static void over_tcp(struct attach *a, const char *why)
 	struct rtspc_event ev;
 	int err = -ENOMEM;
 
-	a->conf.ops->on_tcp(a->conf.ctx, a->id, why);
+	a->conf.ops->on_delivery(a->conf.ctx, a->id, "tcp", NULL, why);
 	a->tcp = true;
 	a->playing = false;
 	a->patience = a->conf.handshake;
@@ -287,6 +360,7 @@ static void handle(struct attach *a, const struct rtspc_event *ev)
 		media_in(a, ev->channel / 2, ev->channel % 2, (const uint8_t *)ev->data.p,
 			ev->data.n);
 		return;
+	case RTSPC_GROUP: group_join(a, &ev->group); return;
 	case RTSPC_CLOSED:
 	case RTSPC_PATH:
 	case RTSPC_NONE: return;
@@ -417,6 +491,8 @@ static struct attach *start(const struct attach_conf *c, int id, const struct ad
 	}
 	if (!ask)
 		rtspc_set_who(a->core, c->who);
+	if (!ask && delivery_joins(c->delivery))
+		rtspc_can_join(a->core);
 	*err = dial(a);
 	if (*err == 0)
 		return a;
@@ -518,7 +594,14 @@ void attach_send_nack(struct attach *a, int media, uint32_t media_ssrc, const ui
 void attach_probe(struct attach *a, ns_t now)
 {
 	enter(a);
-	rtspc_probe(a->core, now);
+	if (a->grouped) {
+		rtspc_deliver(a->core, false);
+		a->conf.ops->on_delivery(
+			a->conf.ctx, a->id, "udp", NULL, "the group has fallen silent");
+		group_leave(a);
+	} else {
+		rtspc_probe(a->core, now);
+	}
 	pump(a);
 	leave(a);
 }
@@ -537,6 +620,8 @@ ns_t attach_when(const struct attach *a)
 
 	t = dial < t ? dial : t;
 	t = doubt < t ? doubt : t;
+	if (a->joined && !a->grouped && a->joined + GROUP_PATIENCE < t)
+		t = a->joined + GROUP_PATIENCE;
 	return a->leaving ? NS_NEVER : t;
 }
 
@@ -547,6 +632,8 @@ void attach_tick(struct attach *a, ns_t now)
 		rtspc_tick(a->core, now);
 		pump(a);
 	}
+	if (a->joined && !a->grouped && now >= a->joined + GROUP_PATIENCE)
+		group_leave(a); /* nothing was lost: unicast goes on */
 	if (!a->dead && !a->leaving && now >= redial_at(a))
 		redial(a);
 	if (!a->dead && !a->leaving && now >= doubt_at(a)) {

@@ -37,8 +37,9 @@ struct attach_ops {
 	/* Refused or broken: status 0 for what is not RTSP's, err the errno or 0. */
 	void (*on_failed)(void *ctx, int id, int status, int retry_after, const char *why);
 	void (*on_icmp)(void *ctx, int id, int err);
-	/* It begins anew over TCP: it will be described, if it was, and play, once more. */
-	void (*on_tcp)(void *ctx, int id, const char *why);
+	/* What is live comes in another way: "tcp", in which case the attachment begins anew (it
+	 * will be described, if it was, and play, once more); "multicast", by `group`; "udp". */
+	void (*on_delivery)(void *ctx, int id, const char *by, const char *group, const char *why);
 	void (*on_done)(void *ctx); /* that was all for now */
 	/* What attach_release began is complete: the attachment is freed after this. */
 	void (*on_gone)(void *ctx, struct attach *a);
@@ -85,7 +86,8 @@ void attach_drain(struct attach *a); /* reads what the sockets hold */
 void attach_send_rr(struct attach *a, int media, const struct playout_report *r);
 /* Likewise, with a NACK for these numbers (RFC 4585, 6.2.1), ascending. */
 void attach_send_nack(struct attach *a, int media, uint32_t media_ssrc, const uint16_t *seq, int n);
-/* A request on the control connection, to which a host that was restarted answers with RST. */
+/* A request on the control connection, to which a host that was restarted answers with RST; if a
+ * group was to bring the media, that they come by unicast again. */
 void attach_probe(struct attach *a, ns_t now);
 ns_t attach_when(const struct attach *a);
 void attach_tick(struct attach *a, ns_t now);

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <linux/errqueue.h>
+#include <net/if.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -157,6 +158,24 @@ int channel_open(struct channel *ch, const struct addr *local, const struct addr
 	err = port_open(&ch->port[CHANNEL_RTP], rtp);
 	err2 = port_open(&ch->port[CHANNEL_RTCP], rtcp);
 	return err < 0 ? err : err2;
+}
+
+int channel_join(struct channel *ch, const struct addr *group, const struct addr *local, int rcvbuf)
+{
+	struct addr from = ch->source[0];
+	char ifname[IFNAMSIZ];
+	int fd = udp_interface(local, ifname);
+
+	channel_leave(ch);
+	addr_set_port(&from, 0);
+	if (fd == 0)
+		fd = udp_open_source(group, &from, ifname, rcvbuf);
+	return fd < 0 ? fd : port_open(&ch->port[CHANNEL_GROUP], fd);
+}
+
+void channel_leave(struct channel *ch)
+{
+	port_close(&ch->port[CHANNEL_GROUP]);
 }
 
 void channel_connect(struct channel *ch, uint16_t rtp, uint16_t rtcp)

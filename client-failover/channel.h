@@ -51,6 +51,11 @@ int channel_open(struct channel *ch, const struct addr *local, const struct addr
 /* The node's ports are told, 0: not. Only ports are taken from what it says: `source` could be
  * anybody, who would then get our reports and NACKs. */
 void channel_connect(struct channel *ch, uint16_t rtp, uint16_t rtcp);
+/* Listens also to what the node's host sends to the group, at the interface that has the address
+ * `local`. 0 or negative errno. */
+int channel_join(
+	struct channel *ch, const struct addr *group, const struct addr *local, int rcvbuf);
+void channel_leave(struct channel *ch);
 /* Empties a socket. */
 void channel_drain(struct channel *ch, enum channel_port port);
 /* An RTCP compound, to the node. */

@@ -391,11 +391,11 @@ static void on_icmp(void *ctx, int id, int err)
 	failover_lost(c->fo, id, FO_ICMP, loop_now(c->conf.loop));
 }
 
-static void on_tcp(void *ctx, int id, const char *why)
+static void on_delivery(void *ctx, int id, const char *by, const char *group, const char *why)
 {
 	struct client *c = ctx;
 
-	report_delivery(&c->report, node_name(c, id), "tcp", NULL, why, loop_now(c->conf.loop));
+	report_delivery(&c->report, node_name(c, id), by, group, why, loop_now(c->conf.loop));
 }
 
 static void on_done(void *ctx)
@@ -412,6 +412,6 @@ const struct attach_ops client_attach_ops = {.from = on_from,
 	.on_ended = on_ended,
 	.on_failed = on_failed,
 	.on_icmp = on_icmp,
-	.on_tcp = on_tcp,
+	.on_delivery = on_delivery,
 	.on_done = on_done,
 	.on_gone = on_gone};

@@ -32,6 +32,11 @@ struct delivery {
 /* "auto", "udp", "tcp". False: none of them. */
 bool delivery_parse(struct slice s, enum delivery_mode *mode);
 
+/* Whether a group may bring the media if the node says so. */
+static inline bool delivery_joins(const struct delivery *d)
+{
+	return d->mode == DELIVERY_AUTO;
+}
 /* Whether the next attachment asks for TCP at once. */
 bool delivery_tcp(const struct delivery *t);
 /* A packet has come over UDP. */

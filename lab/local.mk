@@ -25,6 +25,7 @@ dist_nearlab_DATA = \
 	lab/nearlab_lib/keeper.py \
 	lab/nearlab_lib/library.py \
 	lab/nearlab_lib/links.py \
+	lab/nearlab_lib/local.py \
 	lab/nearlab_lib/lost_names.py \
 	lab/nearlab_lib/media.py \
 	lab/nearlab_lib/naming.py \
@@ -64,6 +65,7 @@ dist_scenarios_DATA = \
 	lab/scenarios/ecmp-kill.py \
 	lab/scenarios/flap-master.py \
 	lab/scenarios/flash-crowd.py \
+	lab/scenarios/group-breaks.py \
 	lab/scenarios/hang-arn.py \
 	lab/scenarios/hang-master.py \
 	lab/scenarios/hang-overlay-node.py \
@@ -86,6 +88,7 @@ dist_scenarios_DATA = \
 	lab/scenarios/kill-web.py \
 	lab/scenarios/no-service.py \
 	lab/scenarios/one-way-loss.py \
+	lab/scenarios/one-copy.py \
 	lab/scenarios/part-lan.py \
 	lab/scenarios/per-address.py \
 	lab/scenarios/rogue-announcer.py \

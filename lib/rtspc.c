@@ -95,8 +95,9 @@ static struct sbuf *request(struct rtspc *c, enum kind kind, const char *method,
 			r = &c->req[i];
 			break;
 		}
-	sbuf_printf(b, "%s %s RTSP/1.0\r\nCSeq: %u\r\nUser-Agent: %s\r\nSupported: %s\r\n", method,
-		url, c->cseq, c->agent, RTSPC_FEATURE);
+	sbuf_printf(b, "%s %s RTSP/1.0\r\nCSeq: %u\r\nUser-Agent: %s\r\nSupported: %s%s\r\n",
+		method, url, c->cseq, c->agent, RTSPC_FEATURE,
+		c->can_join ? ", " RTSPC_GROUPS : "");
 	if (session[0])
 		sbuf_printf(b, "Session: %s\r\n", session);
 	proved = rtspc_put_proof(c, b, method, url);
@@ -433,6 +434,7 @@ enum rtspc_event_kind rtspc_next(struct rtspc *c, struct rtspc_event *ev)
 	ev->channel = e.channel;
 	ev->status = e.status;
 	ev->retry_after = e.retry_after;
+	ev->group = e.group;
 	ev->sdp = &c->sdp;
 	if (e.kind == RTSPC_PLAYING || e.kind == RTSPC_ENDED)
 		media_copy(c, ev);
@@ -473,6 +475,23 @@ void rtspc_probe(struct rtspc *c, ns_t now)
 	(void)now;
 	if (c->state == ST_PLAYING && requests_open(c) < REQS_MAX / 2)
 		send_alive(c);
+}
+
+void rtspc_can_join(struct rtspc *c)
+{
+	c->can_join = true;
+}
+
+void rtspc_deliver(struct rtspc *c, bool multicast)
+{
+	char url[URL_MAX];
+
+	if (c->state != ST_PLAYING)
+		return;
+	aggregate_url(c, url);
+	struct sbuf *b = request(c, REQ_DELIVER, "SET_PARAMETER", url, c->session, -1);
+	sbuf_printf(b, "Nearcast-Delivery: %s\r\n", multicast ? "multicast" : "unicast");
+	rtspc_output_end(c);
 }
 
 void rtspc_teardown(struct rtspc *c, ns_t now)

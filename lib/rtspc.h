@@ -27,7 +27,8 @@
 #define RTSPC_MAX_IN (TEXT_MAX_HEAD + TEXT_MAX_BODY)
 
 #define RTSPC_FEATURE "nearcast.failover"
-#define RTSPC_NONCE   256 /* of servers of others, too */
+#define RTSPC_GROUPS  "nearcast.multicast" /* can be told to join a group */
+#define RTSPC_NONCE   256                  /* of servers of others, too */
 #define RTSPC_SEALED  128
 
 struct rtspc;
@@ -51,6 +52,8 @@ enum rtspc_event_kind {
 	RTSPC_CLOSED, /* our TEARDOWN was answered */
 	RTSPC_PATH,   /* ev.data: the nodes that the channel comes through (Nearcast-Path), when the
 	               * node tells it or tells another than before */
+	RTSPC_GROUP,  /* ev.group: what may be joined, with the first medium's RTP port; each medium
+	               * has two ports */
 };
 
 struct rtspc_media_info {
@@ -92,6 +95,7 @@ struct rtspc_event {
 	int medias;
 	uint8_t channel;
 	int status, retry_after;
+	struct addr group;
 };
 
 /*
@@ -110,6 +114,11 @@ int rtspc_add_header(struct rtspc *c, const char *name, const char *value);
 /* Who asks; NULL is nobody. Before rtspc_start; outlives c. A node of which it is not known that it may
  * be told (an anycast address) is to be asked without. */
 void rtspc_set_who(struct rtspc *c, struct rtspc_who *who);
+
+/* The node may say RTSPC_GROUP. Before rtspc_start. */
+void rtspc_can_join(struct rtspc *c);
+/* Tells the node that what is live comes by the group from now on, or is to come by unicast. */
+void rtspc_deliver(struct rtspc *c, bool multicast);
 
 /* Only ask: the first request is DESCRIBE and any answer ends it (the anycast transaction). */
 /* Only of what is on demand: PLAY from this time on, unless a medium's first number is wanted. Before

@@ -219,6 +219,10 @@ static void answer(struct rtspc *c, const struct req *r, const struct text_msg *
 		else if (!ok)
 			c->no_parameter = true;
 		return;
+	case REQ_DELIVER: /* refused, it is as it was */
+		if (m->status == 454)
+			rtspc_fail(c, 454, -1, m->reason);
+		return;
 	case REQ_TEARDOWN:
 		c->state = ST_OVER;
 		rtspc_event_push(c, (struct pending_event){.kind = RTSPC_CLOSED});
@@ -268,16 +272,42 @@ static void reply(struct rtspc *c, const struct text_msg *m, const char *status)
 	rtspc_output_end(c);
 }
 
+/* "239.255.78.67;port=7710;ttl=1": what cannot be understood is not joined. */
+static void group_told(struct rtspc *c, struct slice rest)
+{
+	struct pending_event e = {.kind = RTSPC_GROUP};
+	struct slice host = slice_trim(slice_cut(&rest, ';')), v;
+	unsigned long long port;
+
+	if (!c->can_join || !text_param(rest, "port", &v) ||
+		slice_u64(v, 65535 - 2 * SDP_MAX_MEDIA, &port) || port == 0 ||
+		addr_parse(&e.group, host, 0) || addr_port(&e.group) ||
+		!addr_is_multicast(&e.group))
+		return;
+	addr_set_port(&e.group, (uint16_t)port);
+	rtspc_event_push(c, e);
+}
+
+static void notified(struct rtspc *c, const struct text_msg *m)
+{
+	struct slice why = text_header(m, "Notify-Reason"),
+		     reason = slice_trim(slice_cut(&why, ';'));
+
+	if (c->state != ST_PLAYING && c->state != ST_SETUP)
+		return;
+	if (slice_ieq(reason, SLICE("end-of-stream"))) {
+		rtp_info(c, m, true);
+		rtspc_event_push(c, (struct pending_event){.kind = RTSPC_ENDED});
+	} else if (slice_ieq(reason, SLICE("nearcast-group"))) {
+		group_told(c, text_header(m, "Nearcast-Group"));
+	}
+}
+
 static void request_in(struct rtspc *c, const struct text_msg *m)
 {
 	if (text_method_is(m, "PLAY_NOTIFY")) {
 		reply(c, m, "200 OK");
-		struct slice why = text_header(m, "Notify-Reason");
-		if (!slice_ieq(slice_trim(slice_cut(&why, ';')), SLICE("end-of-stream")) ||
-			(c->state != ST_PLAYING && c->state != ST_SETUP))
-			return;
-		rtp_info(c, m, true);
-		rtspc_event_push(c, (struct pending_event){.kind = RTSPC_ENDED});
+		notified(c, m);
 	} else if (text_method_is(m, "REDIRECT")) {
 		reply(c, m, "200 OK");
 		if (c->state != ST_CLOSING && c->state != ST_OVER)

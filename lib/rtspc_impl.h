@@ -17,7 +17,16 @@
 #define TIMEOUT_DEF 60  /* s, RFC 2326, 12.37 */
 
 enum state { ST_IDLE, ST_DESCRIBING, ST_DESCRIBED, ST_SETUP, ST_PLAYING, ST_CLOSING, ST_OVER };
-enum kind { REQ_NONE, REQ_DESCRIBE, REQ_SETUP, REQ_PLAY, REQ_ALIVE, REQ_TEARDOWN, REQ_STRAY };
+enum kind {
+	REQ_NONE,
+	REQ_DESCRIBE,
+	REQ_SETUP,
+	REQ_PLAY,
+	REQ_ALIVE,
+	REQ_TEARDOWN,
+	REQ_DELIVER,
+	REQ_STRAY
+};
 
 struct req {
 	enum kind kind;
@@ -31,6 +40,7 @@ struct pending_event {
 	struct slice data;
 	uint8_t channel;
 	int status, retry_after;
+	struct addr group;
 };
 
 struct medium {
@@ -55,6 +65,7 @@ struct rtspc {
 	bool foreign_sdp; /* given, not from this node */
 
 	bool nearcast;     /* the peer said so */
+	bool can_join;     /* we say so */
 	bool flight;       /* SETUPs and PLAY went out together */
 	bool lost_bet;     /* the flight was refused by a plain server */
 	bool no_parameter; /* GET_PARAMETER is not understood: OPTIONS keeps alive */

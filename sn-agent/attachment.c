@@ -266,6 +266,7 @@ static void handle_event(struct attachment *a, const struct rtspc_event *ev)
 	case RTSPC_CLOSED: fail(a, 0, "closed"); break;
 	case RTSPC_PATH: a->ops->path(a->arg, a, ev->data); break;
 	case RTSPC_FRAME:
+	case RTSPC_GROUP: /* between nodes it goes by unicast */
 	case RTSPC_NONE: break;
 	}
 }

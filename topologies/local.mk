@@ -4,4 +4,5 @@ topologiesdir = $(pkgdatadir)/topologies
 dist_topologies_DATA = \
 	topologies/fig3.py \
 	topologies/fig5.py \
-	topologies/fig6.py
+	topologies/fig6.py \
+	topologies/fig8.py

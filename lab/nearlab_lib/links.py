@@ -157,7 +157,10 @@ class Wire(Link):
 
 
 class Lan(Switch):
-    """A LAN: a Linux bridge without spanning tree, that floods multicast to all its ports."""
+    """
+    A LAN: a Linux bridge without spanning tree, that floods multicast to all its ports; with snooping
+    only to those that have joined the group (RFC 4541), for which it asks itself.
+    """
 
     def __init__(self, name, **params):
         params["inNamespace"] = True
@@ -169,8 +172,12 @@ class Lan(Switch):
         return self.intfs[min(self.ports.values())] if self.ports else None
 
     def start(self, _controllers):
+        snoops = int(bool(self.params.get("snooping")))
         commands = [f"ip link add {self.name} type bridge stp_state 0 forward_delay 0 "
-                    "mcast_snooping 0"]
+                    f"mcast_snooping {snoops} mcast_igmp_version 3"]
+        if snoops:  # in this order: it floods for one interval, 1 s, from when it becomes querier on
+            commands += [f"ip link set {self.name} type bridge mcast_query_response_interval 100",
+                         f"ip link set {self.name} type bridge mcast_querier 1"]
         commands += [f"ip link set {i} master {self.name} up"
                      for i in self.intfNames() if i != "lo"]
         commands.append(f"ip link set {self.name} up")

@@ -217,6 +217,11 @@ class ServiceNode(KeyedNode):
                       if self.topo.nodeInfo(p)["lan"] == self.params["lan"]]
         if publishers:
             text += f'rtsp {{ publishers = "{", ".join(publishers)}" }}\n'
+        if self.params.get("groups"):
+            net = self.topo.nodeInfo(self.params["lan"])["prefix"]
+            text += f'multicast {{ groups = "{self.params["groups"]}" clients = "{net}" }}\n'
+        if "weight" in self.params:
+            text += f'announce {{ weight = {self.params["weight"]} }}\n'
         for name in self.params.get("upstream", ()):
             text += f'upstream "{name}" {{ address = "{self.topo.address(name)}:554" }}\n'
         if self.params.get("overlay"):

@@ -189,6 +189,7 @@ class Source(Lines):
         self.capture.stop(signal.SIGINT)
 
 
+GROUPS = "239.255.78.0/24"  # that channels are sent to, where a node is configured for it
 PLACES = ("node", "from", "to", "server")  # details of a client's events that name a host
 
 
@@ -201,7 +202,8 @@ class Player(Lines):
         with open(self.dump, "wb"):
             pass  # the name is taken before the client has started
         self.capture = capture and Capture(lab, node, lab.file_name(f"{node}-received"), 160,
-                                           f"(udp or tcp) and dst host {lab.topo.address(node)}")
+                                           f"(udp or tcp) and (dst host {lab.topo.address(node)} or "
+                               f"dst net {GROUPS})")
         super().__init__(lab, node, lab.file_name(f"{node}-client"),
                          [daemons.find("client-failover"), url, "--rtpdump", self.dump, "--json",
                           *options], self._hear)

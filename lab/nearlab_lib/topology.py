@@ -123,6 +123,10 @@ class Internet(Topo):
         """A host on a LAN that streams come from."""
         return self._addLanHost(name, Publisher, lan, number, opts)
 
+    def addLanClient(self, name, lan, number):
+        """A client that is on a LAN itself."""
+        return self._addLanHost(name, Client, lan, number, {})
+
     def addNameServer(self, name, lan, number, origin=None):
         """
         A name server on a LAN, for all nodes: it has the friendly names, those of anycast

@@ -27,6 +27,8 @@ static void drain(struct rtspc *c, bool tcp)
 	while (rtspc_next(c, &ev) != RTSPC_NONE) {
 		for (size_t i = 0; i < ev.data.n; i++)
 			sink = (uint8_t)ev.data.p[i];
+		if (ev.kind == RTSPC_GROUP)
+			rtspc_deliver(c, addr_port(&ev.group) % 2 == 0);
 		if (ev.kind != RTSPC_DESCRIBED)
 			continue;
 		for (int i = 0; i < ev.sdp->medias; i++)
@@ -54,6 +56,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	if (secret_init() < 0)
 		return 0;
 	rtspc_set_who(c, &who);
+	rtspc_can_join(c);
 	rtspc_start(c, 0);
 	if (tcp)
 		m[0].client_port = m[1].client_port = 0;

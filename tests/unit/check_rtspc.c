@@ -455,6 +455,57 @@ START_TEST(test_end_of_stream_tells_the_last_numbers_and_is_answered)
 }
 END_TEST
 
+START_TEST(test_group_is_told_to_who_can_join)
+{
+	char buf[ADDR_STRLEN];
+
+	play_nearcast();
+	rtspc_can_join(c);
+	feed("PLAY_NOTIFY rtsp://h/x RTSP/1.0\r\nCSeq: 1\r\nNotify-Reason: nearcast-group\r\n"
+	     "Nearcast-Group: 239.255.78.67;port=7710;ttl=1\r\n\r\n");
+	ck_assert_str_eq(addr_str(&expect_one(RTSPC_GROUP)->group, buf), "239.255.78.67:7710");
+	expect_sent("RTSP/1.0 200 OK\r\nCSeq: 1\r\n");
+	sent[0] = '\0';
+	rtspc_deliver(c, true);
+	drain();
+	expect_sent("SET_PARAMETER rtsp://10.2.0.6/live/a");
+	expect_sent("Supported: nearcast.failover, nearcast.multicast\r\n");
+	expect_sent("Nearcast-Delivery: multicast\r\n");
+	seens = 0;
+	feed("RTSP/1.0 455 Method Not Valid\r\nCSeq: 5\r\n\r\n");
+	ck_assert_int_eq(seens, 0);
+	sent[0] = '\0';
+	rtspc_deliver(c, false);
+	drain();
+	expect_sent("Nearcast-Delivery: unicast\r\n");
+}
+END_TEST
+
+START_TEST(test_groups_that_cannot_be_are_not_joined)
+{
+	static const char *const bad[] = {"10.0.0.1;port=7710", "239.1.1.1", "239.1.1.1;port=0",
+		"239.1.1.1;port=65535", "239.1.1.1:5;port=7710", "x;port=7710", "",
+		"[ff02::1];port=x"};
+
+	play_nearcast();
+	for (size_t i = 0; i <= sizeof bad / sizeof bad[0]; i++) {
+		char request[256];
+		bool last = i == sizeof bad / sizeof bad[0]; /* a good one, but we cannot join */
+
+		snprintf(request, sizeof request,
+			"PLAY_NOTIFY rtsp://h/x RTSP/1.0\r\nCSeq: 1\r\n"
+			"Notify-Reason: nearcast-group\r\nNearcast-Group: %s\r\n\r\n",
+			last ? "239.1.1.1;port=7710" : bad[i]);
+		if (!last)
+			rtspc_can_join(c);
+		else
+			play_nearcast();
+		feed(request);
+		ck_assert_int_eq(seens, 0);
+	}
+}
+END_TEST
+
 START_TEST(test_other_requests_of_the_server_are_answered)
 {
 	play_nearcast();
@@ -753,6 +804,8 @@ int main(void)
 	tcase_add_test(t, test_transport_other_than_asked_for_is_a_failure);
 	tcase_add_loop_test(t, test_end_of_stream_tells_the_last_numbers_and_is_answered, 0, 2);
 	tcase_add_test(t, test_other_requests_of_the_server_are_answered);
+	tcase_add_test(t, test_group_is_told_to_who_can_join);
+	tcase_add_test(t, test_groups_that_cannot_be_are_not_joined);
 	tcase_add_loop_test(t, test_interleaved_frames_come_with_the_channel_we_asked_for, 0, 2);
 	tcase_add_test(t, test_keep_alive_before_half_the_timeout);
 	tcase_add_test(t, test_lost_session_is_a_failure);
