@@ -81,7 +81,8 @@ static enum webget_use head(int id, const char *text, int64_t length)
 static void keep(struct webget_bytes b)
 {
 	firsts += b.first;
-	memcpy(out + outs, b.data.p, b.data.n);
+	if (b.data.n)
+		memcpy(out + outs, b.data.p, b.data.n);
 	outs += b.data.n;
 	out[outs] = '\0';
 }
