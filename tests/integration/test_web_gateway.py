@@ -98,8 +98,8 @@ def test_answer_is_whole_although_its_node_breaks_off(stage, gateway):
     assert (rest.headers["cookie"], rest.headers["via"]) == ("a=b", "1.1 nearcast")
     assert "x" not in rest.headers and rest.headers["accept-encoding"] == "identity"
     assert other.target == "/b" and "range" not in other.headers
-    ended = gate.events("ended")
-    assert [e["failover_count"] for e in ended] == [1, 0]
+    wait_until(lambda: len(gate.events("ended")) == 2, "both have ended")
+    assert [e["failover_count"] for e in gate.events("ended")] == [1, 0]
     assert gate.process.poll() is None
 
 

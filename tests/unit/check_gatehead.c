@@ -45,7 +45,7 @@ START_TEST(test_no_other_host_can_be_reached_and_nothing_be_changed)
 	static const struct {
 		const char *text;
 		int status;
-	} no[] = {{"GET http://evil.com/ HTTP/1.1\r\n" HOST "\r\n", 421},
+	} no[] = {{"GET http://evil.com:8080/ HTTP/1.1\r\n" HOST "\r\n", 421},
 		{"GET http://acme.com/ HTTP/1.1\r\n" HOST "\r\n", 421}, /* another port */
 		{"GET rtsp://acme.com:8080/ HTTP/1.1\r\n" HOST "\r\n", 421},
 		{"GET * HTTP/1.1\r\n" HOST "\r\n", 400},

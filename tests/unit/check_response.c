@@ -154,6 +154,7 @@ START_TEST(test_chunks_that_are_none_are_refused)
 	bad(OK "Transfer-Encoding: chunked\r\n\r\n-1\r\n");
 	bad(OK "Transfer-Encoding: chunked\r\n\r\n5\nhello\r\n");
 	bad(OK "Transfer-Encoding: chunked\r\n\r\n5\r\nhello!0\r\n\r\n");
+	bad(OK "Transfer-Encoding: chunked\r\n\r\n5\r\nhello!!0\r\n\r\n");
 	bad(OK "Transfer-Encoding: chunked\r\n\r\n1000000000000000\r\n");
 	snprintf(line, sizeof line, OK "Transfer-Encoding: chunked\r\n\r\n5;%0540d", 0);
 	bad(line);
