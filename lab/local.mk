@@ -27,6 +27,7 @@ dist_nearlab_DATA = \
 	lab/nearlab_lib/links.py \
 	lab/nearlab_lib/local.py \
 	lab/nearlab_lib/lost_names.py \
+	lab/nearlab_lib/master.py \
 	lab/nearlab_lib/media.py \
 	lab/nearlab_lib/naming.py \
 	lab/nearlab_lib/nodes.py \
@@ -47,6 +48,7 @@ dist_nearlab_DATA = \
 	lab/nearlab_lib/timeline.py \
 	lab/nearlab_lib/topology.py \
 	lab/nearlab_lib/trust.py \
+	lab/nearlab_lib/vod.py \
 	lab/nearlab_lib/web.py \
 	lab/nearlab_lib/web_cache.py \
 	lab/nearlab_lib/webfail.py
@@ -82,6 +84,7 @@ dist_scenarios_DATA = \
 	lab/scenarios/kill-sn-players.py \
 	lab/scenarios/kill-sn-route.py \
 	lab/scenarios/kill-overlay-node.py \
+	lab/scenarios/kill-sn-vod.py \
 	lab/scenarios/kill-sn.py \
 	lab/scenarios/kill-source.py \
 	lab/scenarios/kill-two.py \

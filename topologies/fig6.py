@@ -31,7 +31,7 @@ class Fig6(Internet):
 
     # pylint: disable=too-many-arguments,too-many-positional-arguments
     def build(self, delay=5, jitter=0, loss=0, far=15, http=0, prime=0, token=0, spares=0,
-              web=0, overlay=1):
+              web=0, overlay=1, films=0):
         """
         delay, jitter (ms), loss (%): of the access link; far (ms): of the link between the ASes;
         http: port of a web server that sn806 and sn810 announce (0: none); prime (1: yes): arn804 sends
@@ -39,7 +39,8 @@ class Fig6(Internet):
         only who shows the token that arn804 gave it; spares (1: yes): a second ARN, a third node and a
         second way from acc to colo, and a second node in the backbone, for when two things fail at once;
         web (1: yes): sn806 and sn810 are caches of the web site of sn808, to which SRV records lead;
-        overlay (0: no, nor with spares): without it sn806 and sn810 get channels from sn808 itself.
+        overlay (0: no, nor with spares): without it sn806 and sn810 get channels from sn808 itself;
+        films (1: yes): they play films of the master site at src803, on demand.
         """
         self.addAS(64502, "10.2.0.0/16", "the client's ISP, an affiliate")
         self.addRouter("acc", 64502)
@@ -55,7 +56,7 @@ class Fig6(Internet):
         self.addArn("arn804", "lan804", 4, **arns)
         self.addNameServer("dns", "lan804", 53, origin="sn808")
         nodes = {"upstream": ["sn808", "sn809"] if spares else "sn808", "http": http, "token": token,
-                 "web": web}
+                 "web": web, "films": "src803" if int(films) else None}
         overlay = int(overlay) and not spares
         self.addMember("sn806", "lan804", 6, overlay, **nodes)
         self.addMember("sn810", "lan804", 10, overlay, **nodes)

@@ -2,7 +2,7 @@
 """
 A master site: master.py ROOT PORT [LOG]. Serves the files below ROOT as a web server does that knows
 ranges of bytes (RFC 9110, 14), with ETag and Last-Modified. LOG gets a line of JSON for each request:
-method, path, status, first, last, bytes. Runs in a node, as a program of its own.
+client, method, path, status, first, last, bytes. Runs in a node, as a program of its own.
 """
 
 import http.server
@@ -60,8 +60,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self._answer(206 if part else 200, file.read(last - first + 1), head, first, last)
 
     def _answer(self, status, body, head, first=None, last=None):
-        self.server.note(method=self.command, path=self.path, status=status, first=first, last=last,
-                         bytes=len(body))
+        self.server.note(client=self.client_address[0].removeprefix("::ffff:"), method=self.command, path=self.path,
+                         status=status, first=first, last=last, bytes=len(body))
         self.send_response(status)
         for name, value in head + [("Content-Length", str(len(body)))]:
             self.send_header(name, value)
@@ -82,9 +82,9 @@ class Server(http.server.ThreadingHTTPServer):
 
     def __init__(self, root, port, log=None):
         self.root = root
-        self._log = open(log, "a", encoding="ascii", buffering=1) if log else None
         self._lock = threading.Lock()
         super().__init__(("::", port), Handler)
+        self._log = open(log, "a", encoding="ascii", buffering=1) if log else None
 
     def note(self, **what):
         """A request has been answered."""

@@ -47,6 +47,14 @@ def clip(cache, rate, say=lambda text: None):
     return path
 
 
+def film(cache, rate, seconds, path, say=lambda text: None):
+    """The clip's beginning as an MPEG-TS file, as it is on a master site."""
+    subprocess.run([daemons.find("ffmpeg"), "-nostdin", "-loglevel", "error", "-y", "-i",
+                    clip(cache, rate, say), "-t", str(seconds), "-c", "copy", "-f", "mpegts", path],
+                   check=True, stdin=subprocess.DEVNULL)
+    return path
+
+
 def publish_command(file, url):
     """ffmpeg's command line that sends the clip, over and over, in real time, as it is."""
     return [daemons.find("ffmpeg"), "-nostdin", "-hide_banner", "-loglevel", "warning", "-re",

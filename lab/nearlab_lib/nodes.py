@@ -211,6 +211,9 @@ class ServiceNode(KeyedNode):
             text += (f'web {{ nginx = "{daemons.find("nginx")}" folder = "/run/web" user = "root" '
                      'size = 64 slice = 128 workers = 1 }\n')
         text += f"http {{ port = {http} }}\n" if http else ""
+        if self.params.get("films"):
+            master = self.topo.address(self.params["films"])
+            text += f'library "films" {{ path = "/films" origin = "http://{master}:8080" }}\n'
         text += 'access { token = "required" }\n' if int(self.params.get("token", 0)) else ""
         text += 'accounting { database = "/run/nearcast/accounts.db" interval = 200 }\n'
         publishers = [f"{self.topo.address(p)}/32" for p in self.topo.of_class(Publisher)

@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The agent of the node that plays a film on demand is killed (with films=1)."""
+
+from nearlab_lib import vod
+
+topologies = ["fig6"]
+params = dict(vod.PARAMS)
+order = 31
+
+
+def run(lab):
+    vod.node_fails(lab)
