@@ -496,10 +496,12 @@ START_TEST(test_groups_that_cannot_be_are_not_joined)
 			"PLAY_NOTIFY rtsp://h/x RTSP/1.0\r\nCSeq: 1\r\n"
 			"Notify-Reason: nearcast-group\r\nNearcast-Group: %s\r\n\r\n",
 			last ? "239.1.1.1;port=7710" : bad[i]);
-		if (!last)
+		if (!last) {
 			rtspc_can_join(c);
-		else
+		} else {
+			rtspc_free(c);
 			play_nearcast();
+		}
 		feed(request);
 		ck_assert_int_eq(seens, 0);
 	}
