@@ -7,6 +7,7 @@ nearlabdir = $(pkgdatadir)/lab/nearlab_lib
 dist_nearlab_DATA = \
 	lab/nearlab_lib/__init__.py \
 	lab/nearlab_lib/accounts.py \
+	lab/nearlab_lib/budget.py \
 	lab/nearlab_lib/capacity.py \
 	lab/nearlab_lib/catchment.py \
 	lab/nearlab_lib/cli.py \
@@ -57,6 +58,7 @@ scenariosdir = $(pkgdatadir)/lab/scenarios
 dist_scenarios_DATA = \
 	lab/scenarios/all-dead.py \
 	lab/scenarios/boot-all.py \
+	lab/scenarios/budget.py \
 	lab/scenarios/changed-web.py \
 	lab/scenarios/cut-overlay-node.py \
 	lab/scenarios/cut-sn.py \

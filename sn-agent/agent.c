@@ -48,6 +48,25 @@ static void set_sources(const struct sn_conf *c, struct sources *s)
 	}
 }
 
+static void set_budget(const struct sn_conf *c, struct rtsp_conf *r)
+{
+	const struct sn_conf_neighbour *n = c->neighbours.item;
+	const struct sn_conf_class *k = c->classes.item;
+
+	r->budget.assumed = (uint64_t)c->overlay.assumed_kbps;
+	for (r->budget.classes = 0; r->budget.classes < c->classes.n; r->budget.classes++) {
+		struct budget_class *b = &r->budget.of[r->budget.classes];
+
+		snprintf(b->name, sizeof(b->name), "%s", k[r->budget.classes].name);
+		snprintf(b->paths, sizeof(b->paths), "%s", k[r->budget.classes].paths);
+		b->share = (unsigned)k[r->budget.classes].share;
+	}
+	for (r->links = 0; r->links < c->neighbours.n; r->links++) {
+		snprintf(r->link[r->links].node, sizeof(r->link[0].node), "%s", n[r->links].name);
+		r->link[r->links].kbps = (uint64_t)n[r->links].kbps;
+	}
+}
+
 static struct rtsp_conf rtsp_conf_of(const struct agent *a)
 {
 	const struct sn_conf *c = &a->conf;
@@ -64,6 +83,7 @@ static struct rtsp_conf rtsp_conf_of(const struct agent *a)
 	snprintf(r.name, sizeof(r.name), "%s", c->name);
 	snprintf(r.software, sizeof(r.software), "%s", a->software);
 	set_sources(c, &r.sources);
+	set_budget(c, &r);
 	r.n_publishers = rtsp_prefixes(c->rtsp.publishers, r.publishers);
 	r.access.mode = (enum access_mode)c->access.token;
 	r.access.keys = &a->token_keys;
@@ -370,6 +390,7 @@ static void fill_announcement(void *arg, struct announce *n)
 	n->interval_ms = (uint32_t)(c->announce.interval / NS_MS);
 	n->attached = a->rtsp.attached;
 	load_channels(&a->channels, n);
+	n->refused = (uint16_t)refusals_list(&a->rtsp.refusals, now, n->refuses);
 }
 
 static void health_changed(void *arg, bool ok, const char *why)

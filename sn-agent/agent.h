@@ -33,7 +33,7 @@
 
 #define AGENT_SAMPLES 10 /* of bytes sent, one a house-keeping: kbps is over them */
 #define AGENT_HOUSE   (100 * NS_MS)
-#define AGENT_METRICS 116
+#define AGENT_METRICS 117
 
 struct agent {
 	struct sn_conf conf;

@@ -25,7 +25,7 @@
 #define BUDGET_PATHS   256
 
 struct budget_class {
-	char name[32];
+	char name[64];
 	char paths[BUDGET_PATHS]; /* beginnings of paths, by ',' */
 	unsigned share;           /* per cent of the link, for it and all classes behind it */
 };

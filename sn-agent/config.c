@@ -334,11 +334,14 @@ static const char *check_below(const void *value)
 
 #define AT_NEIGHBOUR(field) offsetof(struct sn_conf_neighbour, field)
 #define AT_SOURCE(field)    offsetof(struct sn_conf_source, field)
+#define AT_CLASS(field)     offsetof(struct sn_conf_class, field)
 
 static const struct conf_option overlay_options[] = {
 	{"address", CONF_ADDR, AT(overlay.address), "", .check = check_host_or_none,
 		.help = "this node's address in the overlay (row F1); \"\": it is in none"},
 	{"port", CONF_INT, AT(overlay.port), "4789", 1, 65535, .help = "UDP port of all tunnels"},
+	{"assumed-kbps", CONF_INT, AT(overlay.assumed_kbps), "2000", 1, (int64_t)ANNOUNCE_MAX_KBPS,
+		.help = "what a channel is taken for on a link while nothing is known of it"},
 	{"mtu", CONF_INT, AT(overlay.mtu), "0", 0, 65535,
 		.help = "of tunnels; 0: what the way to the neighbour leaves"},
 	{0},
@@ -350,6 +353,16 @@ static const struct conf_option neighbour_options[] = {
 	{"vni", CONF_INT, AT_NEIGHBOUR(vni), 0, "0", 0, TUNNEL_VNI_MAX,
 		.help = "the tunnel's VXLAN number, at both ends; 0: it follows from the "
 			"addresses"},
+	{"kbps", CONF_INT, AT_NEIGHBOUR(kbps), 0, "0", 0, (int64_t)ANNOUNCE_MAX_KBPS,
+		.help = "what channels may take of the link, this way; 0: no limit"},
+	{0},
+};
+
+static const struct conf_option class_options[] = {
+	{"paths", CONF_STR, AT_CLASS(paths), BUDGET_PATHS, "",
+		.help = "beginnings of the paths of its channels"},
+	{"share", CONF_INT, AT_CLASS(share), 0, "100", 1, 100,
+		.help = "per cent of a link that it and the classes behind it may take"},
 	{0},
 };
 
@@ -436,6 +449,9 @@ static const struct conf_option options[] = {
 	{"source", CONF_SECTION_LIST, offsetof(struct sn_conf, sources),
 		sizeof(struct sn_conf_source), .sub = source_options,
 		.help = "where in the overlay channels come from"},
+	{"class", CONF_SECTION_LIST, offsetof(struct sn_conf, classes),
+		sizeof(struct sn_conf_class), .sub = class_options,
+		.help = "channels that share the links to neighbours, the highest class first"},
 	{0},
 };
 
@@ -526,6 +542,21 @@ static void check_overlay(const struct sn_conf *c, struct conf_errors *e)
 				"source \"%s\": expected an address of the same family as "
 				"overlay.address",
 				s[i].name);
+}
+
+static void check_classes(const struct sn_conf *c, struct conf_errors *e)
+{
+	const struct sn_conf_class *k = c->classes.item;
+
+	if (c->classes.n > BUDGET_CLASSES)
+		conf_error(e, "%d classes, expected %d at most", c->classes.n, BUDGET_CLASSES);
+	for (int i = 1; i < c->classes.n; i++)
+		if (k[i].share > k[i - 1].share)
+			conf_error(e,
+				"class \"%s\": share is %lld, but that of \"%s\", before it, is %lld: "
+				"expected the higher class, with the larger share, first",
+				k[i].name, (long long)k[i].share, k[i - 1].name,
+				(long long)k[i - 1].share);
 }
 
 static void check_prime(const struct sn_conf *c, struct conf_errors *e)
@@ -655,6 +686,7 @@ static void check_all(const void *conf, struct conf_errors *e)
 		conf_error(e, "address has a port, expected none: rtsp.port is the server's");
 	check_upstreams(c, e);
 	check_overlay(c, e);
+	check_classes(c, e);
 	check_prime(c, e);
 	check_cas(c, e);
 	check_libraries(c, e);

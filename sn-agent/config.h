@@ -12,6 +12,7 @@
 #include "lib/daemon.h"
 #include "lib/prime.h"
 #include "lib/wire.h"
+#include "sn-agent/budget.h"
 #include "sn-agent/library.h"
 
 /* With what a player begins. */
@@ -107,10 +108,11 @@ struct sn_conf {
 	struct conf_list upstreams; /* struct sn_conf_upstream */
 	struct {
 		struct addr address; /* family 0: it is in no overlay */
-		int64_t port, mtu;
+		int64_t port, mtu, assumed_kbps;
 	} overlay;
 	struct conf_list neighbours; /* struct sn_conf_neighbour */
 	struct conf_list sources;    /* struct sn_conf_source */
+	struct conf_list classes;    /* struct sn_conf_class, the highest first */
 };
 
 struct sn_conf_upstream {
@@ -123,6 +125,14 @@ struct sn_conf_neighbour {
 	char name[CONF_TITLE];
 	struct addr address; /* unicast */
 	int64_t vni;         /* 0: as the addresses say */
+	int64_t kbps;        /* that go to it, 0: unlimited */
+};
+
+/* A class of channels on the links to neighbours. */
+struct sn_conf_class {
+	char name[CONF_TITLE];
+	char paths[BUDGET_PATHS];
+	int64_t share; /* per cent */
 };
 
 /* Where in the overlay channels come from. */

@@ -14,6 +14,8 @@ sn_agent_libsnagent_a_SOURCES = \
 	sn-agent/announcer.h \
 	sn-agent/attachment.c \
 	sn-agent/attachment.h \
+	sn-agent/admission.c \
+	sn-agent/admission.h \
 	sn-agent/budget.c \
 	sn-agent/budget.h \
 	sn-agent/casd.c \

@@ -7,6 +7,7 @@
 
 #include "lib/rtspd.h"
 #include "sn-agent/access.h"
+#include "sn-agent/admission.h"
 #include "sn-agent/rtsp_request.h"
 #include "sn-agent/via.h"
 #include "sn-agent/vod.h"
@@ -246,7 +247,11 @@ struct channel *rtsp_channel(struct request *q)
 		q->out->channel = ch;
 		q->out->actions = RTSP_WAIT;
 		return NULL;
-	case CHANNEL_REFUSED: rtsp_answer(q, ch->refusal); return NULL;
+	case CHANNEL_REFUSED:
+		if (ch->refusal == 453)
+			admission_refused(q);
+		rtsp_answer(q, ch->refusal);
+		return NULL;
 	case CHANNEL_ENDED:
 		/* What ended upstream may be published anew there, under the same name. Who fails
 		 * over knows the presentation, and does not come by here. */
@@ -258,7 +263,12 @@ struct channel *rtsp_channel(struct request *q)
 			return ch;
 		rtsp_answer(q, 404);
 		return NULL;
-	case CHANNEL_LIVE: return ch;
+	case CHANNEL_LIVE:
+		/* A node is told at once, and tells who has asked it. */
+		if (!text_method_is(q->m, "DESCRIBE") || admission_fits_link(q, ch))
+			return ch;
+		rtsp_answer(q, 453);
+		return NULL;
 	case CHANNEL_ANNOUNCED: break;
 	}
 	rtsp_answer(q, 404);

@@ -34,6 +34,7 @@
 #include "lib/sbuf.h"
 #include "lib/text.h"
 #include "sn-agent/allot.h"
+#include "sn-agent/budget.h"
 #include "sn-agent/channel.h"
 #include "sn-agent/group.h"
 #include "sn-agent/library.h"
@@ -42,6 +43,7 @@
 #include "sn-agent/nonces.h"
 #include "sn-agent/session.h"
 #include "sn-agent/sources.h"
+#include "sn-agent/upstream.h"
 #include "sn-agent/users.h"
 
 #define RTSP_FEATURE      "nearcast.failover"
@@ -52,6 +54,8 @@
 
 #define RTSP_NODE_PLACES 16 /* past the capacity, for other nodes */
 #define RTSP_NODE_PART   8  /* and this part of the bit rate */
+
+#define RTSP_REFUSALS (10 * NS_S) /* ARNs hear of a refusal for that long */
 
 /* Who may have a channel (access.h). */
 enum access_mode { ACCESS_OFF, ACCESS_OPTIONAL, ACCESS_REQUIRED };
@@ -97,6 +101,12 @@ struct rtsp_conf {
 	int libraries;
 	bool start_at_key;      /* who does not fail over begins with a key frame (entry.h) */
 	struct sources sources; /* where in the overlay channels come from */
+	struct budget budget;
+	struct {
+		char node[64];
+		uint64_t kbps; /* 0: unlimited */
+	} link[UPSTREAM_NODES]; /* to neighbours */
+	int links;
 };
 
 struct rtsp {
@@ -114,7 +124,9 @@ struct rtsp {
 	uint64_t tokens[TOKEN_ERRORS]; /* looked at, by what they were */
 	uint64_t logins[LOGIN_STATES]; /* requests that had to be a user's, likewise */
 	struct nonces nonces;
-	uint64_t requests, refused_capacity, refused_loop, errors_4xx, errors_5xx;
+	struct refusals refusals; /* of channels, to clients, for want of bandwidth on the way here */
+	uint64_t counted;         /* stamps channels while they are counted, each once */
+	uint64_t requests, refused_capacity, refused_budget, refused_loop, errors_4xx, errors_5xx;
 };
 
 /* What the port that a connection came to is bound to (row B6): paths are this origin's, and all

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "sn-agent/access.h"
+#include "sn-agent/admission.h"
 #include "sn-agent/entry.h"
 #include "sn-agent/rtsp_request.h"
 
@@ -131,38 +132,11 @@ int rtsp_set_transport(struct request *q, struct session *s, int i, struct rtsp_
 	return 0;
 }
 
-/* A node that subscribes here serves many: players who came first do not keep it out. What is kept
- * for nodes is not much, since anybody can say that he is one. */
-static int admit(const struct request *q)
-{
-	const struct rtsp *r = q->r;
-	bool node = text_header(q->m, "Nearcast-Via").n > 0;
-	int64_t sessions = r->conf.max_sessions + (node ? RTSP_NODE_PLACES : 0);
-	int64_t kbps = r->conf.max_kbps + (node ? r->conf.max_kbps / RTSP_NODE_PART : 0);
-
-	if (r->draining)
-		return 503;
-	if (r->conf.max_sessions && r->sessions.players >= sessions)
-		return 453;
-	if (r->conf.max_kbps && r->kbps >= (uint64_t)kbps)
-		return 453;
-	return 0;
-}
-
-/* Who asks, by the last name of Nearcast-Via: a node writes itself last. */
-static void note_node(struct request *q, struct session *s)
-{
-	struct slice via = text_header(q->m, "Nearcast-Via");
-
-	while (via.n)
-		slice_copy(slice_trim(slice_cut(&via, ',')), s->node, sizeof(s->node));
-}
-
 static struct session *begin(struct request *q, struct channel *ch)
 {
 	struct slice pipe = text_header(q->m, "Pipelined-Requests");
 	struct session *s;
-	int n = 0, status = admit(q);
+	int n = 0, status = admission_check(q, ch);
 
 	for (s = q->c->first; s; s = s->of_conn)
 		n++;
@@ -188,7 +162,7 @@ static struct session *begin(struct request *q, struct channel *ch)
 	s->conn = q->c;
 	s->of_conn = q->c->first;
 	q->c->first = s;
-	note_node(q, s);
+	admission_node(q, s->node);
 	rtsp_join(s, ch);
 	return s;
 }

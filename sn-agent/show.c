@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "lib/log.h"
+#include "sn-agent/admission.h"
 #include "sn-agent/agent.h"
 
 /* ---- show ---- */
@@ -173,6 +174,26 @@ static enum ctl_code show_upstreams(void *ctx, struct slice args, struct js *out
 	return CTL_OK;
 }
 
+/* What channels take of the links to neighbours. */
+static struct js *show_links(struct rtsp *r)
+{
+	const struct budget *b = &r->conf.budget;
+	struct js *list = js_array();
+
+	for (int i = 0; i < r->conf.links; i++) {
+		struct js *o = js_object(), *classes = js_object();
+		struct budget_use use;
+
+		js_put_str(o, "node", r->conf.link[i].node);
+		js_put_int(o, "kbps", (int64_t)admission_link(r, r->conf.link[i].node, &use));
+		for (int k = 0; k < (b->classes ? b->classes : 1); k++)
+			js_put_int(classes, budget_class_name(b, k), (int64_t)use.kbps[k]);
+		js_put(o, "used_kbps", classes);
+		js_push(list, o);
+	}
+	return list;
+}
+
 static enum ctl_code show_overlay(void *ctx, struct slice args, struct js *out)
 {
 	struct agent *a = ctx;
@@ -196,6 +217,7 @@ static enum ctl_code show_overlay(void *ctx, struct slice args, struct js *out)
 		js_push(joins, o);
 	}
 	js_put(out, "joins", joins);
+	js_put(out, "links", show_links(&a->rtsp));
 	return CTL_OK;
 }
 
@@ -556,6 +578,8 @@ int agent_fill_metrics(struct agent *a)
 		COUNTER("errors_4xx_total", "requests refused", &a->rtsp.errors_4xx),
 		COUNTER("errors_5xx_total", "requests failed", &a->rtsp.errors_5xx),
 		COUNTER("refused_capacity_total", "answered 453", &a->rtsp.refused_capacity),
+		COUNTER("refused_budget_total", "of these for the budget of a link",
+			&a->rtsp.refused_budget),
 		COUNTER("refused_loop_total", "answered 482", &a->rtsp.refused_loop),
 		TOKENS("ok", TOKEN_OK),
 		TOKENS("missing", TOKEN_MISSING),

@@ -31,7 +31,7 @@ class Fig6(Internet):
 
     # pylint: disable=too-many-arguments,too-many-positional-arguments
     def build(self, delay=5, jitter=0, loss=0, far=15, http=0, prime=0, token=0, spares=0,
-              web=0, overlay=1, films=0):
+              web=0, overlay=1, films=0, budget=0):
         """
         delay, jitter (ms), loss (%): of the access link; far (ms): of the link between the ASes;
         http: port of a web server that sn806 and sn810 announce (0: none); prime (1: yes): arn804 sends
@@ -40,7 +40,8 @@ class Fig6(Internet):
         second way from acc to colo, and a second node in the backbone, for when two things fail at once;
         web (1: yes): sn806 and sn810 are caches of the web site of sn808, to which SRV records lead;
         overlay (0: no, nor with spares): without it sn806 and sn810 get channels from sn808 itself;
-        films (1: yes): they play films of the master site at src803, on demand.
+        films (1: yes): they play films of the master site at src803, on demand;
+        budget (kbit/s): what channels may take of each tunnel to sn806 and sn810 (0: no limit).
         """
         self.addAS(64502, "10.2.0.0/16", "the client's ISP, an affiliate")
         self.addRouter("acc", 64502)
@@ -80,7 +81,7 @@ class Fig6(Internet):
 
         self.addLink("core", "edge", delay=far)
         if overlay:
-            self.addBackbone()
+            self.addBackbone(budget)
 
     # pylint: disable=invalid-name
     def addMember(self, name, lan, number, overlay, upstream=(), **opts):
@@ -90,7 +91,7 @@ class Fig6(Internet):
             upstream = ()
         self.addServiceNode(name, lan, number, upstream=upstream, **opts)
 
-    def addBackbone(self):
+    def addBackbone(self, budget):
         """The nodes between the source and the client's ISP, and all tunnels."""
         self.overlay_source = "sn808"
         self.addLan("lan812", "10.8.12.0/24", router="cbb")
@@ -100,8 +101,8 @@ class Fig6(Internet):
         self.addTunnel("sn808", "sn814", cost=15)
         self.addTunnel("sn812", "sn814")
         for node in ("sn812", "sn814"):
-            self.addTunnel(node, "sn806")
-            self.addTunnel(node, "sn810")
+            self.addTunnel(node, "sn806", kbps=budget)
+            self.addTunnel(node, "sn810", kbps=budget)
 
 
 topos = {"fig6": Fig6}

@@ -194,7 +194,9 @@ class ServiceNode(KeyedNode):
         """Its neighbours, and whom all channels come from."""
         text = f'overlay {{ address = "{self.params["overlay"]}" }}\n'
         for name, _ in self.topo.neighbours(self.name):
-            text += f'neighbour "{name}" {{ address = "{self.topo.address(name)}" }}\n'
+            kbps = self.topo.budgets.get((self.name, name), 0)
+            text += (f'neighbour "{name}" {{ address = "{self.topo.address(name)}" '
+                     f'kbps = {kbps:g} }}\n')
         source = self.topo.overlay_source
         if source:
             address = self.topo.overlay_address(source)

@@ -61,6 +61,7 @@ class Internet(Topo):
     def __init__(self, *args, **params):
         self.systems = {}
         self.tunnels = []  # [(node, node, OSPF's cost)]
+        self.budgets = {}  # of the tunnels: {(from, to): kbit/s}
         self.overlay_source = None  # the node that the overlay's channels come from
         self._peerings = ipaddress.ip_network("172.31.0.0/16").subnets(new_prefix=30)
         self._access = {}
@@ -115,9 +116,13 @@ class Internet(Topo):
         upstream = [upstream] if isinstance(upstream, str) else list(upstream)
         return self._addLanHost(name, ServiceNode, lan, number, {"upstream": upstream, **opts})
 
-    def addTunnel(self, node1, node2, cost=10):
-        """Two service nodes of the overlay are neighbours. cost: OSPF's."""
+    def addTunnel(self, node1, node2, cost=10, kbps=0):
+        """
+        Two service nodes of the overlay are neighbours. cost: OSPF's; kbps: what channels may take of
+        it from the first one to the second (0: no limit).
+        """
         self.tunnels.append((node1, node2, cost))
+        self.budgets[node1, node2] = kbps
 
     def addPublisher(self, name, lan, number, **opts):
         """A host on a LAN that streams come from."""

@@ -9,6 +9,8 @@
 
 #include "lib/rtp.h"
 #include "sn-agent/server.h"
+#include "lib/wire.h"
+#include "sn-agent/admission.h"
 #include "tests/unit/run.h"
 
 #define SDP1                                                                                       \
@@ -644,6 +646,73 @@ START_TEST(test_capacity_and_drain)
 }
 END_TEST
 
+/* F4: what goes to a neighbour has the budget of the link to it, and each channel takes it once. */
+START_TEST(test_a_link_takes_whole_channels_until_its_budget_is_used)
+{
+	static struct rtsp_conn third;
+	struct channel *news = publish(SDP1, "/news");
+	struct budget_use use;
+
+	third.peer = other.peer;
+	news->kbps = 600;
+	rtsp.conf.links = 1;
+	snprintf(rtsp.conf.link[0].node, sizeof(rtsp.conf.link[0].node), "sn9");
+	rtsp.conf.link[0].kbps = 1000;
+	rtsp.conf.budget.assumed = 500;
+	ck_assert_int_eq(ask("SETUP", U, UDP("5000-5001") "Nearcast-Via: sn7, sn9\r\n"), 200);
+	ck_assert_uint_eq(admission_link(&rtsp, "sn9", &use), 1000);
+	ck_assert_uint_eq(use.kbps[0], 600);
+	/* Again the same channel, over another path: it is there already. */
+	ck_assert_int_eq(ask("DESCRIBE", U, "Nearcast-Via: sn9\r\n"), 200);
+	ck_assert_int_eq(ask("SETUP", U, UDP("5002-5003") "Nearcast-Via: sn9\r\n"), 200);
+	ck_assert_uint_eq(admission_link(&rtsp, "sn9", &use), 1000);
+	ck_assert_uint_eq(use.kbps[0], 600);
+
+	rtsp_end(&rtsp, other.publish, true, now);
+	memset(&other, 0, sizeof(other));
+	other.peer = third.peer;
+	publish(SDP1, "/sport"); /* of which nothing is known */
+	ck_assert_int_eq(ask("DESCRIBE", "rtsp://10.0.0.1/sport", "Nearcast-Via: sn9\r\n"), 453);
+	ck_assert_int_eq(
+		ask("SETUP", "rtsp://10.0.0.1/sport", UDP("5004-5005") "Nearcast-Via: sn9\r\n"), 453);
+	ck_assert_uint_eq(rtsp.refused_budget, 2);
+	/* Others have links of their own, and clients none. */
+	ck_assert_int_eq(ask("DESCRIBE", "rtsp://10.0.0.1/sport", "Nearcast-Via: sn8\r\n"), 200);
+	ck_assert_int_eq(ask("SETUP", "rtsp://10.0.0.1/sport", UDP("5004-5005")), 200);
+	/* A higher class has what a lower one may not have. */
+	rtsp.conf.link[0].kbps = 1200;
+	rtsp.conf.budget.classes = 2;
+	snprintf(rtsp.conf.budget.of[0].paths, BUDGET_PATHS, "/sport");
+	rtsp.conf.budget.of[0].share = 100;
+	rtsp.conf.budget.of[1].share = 40;
+	ck_assert_int_eq(
+		ask("SETUP", "rtsp://10.0.0.1/sport", UDP("5006-5007") "Nearcast-Via: sn9\r\n"), 200);
+}
+END_TEST
+
+START_TEST(test_a_refusal_for_want_of_bandwidth_is_remembered)
+{
+	struct channel *ch;
+	uint32_t refused[REFUSALS_MAX];
+
+	rtsp.conf.has_upstreams = true;
+	ask("DESCRIBE", U, "");
+	ck_assert_uint_eq(reply.actions, RTSP_SEEK | RTSP_WAIT);
+	ch = reply.channel;
+	channel_set_state(ch, CHANNEL_REFUSED, now);
+	ch->refusal = 404;
+	ck_assert_int_eq(ask("DESCRIBE", U, ""), 404);
+	ck_assert_int_eq(refusals_list(&rtsp.refusals, now, refused), 0);
+	ch->refusal = 453;
+	ck_assert_int_eq(ask("DESCRIBE", U, "Nearcast-Via: sn9\r\n"), 453);
+	ck_assert_int_eq(refusals_list(&rtsp.refusals, now, refused), 0);
+	ck_assert_int_eq(ask("DESCRIBE", U, ""), 453);
+	ck_assert_int_eq(refusals_list(&rtsp.refusals, now, refused), 1);
+	ck_assert_uint_eq(refused[0], announce_channel(SLICE("/news")));
+	ck_assert_int_eq(refusals_list(&rtsp.refusals, now + RTSP_REFUSALS, refused), 0);
+}
+END_TEST
+
 START_TEST(test_full_node_has_some_room_left_for_other_nodes)
 {
 	static struct rtsp_conn many[RTSP_NODE_PLACES + 2];
@@ -985,6 +1054,8 @@ static void add_tests(TCase *t)
 	tcase_add_test(t, test_many_connections_have_less_room_each);
 	tcase_add_test(t, test_keep_alive);
 	tcase_add_test(t, test_capacity_and_drain);
+	tcase_add_test(t, test_a_link_takes_whole_channels_until_its_budget_is_used);
+	tcase_add_test(t, test_a_refusal_for_want_of_bandwidth_is_remembered);
 	tcase_add_test(t, test_full_node_has_some_room_left_for_other_nodes);
 	tcase_add_test(t, test_sessions_of_a_connection_are_bounded);
 	tcase_add_test(t, test_publishing);
