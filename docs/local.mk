@@ -35,7 +35,13 @@ nobase_dist_doc_DATA = \
 	docs/decisions/0020-ten-segments-of-its-own.md \
 	docs/decisions/0021-numbers-follow-from-urls.md \
 	docs/decisions/0022-nginx-is-told.md \
+	docs/decisions/0023-players-meet-a-server.md \
+	docs/decisions/0024-the-rest-of-that-very-object.md \
+	docs/decisions/0025-unicast-until-the-group-is-heard.md \
+	docs/decisions/0027-users-and-accounts.md \
 	docs/decisions/0028-joins-follow-routes.md \
+	docs/decisions/0029-budgets-are-dolls.md \
+	docs/decisions/0030-waiting-for-each-other.md \
 	docs/examples/arn.conf \
 	docs/examples/bird-overlay.conf \
 	docs/examples/bird.conf \

@@ -103,7 +103,7 @@ struct channel {
 	char path_via[CHANNEL_VIA]; /* nodes that it comes through, the source last (via.h); "" */
 	uint64_t kbps;              /* what its media bring; 0: not known yet (load.h) */
 	uint64_t said_kbps;         /* by its SDP; 0: it does not say */
-	uint64_t counted; /* rtsp.counted, when it was */
+	uint64_t counted;           /* rtsp.counted, when it was */
 	uint64_t rated_bytes;       /* of its media, */
 	ns_t rated_at;              /* then */
 	int users;                  /* sessions and waiting requests that point here */

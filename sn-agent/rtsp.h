@@ -104,7 +104,7 @@ struct rtsp_conf {
 	struct budget budget;
 	struct {
 		char node[64];
-		uint64_t kbps; /* 0: unlimited */
+		uint64_t kbps;  /* 0: unlimited */
 	} link[UPSTREAM_NODES]; /* to neighbours */
 	int links;
 };
@@ -124,8 +124,9 @@ struct rtsp {
 	uint64_t tokens[TOKEN_ERRORS]; /* looked at, by what they were */
 	uint64_t logins[LOGIN_STATES]; /* requests that had to be a user's, likewise */
 	struct nonces nonces;
-	struct refusals refusals; /* of channels, to clients, for want of bandwidth on the way here */
-	uint64_t counted;         /* stamps channels while they are counted, each once */
+	struct refusals
+		refusals; /* of channels, to clients, for want of bandwidth on the way here */
+	uint64_t counted; /* stamps channels while they are counted, each once */
 	uint64_t requests, refused_capacity, refused_budget, refused_loop, errors_4xx, errors_5xx;
 };
 

@@ -45,3 +45,18 @@ def test_a_source_whose_agent_is_dead_is_routed_to_by_nobody(lab):
     wait_until(lambda: not route(), "its address is gone", 20, 0.2)
     nearlab("heal", "--name", lab)
     wait_until(lambda: "nc-sn812" in route(), "it is there again", 20, 0.2)
+
+
+def test_channels_are_refused_whole_when_the_links_are_full(tmp_path):
+    """Row F4: 453 at the node that the ARN prefers, another node, and in the end nobody."""
+    nearlab("up", "fig6", "--detach", "--name", "budget", "--param", "budget=1500")
+    try:
+        code, report = run_scenario("budget", "fig6", "budget", tmp_path, "--param", "after=1")
+        assert not [c["text"] for c in report["checks"] if not c["held"]]
+        assert report["passed"] and code == 0
+        assert len(set(report["measured"]["nodes"])) == 2
+        links = [k for node in ("sn812", "sn814") for k in shown("budget", node, "overlay")["links"]]
+        assert {k["kbps"] for k in links if k["node"] in ("sn806", "sn810")} == {1500}
+        assert all(k["used_kbps"]["all"] <= 1500 for k in links if k["kbps"])
+    finally:
+        nearlab("down", "--name", "budget")

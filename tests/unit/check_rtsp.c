@@ -674,7 +674,8 @@ START_TEST(test_a_link_takes_whole_channels_until_its_budget_is_used)
 	publish(SDP1, "/sport"); /* of which nothing is known */
 	ck_assert_int_eq(ask("DESCRIBE", "rtsp://10.0.0.1/sport", "Nearcast-Via: sn9\r\n"), 453);
 	ck_assert_int_eq(
-		ask("SETUP", "rtsp://10.0.0.1/sport", UDP("5004-5005") "Nearcast-Via: sn9\r\n"), 453);
+		ask("SETUP", "rtsp://10.0.0.1/sport", UDP("5004-5005") "Nearcast-Via: sn9\r\n"),
+		453);
 	ck_assert_uint_eq(rtsp.refused_budget, 2);
 	/* Others have links of their own, and clients none. */
 	ck_assert_int_eq(ask("DESCRIBE", "rtsp://10.0.0.1/sport", "Nearcast-Via: sn8\r\n"), 200);
@@ -686,7 +687,8 @@ START_TEST(test_a_link_takes_whole_channels_until_its_budget_is_used)
 	rtsp.conf.budget.of[0].share = 100;
 	rtsp.conf.budget.of[1].share = 40;
 	ck_assert_int_eq(
-		ask("SETUP", "rtsp://10.0.0.1/sport", UDP("5006-5007") "Nearcast-Via: sn9\r\n"), 200);
+		ask("SETUP", "rtsp://10.0.0.1/sport", UDP("5006-5007") "Nearcast-Via: sn9\r\n"),
+		200);
 }
 END_TEST
 
