@@ -554,7 +554,7 @@ static void check_classes(const struct sn_conf *c, struct conf_errors *e)
 		if (k[i].share > k[i - 1].share)
 			conf_error(e,
 				"class \"%s\": share is %lld, but that of \"%s\", before it, is "
-			        "%lld: "
+				"%lld: "
 				"expected the higher class, with the larger share, first",
 				k[i].name, (long long)k[i].share, k[i - 1].name,
 				(long long)k[i - 1].share);
