@@ -73,10 +73,11 @@ static void drop_anchor(struct viewer *v, ns_t now)
 static ns_t media_of(const struct viewer *v, ns_t before, int64_t last, int64_t time, bool jump)
 {
 	const struct film *f = &v->film->film;
-	int64_t step = time - last;
+	int64_t step;
 
 	if (last == INT64_MIN)
 		return before;
+	step = time - last;
 	if (jump || step < 0 || step > TS_JUMP_MAX)
 		step = (int64_t)((double)FILM_PAYLOAD * (double)f->rate_ticks /
 				 (double)f->rate_bytes);

@@ -171,6 +171,7 @@ START_TEST(test_stamps_do_not_depend_on_what_was_read)
 			.jump = -50000000},
 		{.packets = PACKETS, .pcr_every = 50, .ticks = 9000, .jump_at = 4321, .jump = 1e12},
 		{.packets = 40, .pcr_every = 10, .ticks = 40000},
+		{.packets = PACKETS, .pcr_every = 333, .ticks = 9000, .bend = 900000},
 	};
 
 	make(&kinds[_i]);
@@ -334,7 +335,7 @@ int main(void)
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, test_packets_carry_the_files_bytes_in_order);
-	tcase_add_loop_test(t, test_stamps_do_not_depend_on_what_was_read, 0, 8);
+	tcase_add_loop_test(t, test_stamps_do_not_depend_on_what_was_read, 0, 9);
 	tcase_add_test(t, test_time_is_the_files_clock_between_its_marks);
 	tcase_add_test(t, test_timestamps_are_the_clock_in_90_khz);
 	tcase_add_test(t, test_a_jump_of_the_clock_is_marked_and_loses_nothing);

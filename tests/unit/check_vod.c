@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* On demand as a core: fetching, looking, pacing, and what happens when the master fails or changes. */
+#include "sn-agent/stock.h"
 #include "tests/unit/vod_fixture.h"
 
 #include "tests/unit/run.h"
@@ -136,18 +137,14 @@ START_TEST(test_a_place_does_not_depend_on_what_is_here)
 		place[s] = viewer_next(v);
 	}
 	for (int s = 1; s < 38; s++) { /* another node, each time */
-		viewer_free(v);
-		vod_free(vod);
+		vod_teardown();
 		vod_setup(&film, CACHE);
 		f = open_now(&now);
 		v = viewer_new(f, &rx, NULL);
 		look_now(v, -1, s * TS_HZ);
 		ck_assert_int_eq(viewer_next(v), place[s]);
 		ck_assert_int_le(master.fetches, 10);
-		free(master.file);
-		master.file = NULL;
 	}
-	master_has(&film, "one");
 }
 END_TEST
 
@@ -431,6 +428,43 @@ START_TEST(test_a_tight_cache_costs_fetches_and_no_packets)
 }
 END_TEST
 
+START_TEST(test_what_is_in_use_does_not_give_way)
+{
+	struct film_reel *home[17] = {0};
+	struct stock *s;
+	int err;
+
+	s = stock_new("", 0, &err);
+	ck_assert_ptr_nonnull(s);
+	ck_assert_int_eq(stock_room(s), 16);
+	for (int i = 0; i < 16; i++)
+		ck_assert_ptr_nonnull(stock_take(s, &home[i], now + i));
+	ck_assert_ptr_null(stock_take(s, &home[16], now + STOCK_HELD - 1));
+	stock_touch(s, home[0], now + 100);
+	ck_assert_ptr_nonnull(stock_take(s, &home[16], now + STOCK_HELD + 50));
+	ck_assert_ptr_null(home[1]); /* the one that was not used for longest, and it knows */
+	ck_assert_ptr_nonnull(home[0]);
+	stock_drop(s, home[5]);
+	ck_assert_ptr_null(home[5]);
+	ck_assert_int_eq(stock_used(s), 15);
+	stock_free(s);
+}
+END_TEST
+
+START_TEST(test_a_cache_on_a_disk_needs_a_directory)
+{
+	struct stock *s;
+	int err;
+
+	s = stock_new("/nonexistent", 0, &err);
+	ck_assert_ptr_null(s);
+	ck_assert_int_eq(err, -ENOENT);
+	s = stock_new("/tmp", 0, &err);
+	ck_assert_ptr_nonnull(s);
+	stock_free(s);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("vod");
@@ -456,6 +490,8 @@ int main(void)
 	tcase_add_test(t, test_any_packet_that_was_sent_can_be_had_again);
 	tcase_add_checked_fixture(tight, setup_tight, vod_teardown);
 	tcase_add_test(tight, test_a_tight_cache_costs_fetches_and_no_packets);
+	tcase_add_test(tight, test_what_is_in_use_does_not_give_way);
+	tcase_add_test(tight, test_a_cache_on_a_disk_needs_a_directory);
 	suite_add_tcase(s, t);
 	suite_add_tcase(s, tight);
 	return run_suite(s);

@@ -21,6 +21,7 @@ struct fix {
 	int access_every;   /* packets between random access points (tables before each); 0: one */
 	int64_t ticks;      /* that a packet takes, */
 	int64_t slow_ticks; /* and in the second half, if it is not 0 */
+	int64_t bend;       /* and by so many millionths of a tick more, from one to the next */
 	int64_t pcr0;       /* the clock at the beginning */
 	int jump_at;        /* the packet from which on the clock is set anew; 0: none */
 	int64_t jump;       /* by so much */
@@ -31,9 +32,11 @@ struct fix {
 static inline int64_t fix_time(const struct fix *x, int i)
 {
 	int half = x->packets / 2;
+	int64_t bent = x->bend * i * i / 1000000;
 
-	return x->slow_ticks && i > half ? half * x->ticks + (i - half) * x->slow_ticks
-	                                 : i * x->ticks;
+	if (!x->slow_ticks || i <= half)
+		return bent + i * x->ticks;
+	return bent + half * x->ticks + (i - half) * x->slow_ticks;
 }
 
 static inline int64_t fix_pcr(const struct fix *x, int i)
