@@ -25,9 +25,9 @@ const char *budget_class_name(const struct budget *b, int class)
 
 uint64_t budget_rate(const struct budget *b, uint64_t measured, uint64_t said)
 {
-	if (measured)
-		return measured;
-	return said ? said : b->assumed;
+	uint64_t known = measured > said ? measured : said;
+
+	return known ? known : b->assumed;
 }
 
 bool budget_fits(

@@ -10,8 +10,8 @@
  * last class.
  *
  * A channel is on a link once, however many sessions it has there. It counts with what it brings, or
- * while that is not known yet with what its SDP says (b=AS, RFC 8866, 5.8), or with what the
- * configuration assumes. A core: no sockets, no clock.
+ * what its SDP says (b=AS, RFC 8866, 5.8) if that is more, since it may bring that the next moment; or,
+ * while nothing is known, with what the configuration assumes. A core: no sockets, no clock.
  */
 #ifndef NEARCAST_SN_BUDGET_H
 #define NEARCAST_SN_BUDGET_H
@@ -45,7 +45,7 @@ struct budget_use {
 int budget_class_of(const struct budget *b, struct slice path);
 const char *budget_class_name(const struct budget *b, int class);
 
-/* What a channel counts with: measured, or said by its SDP, or assumed; kbit/s, 0: not known. */
+/* What a channel counts with, of what is measured and what its SDP says; kbit/s, 0: not known. */
 uint64_t budget_rate(const struct budget *b, uint64_t measured, uint64_t said);
 
 /* Whether a stream of that class fits into a link of `link` kbit/s (0: unlimited) beside what is on it. */

@@ -88,6 +88,7 @@ END_TEST
 START_TEST(test_a_channel_counts_with_what_is_known_of_it)
 {
 	ck_assert_uint_eq(budget_rate(&b, 900, 500), 900);
+	ck_assert_uint_eq(budget_rate(&b, 400, 500), 500);
 	ck_assert_uint_eq(budget_rate(&b, 0, 500), 500);
 	ck_assert_uint_eq(budget_rate(&b, 0, 0), 2000);
 }
