@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """
-Figure 8: last-hop multicast. Between the nodes channels go by unicast, along the tree 604; on the
-clients' own network once, to a group.
+Figure 8: last-hop multicast.
+
+Between the nodes channels go by unicast, along the tree 604; on the clients' own network once, to a
+group.
 
     P ── SN3 ─────── SN1 ───┬── SN0 ──┐                    LAN 606
          lan3  core  lan1   │         ├── switch ──+── C1 C2 C3   in group G

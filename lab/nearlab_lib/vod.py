@@ -14,7 +14,7 @@ from . import daemons, media
 from .failover import count
 from .scenario import Lines, ScenarioError
 
-PARAMS = {"rate": 1, "seconds": 12, "starts": "0 0 3 6", "before": 3}
+PARAMS = {"films": 1, "rate": 1, "seconds": 12, "starts": "0 0 3 6", "before": 3}
 
 
 def master(lab, node):

@@ -5,7 +5,7 @@ from nearlab_lib import cluster
 from nearlab_lib.scenario import ScenarioError
 
 topologies = ["fig5"]
-params = {**cluster.PARAMS, "interval": 10}
+params = {**cluster.PARAMS, "active": "all", "interval": 10}
 order = 8
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The agent of the node that plays a film on demand is killed (with films=1)."""
+"""The agent of the node that plays a film on demand is killed: the film goes on at the byte."""
 
 from nearlab_lib import vod
 

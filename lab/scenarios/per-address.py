@@ -4,7 +4,7 @@
 from nearlab_lib import each
 
 topologies = ["fig5"]
-params = {"path": "news", "hold": 3.0, "bound": 3.0}
+params = {"active": "each", "path": "news", "hold": 3.0, "bound": 3.0}
 order = 9
 
 

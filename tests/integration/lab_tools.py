@@ -28,7 +28,7 @@ def in_node(name, node, *argv, **kwargs):
 
 
 def run_scenario(name, topology, scenario, report, *more, timeout=120):
-    """Runs a scenario in a running lab. (exit code, report, what it printed for people)"""
+    """Runs a scenario in the running lab of that name, or in one of its own. (exit code, report)"""
     done = nearlab("run", "--name", name, topology, scenario, "--report", report, "--json", *more,
                    check=False, timeout=timeout)
     try:

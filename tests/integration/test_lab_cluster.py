@@ -50,11 +50,7 @@ def test_without_a_floating_next_hop_the_block_moves_by_ospf(tmp_path, record_pr
 
 def test_only_the_share_of_the_one_that_dies_is_disturbed(tmp_path, record_property):
     """Row A8: all ARNs are active, the router shares the clients out."""
-    nearlab("up", "fig5", "--detach", "--name", "cluster-all", "--param", "active=all")
-    try:
-        code, report = run_scenario("cluster-all", "fig5", "ecmp-kill", tmp_path, "--seed", 5)
-    finally:
-        nearlab("down", "--name", "cluster-all")
+    code, report = run_scenario("cluster-all", "fig5", "ecmp-kill", tmp_path, "--seed", 5)
     for key, value in report["measured"].items():
         record_property(key, value)
     assert not [c["text"] for c in report["checks"] if not c["held"]]
@@ -64,11 +60,7 @@ def test_only_the_share_of_the_one_that_dies_is_disturbed(tmp_path, record_prope
 def test_each_address_has_a_master_and_only_those_of_the_one_that_dies_move(
         tmp_path, record_property):
     """Row C3: a failed ARN's addresses are re-elected, the others' are untouched."""
-    nearlab("up", "fig5", "--detach", "--name", "cluster-each", "--param", "active=each")
-    try:
-        code, report = run_scenario("cluster-each", "fig5", "per-address", tmp_path, "--seed", 5)
-    finally:
-        nearlab("down", "--name", "cluster-each")
+    code, report = run_scenario("cluster-each", "fig5", "per-address", tmp_path, "--seed", 5)
     for key, value in report["measured"].items():
         record_property(key, value)
     assert not [c["text"] for c in report["checks"] if not c["held"]]
