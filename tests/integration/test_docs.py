@@ -127,6 +127,16 @@ def test_manual_has_the_default_and_the_range_of_every_option(daemon):
             assert re.search(rf"\b{option.least} to {option.most}\b", text), where
 
 
+@pytest.mark.parametrize("daemon", CONFIGURATION)
+def test_manual_has_every_option_that_needs_a_restart_and_no_other(daemon):
+    code = (SOURCE / daemon / "config.c").read_text(encoding="utf-8")
+    body = re.search(r"^const char \*\w+_conf_fixed_change\(.*?^}", code, re.M | re.S).group(0)
+    known = re.findall(r'return "([\w.-]+)";', body)
+    text = (MAN / CONFIGURATION[daemon]).read_text(encoding="utf-8").split(".Sh RELOAD")[1]
+    written = re.findall(r"^\.Ic ([\w.-]+)", text.split(".Sh ")[0].split("needs a restart")[1], re.M)
+    assert len(known) > 10 and sorted(written) == sorted(known)
+
+
 def test_manual_has_every_level_of_the_log():
     levels = re.findall(r'\[NLOG_\w+\] = "(\w+)"', (SOURCE / "lib/log.c").read_text(encoding="utf-8"))
     for page in CONFIGURATION.values():
