@@ -187,6 +187,26 @@ def test_manual_of_nearlab_has_every_option_of_every_command_and_no_other(progra
         assert given | {"-h"} == known | ({"--help", "-h"} if not command else set()), command
 
 
+def test_lab_page_lists_every_scenario_with_its_topology_and_no_other():
+    listing = json.loads(nearlab("list", "--json").stdout)
+    table, topology = {}, None
+    for row in section_of(DOCS / "lab.md", "## What there is").splitlines():
+        cells = [re.findall(r"`([\w-]+)`", cell) for cell in row.split("|")]
+        if len(cells) == 5 and cells[3]:
+            topology = cells[1][0] if cells[1] else topology
+            table.setdefault(topology, []).extend(cells[3])
+    assert {t: sorted(s) for t, s in table.items()} == \
+        {t: sorted(entry["scenarios"]) for t, entry in listing.items()}
+
+
+def test_lab_page_says_what_every_scenario_does():
+    text = (DOCS / "lab.md").read_text(encoding="utf-8")
+    told = text.replace(section_of(DOCS / "lab.md", "## What there is"), "")
+    listing = json.loads(nearlab("list", "--json").stdout)
+    missing = {s for entry in listing.values() for s in entry["scenarios"] if f"`{s}`" not in told}
+    assert not missing
+
+
 def test_manual_of_nearlab_has_every_kind_of_fault():
     text = (MAN / "nearlab.1").read_text(encoding="utf-8")
     kinds = re.search(r"^KINDS = \((.*?)\)",
