@@ -234,6 +234,35 @@ def test_example_of_configuration_is_accepted(program, tmp_path, daemon, text):
     assert done.returncode == 0, done.stderr
 
 
+def sections_of(text):
+    return re.findall(r'^([a-z]+)(?: "\w+")? \{', text, re.MULTILINE)
+
+
+def fragments_of_operations():
+    """Parts of a configuration in operations.md, without those of BIRD."""
+    for number, text in enumerate(fences(DOCS / "operations.md")):
+        if sections_of(text) and not re.search(r"^(filter|protocol|#)", text, re.MULTILINE):
+            yield pytest.param(text, id=f"{number}-{'-'.join(sections_of(text))}")
+
+
+@pytest.mark.parametrize("text", fragments_of_operations())
+def test_part_of_a_configuration_in_operations_fits_into_an_example(program, tmp_path, text):
+    file, said = tmp_path / "example.conf", ""
+    for daemon in CONFIGURATION:
+        example = (DOCS / "examples" / f"{daemon}.conf").read_text(encoding="utf-8")
+        example = example.replace("10.2.0.6", "10.8.12.12")  # a neighbour of the overlay is 10.2.0.6
+        for name in sections_of(text):
+            example = re.sub(rf'^{name}(?: "\w+")? \{{.*?^\}}', "", example, flags=re.M | re.S)
+        if "class" in sections_of(text):
+            example += 'overlay { address = "10.77.0.12" }\n'
+        file.write_text(example + text, encoding="utf-8")
+        done = run(program(daemon), "-c", file, "--check")
+        if done.returncode == 0:
+            return
+        said += done.stderr
+    assert not said
+
+
 def test_both_daemons_have_examples():
     assert {p.values[0] for p in examples_of_configuration()} == {"arn", "sn-agent"}
     assert sum("operations" in p.id for p in examples_of_configuration()) == 2
