@@ -263,6 +263,17 @@ def test_part_of_a_configuration_in_operations_fits_into_an_example(program, tmp
     assert not said
 
 
+def test_unit_of_a_node_lets_it_write_where_the_examples_say():
+    unit = (SOURCE / "packaging/systemd/sn-agent.service.in").read_text(encoding="utf-8")
+    places = {f"/{top}/{name}" for kind, top in (("State", "var/lib"), ("Cache", "var/cache"))
+              for name in re.findall(rf"^{kind}Directory=(\w+)$", unit, re.MULTILINE)}
+    named = set()
+    for page in (DOCS / "operations.md", MAN / "sn-agent.conf.5"):
+        named |= set(re.findall(r'\b(?:cache|database) = "(/[^"]+)"',
+                                page.read_text(encoding="utf-8")))
+    assert named and all(any(f"{n}/".startswith(f"{p}/") for p in places) for n in named)
+
+
 def test_both_daemons_have_examples():
     assert {p.values[0] for p in examples_of_configuration()} == {"arn", "sn-agent"}
     assert sum("operations" in p.id for p in examples_of_configuration()) == 2
