@@ -174,7 +174,7 @@ static void count_nothing(void *arg, bool begins)
 
 static int open_tunnel(struct overlay *o, struct neighbour *n)
 {
-	struct rtsp_scope scope = {.addr = n->tunnel.local};
+	struct rtsp_scope scope = {.addr = n->tunnel.local, .peer = n->tunnel.remote};
 	struct addr at = n->tunnel.local;
 	struct feed_node node;
 	int err = make_interface(o, n);

@@ -137,6 +137,7 @@ struct rtsp_scope {
 	char channel[CHANNEL_PATH]; /* "": the client's own path */
 	char neighbour[64];         /* "": anybody */
 	struct addr addr; /* of the tunnel's end, which media leave from; family 0: the usual */
+	struct addr peer; /* of its other end, the only one served; family 0: everybody is */
 };
 
 /* What a connection has been let have, and who it is. */

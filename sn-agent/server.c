@@ -394,11 +394,31 @@ static void on_accept(void *arg, int fd, const struct addr *peer)
 	take_in(arg, NULL, fd, peer);
 }
 
+/* An address of a tunnel is the host's, and the kernel lets in whoever sends to it, by whichever
+ * interface. The answers to the neighbour's own address go into the tunnel: he who has a connection
+ * from there is the neighbour. */
+static bool may_enter(const struct server_door *d, const struct addr *peer)
+{
+	static struct log_limit limit = LOG_LIMIT_INIT;
+	char text[ADDR_STRLEN];
+
+	if (!d->scope.peer.sa.sa_family || addr_same_host(peer, &d->scope.peer))
+		return true;
+	log_limited(&limit, NLOG_REMOTE, "%s connects to the tunnel of neighbour %s: refused",
+		addr_str(peer, text), d->scope.neighbour);
+	return false;
+}
+
 static void on_accept_at_door(void *arg, int fd, const struct addr *peer)
 {
 	struct server_door *d = arg;
 
-	take_in(d->sv, d, fd, peer);
+	if (may_enter(d, peer)) {
+		take_in(d->sv, d, fd, peer);
+		return;
+	}
+	d->sv->count.refused++;
+	close(fd);
 }
 
 /* ---- the server ---- */

@@ -9,6 +9,7 @@ other. The routes are the test's own, so that it knows when they change.
         right
 """
 
+import contextlib
 import json
 import re
 import signal
@@ -232,6 +233,24 @@ def test_routes_in_a_circle_close_no_circle(overlay, stream):
     assert overlay.comes_from("left") == "source"
     all_once(source, player)
     player.teardown()
+
+
+def test_a_stranger_at_the_end_of_a_tunnel_is_no_neighbour(overlay):
+    """The address is left's, and left's kernel takes what comes for it by any interface."""
+    ends = {n["name"]: n for n in overlay.neighbours("left")}["leaf"]
+    question = b"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n"
+    with contextlib.closing(Namespace("guest")) as guest:
+        overlay.lan.run(
+            "ip", "link", "add", "guest", "type", "veth", "peer", "eth0", "netns", "guest"
+        )
+        overlay.lan.run("ip", "link", "set", "guest", "master", "br0", "up")
+        near.address(guest, "eth0", "10.0.0.9/24")
+        guest.run("ip", "link", "set", "eth0", "up")
+        guest.run("ip", "route", "add", ends["local"], "via", "10.0.0.2")
+        assert near.exchange(guest, "10.0.0.2", 554, question)[0] == 200
+        with pytest.raises(ConnectionError):
+            near.exchange(guest, ends["local"], 554, question)
+    assert near.exchange(overlay.spaces["leaf"], ends["local"], 554, question)[0] == 200
 
 
 def links(space):
