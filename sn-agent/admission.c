@@ -6,7 +6,12 @@
 
 #include "lib/wire.h"
 
-void admission_node(const struct request *q, char name[64])
+static bool by_tunnel(const struct request *q)
+{
+	return q->c->scope && *q->c->scope->neighbour;
+}
+
+bool admission_node(const struct request *q, char name[64])
 {
 	const struct rtsp_scope *scope = q->c->scope;
 	struct slice via = text_header(q->m, "Nearcast-Via");
@@ -18,6 +23,7 @@ void admission_node(const struct request *q, char name[64])
 		if (!via.n)
 			slice_copy(last, name, 64);
 	}
+	return by_tunnel(q);
 }
 
 uint64_t admission_link(struct rtsp *r, const char *node, struct budget_use *use)
@@ -32,7 +38,7 @@ uint64_t admission_link(struct rtsp *r, const char *node, struct budget_use *use
 	for (const struct session *s = r->sessions.first; s; s = s->next) {
 		struct channel *ch = s->channel;
 
-		if (s->publisher || !ch || ch->counted == r->counted || strcmp(s->node, node) != 0)
+		if (!s->by_tunnel || !ch || ch->counted == r->counted || strcmp(s->node, node) != 0)
 			continue;
 		ch->counted = r->counted; /* several sessions of one channel take its rate once */
 		use->kbps[budget_class_of(&r->conf.budget, slice_of(ch->path))] +=
@@ -47,12 +53,10 @@ bool admission_fits_link(struct request *q, const struct channel *ch)
 	const struct budget *b = &r->conf.budget;
 	struct budget_use use;
 	uint64_t link;
-	char node[64];
 
-	admission_node(q, node);
-	if (!*node)
+	if (!by_tunnel(q))
 		return true;
-	link = admission_link(r, node, &use);
+	link = admission_link(r, q->c->scope->neighbour, &use);
 	if (ch->counted == r->counted ||
 		budget_fits(b, link, &use, budget_class_of(b, slice_of(ch->path)),
 			budget_rate(b, ch->kbps, ch->said_kbps)))

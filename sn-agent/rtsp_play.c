@@ -162,7 +162,7 @@ static struct session *begin(struct request *q, struct channel *ch)
 	s->conn = q->c;
 	s->of_conn = q->c->first;
 	q->c->first = s;
-	admission_node(q, s->node);
+	s->by_tunnel = admission_node(q, s->node);
 	rtsp_join(s, ch);
 	return s;
 }

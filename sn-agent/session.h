@@ -76,6 +76,7 @@ struct session {
 	char url[SESSION_URL];        /* of the presentation, as the client calls it */
 	char pipelined[24];           /* its Pipelined-Requests, "" */
 	char node[64];                /* the peer is this node (Nearcast-Via), "" */
+	bool by_tunnel;               /* and that is certain: it came through its tunnel */
 	struct addr client;           /* of its connection */
 	struct rtsp_conn *conn;       /* that it belongs to */
 	struct session *of_conn;      /* next of the same connection */

@@ -651,6 +651,7 @@ START_TEST(test_a_link_takes_whole_channels_until_its_budget_is_used)
 {
 	static struct rtsp_conn third;
 	struct channel *news = publish(SDP1, "/news");
+	const struct rtsp_scope sn8 = {.neighbour = "sn8"}, sn9 = {.neighbour = "sn9"};
 	struct budget_use use;
 
 	third.peer = other.peer;
@@ -659,6 +660,11 @@ START_TEST(test_a_link_takes_whole_channels_until_its_budget_is_used)
 	snprintf(rtsp.conf.link[0].node, sizeof(rtsp.conf.link[0].node), "sn9");
 	rtsp.conf.link[0].kbps = 1000;
 	rtsp.conf.budget.assumed = 500;
+	/* Anybody can say that he is a node: what counts is whose tunnel he comes through. */
+	ck_assert_int_eq(ask("SETUP", U, UDP("5010-5011") "Nearcast-Via: sn7, sn9\r\n"), 200);
+	admission_link(&rtsp, "sn9", &use);
+	ck_assert_uint_eq(use.kbps[0], 0);
+	conn.scope = &sn9;
 	ck_assert_int_eq(ask("SETUP", U, UDP("5000-5001") "Nearcast-Via: sn7, sn9\r\n"), 200);
 	ck_assert_uint_eq(admission_link(&rtsp, "sn9", &use), 1000);
 	ck_assert_uint_eq(use.kbps[0], 600);
@@ -678,7 +684,9 @@ START_TEST(test_a_link_takes_whole_channels_until_its_budget_is_used)
 		453);
 	ck_assert_uint_eq(rtsp.refused_budget, 2);
 	/* Others have links of their own, and clients none. */
+	conn.scope = &sn8;
 	ck_assert_int_eq(ask("DESCRIBE", "rtsp://10.0.0.1/sport", "Nearcast-Via: sn8\r\n"), 200);
+	conn.scope = NULL;
 	ck_assert_int_eq(ask("SETUP", "rtsp://10.0.0.1/sport", UDP("5004-5005")), 200);
 	/* A higher class has what a lower one may not have. */
 	rtsp.conf.link[0].kbps = 1200;
@@ -686,6 +694,7 @@ START_TEST(test_a_link_takes_whole_channels_until_its_budget_is_used)
 	snprintf(rtsp.conf.budget.of[0].paths, BUDGET_PATHS, "/sport");
 	rtsp.conf.budget.of[0].share = 100;
 	rtsp.conf.budget.of[1].share = 40;
+	conn.scope = &sn9;
 	ck_assert_int_eq(
 		ask("SETUP", "rtsp://10.0.0.1/sport", UDP("5006-5007") "Nearcast-Via: sn9\r\n"),
 		200);
