@@ -190,6 +190,9 @@ void rtsp_reject(struct rtsp *r, int status, struct rtsp_reply *out);
 /* Ends a session: it is freed. A publisher's channel ends if `torn_down`, else after the grace.
  * Returns the channel if it has ended with that, or NULL. */
 struct channel *rtsp_end(struct rtsp *r, struct session *s, bool torn_down, ns_t now);
+/* Whether a session of the connection looks for the place that its PLAY waits for (RTSP_LOOK). It does
+ * not any more when another connection has ended or paused it. */
+bool rtsp_looks(const struct rtsp_conn *c);
 /* Stops playing, as PAUSE does. */
 void rtsp_stop(struct rtsp *r, struct session *s, ns_t now);
 

@@ -229,6 +229,14 @@ void rtsp_play_film(struct request *q, struct session *s)
 	look(q, s, rx->viewer, &w);
 }
 
+bool rtsp_looks(const struct rtsp_conn *c)
+{
+	for (const struct session *s = c->first; s; s = s->of_conn)
+		if (s->m[0].rx.viewer && viewer_is_looking(s->m[0].rx.viewer))
+			return true;
+	return false;
+}
+
 void rtsp_put_pause(struct request *q, const struct session *s)
 {
 	q->out->session = (struct session *)s;

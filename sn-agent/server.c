@@ -303,6 +303,15 @@ static void work_off_held(struct conn *c)
 	memmove(c->held, c->held + used, c->n_held);
 }
 
+/* What its request waited for is there, or does not come any more. */
+static void resume(struct conn *c)
+{
+	stop_waiting(c);
+	c->busy++;
+	work_off_held(c);
+	leave(c);
+}
+
 static size_t on_data(void *arg, const uint8_t *p, size_t n)
 {
 	struct conn *c = arg;
@@ -531,15 +540,6 @@ int server_connections(const struct server *sv)
 	return sv->conns;
 }
 
-/* What its request waited for is there. */
-static void resume(struct conn *c)
-{
-	stop_waiting(c);
-	c->busy++;
-	work_off_held(c);
-	leave(c);
-}
-
 void server_settled(struct server *sv, struct channel *ch)
 {
 	bool again = true;
@@ -664,6 +664,10 @@ static bool tick_conn(struct conn *c, ns_t now)
 		return false; /* the stream's linger ends it */
 	if (now >= c->close_at) {
 		finish(c, "end of stream");
+		return true;
+	}
+	if (c->looks && !rtsp_looks(&c->rtsp)) {
+		resume(c);
 		return true;
 	}
 	if (c->partial_since != NS_NEVER && now - c->partial_since >= conf->request_timeout) {

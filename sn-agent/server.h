@@ -56,7 +56,7 @@ void server_door_free(struct server_door *d);
 
 /* The channel has been found or refused: what waited for it is answered. */
 void server_settled(struct server *sv, struct channel *ch);
-/* What a PLAY over the session's connection waited for has been found, or the session has ended: it
+/* What a PLAY over the session's connection waited for has been found, or there is no such place: it
  * is answered. */
 void server_looked(struct server *sv, struct rtsp_conn *conn);
 /* The channel's source has ended: tells a player, each in its way; the connection of one that does

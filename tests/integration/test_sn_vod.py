@@ -3,6 +3,7 @@
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -10,7 +11,7 @@ import pytest
 
 import near_testlib
 from conftest import SOURCE, wait_until
-from sn_testlib import Here
+from sn_testlib import Here, Rtsp
 
 SECONDS = 6
 HOST, MASTER = "127.0.0.41", "127.0.0.42"
@@ -36,15 +37,16 @@ def here():
 
 @pytest.fixture
 def node(here, program, tmp_path, film):
-    """A node with the film; .asked() is what its master was asked for."""
+    """A node with the film; .master is its master site, .asked() what that was asked for."""
     shutil.copy2(film, tmp_path / "f.ts")
     log = tmp_path / "master.json"
-    here.start(sys.executable, "-B", str(SOURCE / "lab/nearlab_lib/master.py"), str(tmp_path), "8080",
-               str(log), log=tmp_path / "master.log")
+    master = here.start(sys.executable, "-B", str(SOURCE / "lab/nearlab_lib/master.py"),
+                        str(tmp_path), "8080", str(log), log=tmp_path / "master.log")
     wait_until(log.exists, "the master site is there", 20)
     conf = (f'name = "sn41"\naddress = "{HOST}"\n'
             f'library "films" {{ path = "/films" origin = "http://{MASTER}:8080" }}\n')
     daemon = near_testlib.Daemon(here, program("sn-agent"), tmp_path, "sn41", conf)
+    daemon.master = master
     daemon.asked = lambda: [json.loads(line) for line in log.read_text(encoding="ascii").splitlines()]
     return daemon
 
@@ -72,3 +74,17 @@ def test_e3_gstreamer_writes_the_files_very_bytes(here, node, tmp_path, film):
     assert player.wait(60) == 0, (tmp_path / "gst.log").read_text(encoding="utf-8")
     assert out.read_bytes() == film.read_bytes()
     assert node.asked()
+
+
+def test_who_looks_for_a_place_is_told_when_another_connection_ends_his_session(node):
+    """Else he would wait for ever, and his connection take a place for as long."""
+    first, second = Rtsp(HOST), Rtsp(HOST)
+    session = first.ask("SETUP", "/films/f.ts/trackID=0", {
+        "Transport": "RTP/AVP/TCP;unicast;interleaved=0-1"}).session
+    node.master.send_signal(signal.SIGSTOP)
+    first.send("PLAY", "/films/f.ts", {"Session": session, "Range": "npt=3-"})
+    first.send("OPTIONS", "*")
+    wait_until(lambda: node.ask("show films")["films"][0]["viewers"] == 1, "it looks for the place")
+    assert second.ask("TEARDOWN", "/films/f.ts", {"Session": session}).status == 200
+    assert first.answer().status == 454
+    assert first.answer().status == 200

@@ -335,26 +335,54 @@ START_TEST(test_a_place_is_waited_for_on_the_sessions_own_connection)
 }
 END_TEST
 
-START_TEST(test_no_place_in_time_is_a_timeout)
+/* A PLAY whose place the master does not bring. */
+static void look_for(const struct session *s)
 {
-	struct session *s = set_up("");
-
-	master.down = true;
 	char request[512];
 	struct text_msg m;
 
+	master.down = true;
 	snprintf(request, sizeof(request),
 		"PLAY " U " RTSP/1.0\r\nCSeq: 1\r\nSession: %s\r\nRange: npt=20-\r\n\r\n",
 		s->id_text);
 	text_parse(&m, request, strlen(request), 0);
 	sbuf_init(&reply.text, text, sizeof(text));
 	rtsp_request(&rtsp, &conn, &m, now, &reply);
+}
+
+START_TEST(test_no_place_in_time_is_a_timeout)
+{
+	struct session *s = set_up("");
+
+	look_for(s);
 	ck_assert_uint_eq(reply.actions, RTSP_WAIT | RTSP_LOOK);
 	passes(now + 5 * NS_S);
 	ck_assert_int_eq(looked, 1);
-	rtsp_request(&rtsp, &conn, &m, now, &reply);
+	look_for(s);
 	ck_assert_int_eq(reply.status, 504);
 	ck_assert_int_eq(s->state, SESSION_READY);
+}
+END_TEST
+
+/* Another connection of the same host ends or pauses it: who waits is not to wait for ever. */
+START_TEST(test_a_place_is_not_looked_for_any_more_when_the_session_is_paused_or_ended)
+{
+	struct session *s = set_up("");
+	char headers[128];
+
+	snprintf(headers, sizeof(headers), "Session: %s\r\n", s->id_text);
+	ck_assert_int_eq(in(s, "PLAY", ""), 200);
+	ck_assert(!rtsp_looks(&conn));
+	look_for(s);
+	ck_assert_uint_eq(reply.actions, RTSP_WAIT | RTSP_LOOK);
+	ck_assert(rtsp_looks(&conn));
+	ck_assert_int_eq(ask_on(&other, "PAUSE", U, headers), 200);
+	ck_assert(!rtsp_looks(&conn));
+	look_for(s);
+	ck_assert(rtsp_looks(&conn));
+	ck_assert_int_eq(ask_on(&other, "TEARDOWN", U, headers), 200);
+	rtsp_end(&rtsp, s, true, now);
+	ck_assert(!rtsp_looks(&conn));
 }
 END_TEST
 
@@ -375,5 +403,7 @@ int main(void)
 	tcase_add_test(t, test_a_film_is_neither_relayed_nor_published);
 	tcase_add_test(t, test_a_place_is_waited_for_on_the_sessions_own_connection);
 	tcase_add_test(t, test_no_place_in_time_is_a_timeout);
+	tcase_add_test(
+		t, test_a_place_is_not_looked_for_any_more_when_the_session_is_paused_or_ended);
 	return run_case("rtsp_film", t);
 }
