@@ -15,11 +15,17 @@ static bool may_publish(const struct request *q)
 	return false;
 }
 
+/* What is there is another origin's, or a film, and nobody else's. */
+static bool is_of_others(const struct request *q)
+{
+	return *q->origin || rtsp_is_film(q);
+}
+
 /* Somebody publishes it, or it comes from an upstream: a second source of the same name would mix
  * two streams. */
-static bool path_taken(const struct request *q, struct slice path)
+static bool path_taken(const struct request *q)
 {
-	const struct channel *ch = channels_find(q->r->channels, path);
+	const struct channel *ch = channels_find(q->r->channels, q->path);
 
 	return ch && ((ch->state == CHANNEL_LIVE && (ch->publisher || !ch->local)) ||
 			     ch->state == CHANNEL_SEEKING);
@@ -35,13 +41,13 @@ static int check_announce(const struct request *q)
 		return 415;
 	if (q->path.n < 2 || q->path.n >= CHANNEL_PATH)
 		return q->path.n < 2 ? 400 : 414;
-	if (*q->origin)
-		return 403; /* what is there is that origin's, and nobody else's */
+	if (is_of_others(q))
+		return 403;
 	if (q->r->draining)
 		return 503;
 	if (q->c->publish || q->track >= 0)
 		return 455;
-	return path_taken(q, q->path) || rtsp_is_film(q) ? 403 : 0;
+	return path_taken(q) ? 403 : 0;
 }
 
 static struct announced *keep_sdp(struct slice text)
@@ -146,7 +152,7 @@ static struct channel *take_channel(struct request *q, struct session *s, int *s
 	struct channel *ch = channels_find(q->r->channels, path);
 
 	*status = 403;
-	if (path_taken(q, path))
+	if (is_of_others(q) || path_taken(q))
 		return NULL;
 	if (ch && ch->state == CHANNEL_LIVE && ch->media == s->announced->sdp.medias &&
 		channel_describe(q->r->channels, ch, sdp) == 0) {

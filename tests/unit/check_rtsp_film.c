@@ -317,10 +317,28 @@ START_TEST(test_nacks_are_answered_from_the_file)
 }
 END_TEST
 
+static int announce(const char *uri)
+{
+	static const char sdp[] = "v=0\r\no=- 1 1 IN IP4 h\r\ns=x\r\nt=0 0\r\n"
+				  "m=video 0 RTP/AVP 33\r\na=control:streamid=0\r\n";
+	char headers[512];
+
+	snprintf(headers, sizeof(headers),
+		"Content-Type: application/sdp\r\nContent-Length: %zu\r\n\r\n%s", strlen(sdp), sdp);
+	return ask("ANNOUNCE", uri, headers);
+}
+
 START_TEST(test_a_film_is_neither_relayed_nor_published)
 {
 	ck_assert_int_eq(ask("DESCRIBE", U, "Nearcast-Via: sn2\r\n"), 404);
 	ck_assert_int_eq(ask("ANNOUNCE", U, "Content-Type: application/sdp\r\n"), 403);
+	/* Nor is it by a RECORD, which names the channel, after another's ANNOUNCE. */
+	ck_assert_int_eq(announce("rtsp://10.0.0.1/news"), 200);
+	ck_assert_int_eq(
+		ask("SETUP", "rtsp://10.0.0.1/news",
+			"Transport: RTP/AVP;unicast;client_port=5000-5001;mode=record\r\n"),
+		200);
+	ck_assert_int_eq(in(conn.first, "RECORD", ""), 403);
 }
 END_TEST
 
