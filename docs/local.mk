@@ -38,6 +38,7 @@ nobase_dist_doc_DATA = \
 	docs/decisions/0023-players-meet-a-server.md \
 	docs/decisions/0024-the-rest-of-that-very-object.md \
 	docs/decisions/0025-unicast-until-the-group-is-heard.md \
+	docs/decisions/0026-a-film-has-one-numbering.md \
 	docs/decisions/0027-users-and-accounts.md \
 	docs/decisions/0028-joins-follow-routes.md \
 	docs/decisions/0029-budgets-are-dolls.md \

@@ -52,9 +52,10 @@ def test_manual_page_is_free_of_complaints(page):
     assert done.returncode == 0 and not done.stdout, done.stdout
 
 
-def test_every_manual_page_is_installed():
-    listed = set(re.findall(r"docs/man/(\S+)", (DOCS / "local.mk").read_text(encoding="utf-8")))
-    assert listed == {p.name for p in PAGES}
+def test_every_document_is_installed():
+    listed = set(re.findall(r"\bdocs/(\S+\.\w+)", (DOCS / "local.mk").read_text(encoding="utf-8")))
+    there = {str(p.relative_to(DOCS)) for p in DOCS.rglob("*.*") if p.is_file()}
+    assert listed == there - {"local.mk"}
 
 
 def test_manual_pages_refer_to_pages_that_are_there():
@@ -336,6 +337,14 @@ def hexdump(text):
     """The bytes of a dump with offsets and remarks."""
     return bytes.fromhex("".join(
         re.match(r"[0-9a-f]{4}  ((?:[0-9a-f]{2} ?)+)", line).group(1) for line in text.splitlines()))
+
+
+def test_protocol_lists_every_header_that_it_tells_of():
+    text = (DOCS / "protocol.md").read_text(encoding="utf-8")
+    table = "\n".join(re.findall(r"^\| `Nearcast-.*$", text, re.MULTILINE))
+    header = re.compile(r"Nearcast-[A-Z][a-z]+")
+    listed = header.findall(table)
+    assert len(listed) > 5 and sorted(listed) == sorted(set(header.findall(text)))
 
 
 def test_example_of_an_announcement_is_authentic():
