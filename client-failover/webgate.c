@@ -51,6 +51,7 @@ struct player {
 	struct gate_request request;
 	enum gate_body body;
 	bool headed, finishing;
+	bool emptying; /* its answer is complete, and not yet all sent */
 };
 
 struct gate {
@@ -139,10 +140,12 @@ static void on_drained(void *arg)
 {
 	struct player *p = arg;
 
-	if (!p->exchange)
-		return;
-	deadline(p, NS_NEVER);
-	exchange_hold(p->exchange, false);
+	if (p->exchange) {
+		deadline(p, NS_NEVER);
+		exchange_hold(p->exchange, false);
+	} else if (p->emptying) {
+		next_request(p);
+	}
 }
 
 /* ---- answers ---- */
@@ -268,7 +271,7 @@ static size_t on_data(void *arg, const uint8_t *bytes, size_t n)
 	const char *why;
 	struct text_msg m;
 
-	if (p->exchange) {
+	if (p->exchange || p->emptying) {
 		if (n >= AHEAD)
 			stream_hold(p->stream, true);
 		return 0;
@@ -293,8 +296,14 @@ static size_t on_data(void *arg, const uint8_t *bytes, size_t n)
 	return (size_t)used;
 }
 
+/* The end of an answer is as good as its beginning: who reads slowly has as long for it. */
 static void next_request(struct player *p)
 {
+	p->emptying = stream_unsent(p->stream) > 0;
+	if (p->emptying) {
+		deadline(p, STALL);
+		return;
+	}
 	if (!p->request.keep || p->body == GATE_CLOSE) {
 		player_finish(p);
 		return;
@@ -321,7 +330,7 @@ static struct player *slot(struct gate *g)
 		struct player *p = &g->player[i];
 		if (!p->stream)
 			return p;
-		if (!p->exchange && !idle)
+		if (!p->exchange && !p->emptying && !idle)
 			idle = p;
 	}
 	if (idle)

@@ -5,6 +5,7 @@ that a test kills, on loopback."""
 import contextlib
 import http.client
 import json
+import pathlib
 import socket
 import subprocess
 import threading
@@ -237,6 +238,40 @@ def test_slow_player_makes_the_node_wait_and_not_other_players(stage, gateway):
         assert peak < 30_000
         assert got + answer.read() == body
     assert len(node.requests) == 2 and not gate.events("suspect")
+
+
+def test_player_that_pauses_at_the_end_gets_that_too(stage, gateway):
+    room = pathlib.Path("/proc/sys/net/ipv4/tcp_wmem")
+    before = room.read_text(encoding="ascii")
+    body = body_of(120_000)
+    stage(Node("127.0.0.2", body))
+    stage(Arn("127.0.0.1", [at(2)]))
+    gate = gateway()
+    with contextlib.ExitStack() as stack:
+        stack.callback(room.write_text, before, encoding="ascii")
+        room.write_text("4096 16384 16384", encoding="ascii")  # the gateway keeps most of it
+
+        def connect():
+            s = stack.enter_context(socket.socket())
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            s.settimeout(20)
+            s.connect(("127.0.0.1", GATE))
+            return s
+
+        paused = [connect(), connect()]
+        paused[0].sendall(b"GET /a HTTP/1.0\r\n\r\n")
+        paused[1].sendall(b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n")
+        wait_until(lambda: len(gate.events("ended")) == 2, "both answers are complete")
+        for _ in range(64):  # as many as there is room for
+            connect()
+        threading.Event().wait(6)  # longer than the gateway waits for who has read all
+        for s in paused:
+            got = s.recv(4096)
+            while not got.endswith(body[-1000:]):
+                piece = s.recv(65536)
+                assert piece, len(got)
+                got += piece
+            assert got.endswith(b"\r\n\r\n" + body)
 
 
 def test_nothing_but_the_host_can_be_reached(stage, gateway):
