@@ -4,9 +4,10 @@
  * beforehand (RFC 9112, 9.3.2) waits unread. A player that does not read makes the node wait.
  *
  * The node that served last is asked first for what follows, so that the segments of a session come
- * from one node, without a transaction for each. It is forgotten after a while, so that the ARN has
- * its say, and at once when it fails: the exchange that noticed brings another one. A node that
- * demands a token for each URL is not remembered, since only the ARN gives these.
+ * from one node, without a transaction for each. Where a URL names its site ("/=HOST/PATH") the node
+ * has a port for each, and is asked there for more of that site only. It is forgotten after a while,
+ * so that the ARN has its say, and at once when it fails: the exchange that noticed brings another
+ * one. A node that demands a token for each URL is not remembered, since only the ARN gives these.
  *
  * Half an answer cannot be taken back: if an object changes under it, the player's connection ends
  * before the length, or the last chunk, that it was told.
@@ -62,6 +63,7 @@ struct gate {
 	struct addr anycast;
 	char origin[300]; /* "http://acme.com" */
 	char home[300];   /* the same of the node that served last, "": none */
+	char site[300];   /* and whose: site_of() */
 	ns_t home_until, no_home_until;
 	unsigned long long requests;
 	struct player player[PLAYERS];
@@ -150,16 +152,27 @@ static void on_drained(void *arg)
 
 /* ---- answers ---- */
 
-static void remember(struct gate *g, const char *node)
+/* "/=acme.com" of a path that names the site it is of, else "". A node has a port for each. */
+static struct slice site_of(const struct gate *g, const struct player *p)
+{
+	const char *target = p->request.url + strlen(g->origin);
+
+	return (struct slice){
+		target, strncmp(target, "/=", 2) == 0 ? 1 + strcspn(target + 1, "/?") : 0};
+}
+
+static void remember(struct gate *g, const struct player *p, const char *node)
 {
 	ns_t now = loop_now(g->loop);
-	struct slice at = gate_origin(node);
+	struct slice at = gate_origin(node), site = site_of(g, p);
 
 	if (now < g->no_home_until || slice_ieq(at, slice_of(g->origin)))
 		return;
-	if (now < g->home_until && slice_eq(at, slice_of(g->home)))
+	if (now < g->home_until && slice_eq(at, slice_of(g->home)) &&
+		slice_eq(site, slice_of(g->site)))
 		return; /* until the time is over */
-	slice_copy(at, g->home, sizeof g->home);
+	if (slice_copy(site, g->site, sizeof g->site) || slice_copy(at, g->home, sizeof g->home))
+		*g->home = '\0';
 	g->home_until = now + REMEMBER;
 }
 
@@ -167,7 +180,7 @@ static void on_node(void *arg, const char *node)
 {
 	struct player *p = arg;
 
-	remember(p->gate, node);
+	remember(p->gate, p, node);
 }
 
 static void on_head(void *arg, const struct text_msg *m, const struct object *o, const char *node)
@@ -250,7 +263,8 @@ static void begin(struct player *p)
 		.asked = {p->request.asked, p->request.asked_len}};
 
 	snprintf(name, sizeof name, "%llu %.100s", ++g->requests, target);
-	if (*g->home && loop_now(g->loop) < g->home_until) {
+	if (*g->home && loop_now(g->loop) < g->home_until &&
+		slice_eq(site_of(g, p), slice_of(g->site))) {
 		int n = snprintf(home, sizeof home, "%s%s", g->home, target);
 		if (n < 0 || (size_t)n >= sizeof home)
 			*home = '\0';

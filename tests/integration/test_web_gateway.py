@@ -274,6 +274,29 @@ def test_player_that_pauses_at_the_end_gets_that_too(stage, gateway):
             assert got.endswith(b"\r\n\r\n" + body)
 
 
+def test_node_is_remembered_for_the_site_that_it_served_only(stage, gateway):
+    def serves(site):
+        def answer(request, conn):
+            known = request.target.startswith(f"/={site}/")
+            reply(conn, 200 if known else 404, site.encode())
+            return False
+
+        return answer
+
+    def send(request, conn):
+        port = PORT + (2 if request.target.startswith("/=b.com/") else 1)
+        reply(conn, 302, Location=f"http://127.0.0.2:{port}{request.target}")
+        return False
+
+    stage(WebServer("127.0.0.2", serves("a.com"), port=PORT + 1))
+    stage(WebServer("127.0.0.2", serves("b.com"), port=PORT + 2))
+    arn = stage(WebServer("127.0.0.1", send))
+    with gateway().connection() as conn:
+        for site in ["a.com", "a.com", "b.com", "b.com", "a.com"]:
+            assert ask(conn, f"/={site}/x")[::2] == (200, site.encode())
+    assert len(arn.requests) == 3
+
+
 def test_nothing_but_the_host_can_be_reached(stage, gateway):
     other = stage(Node("127.0.0.9", BODY))
     stage(Arn("127.0.0.1", [at(2)]))
