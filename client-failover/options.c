@@ -63,6 +63,7 @@ static int check_http(const struct options *o, char err[256])
 	                    : o->duration != NS_NEVER ? "--duration"
 	                    : o->buffer != NS_S       ? "--buffer"
 	                    : o->delivery             ? "--transport"
+	                    : o->begin                ? "--start"
 	                    : *o->user                ? "user:password"
 	                                              : NULL;
 
@@ -91,9 +92,9 @@ static int check(struct options *o, char err[256])
 	o->http = slice_ieq(u.scheme, SLICE("http"));
 	if (o->http)
 		return check_http(o, err);
-	if (o->gateway && (o->ts || o->rtpdump || o->duration != NS_NEVER)) {
+	if (o->gateway && (o->ts || o->rtpdump || o->begin || o->duration != NS_NEVER)) {
 		snprintf(err, 256,
-			"--gateway serves players: it goes with none of -o, --rtpdump "
+			"--gateway serves players: it goes with none of -o, --rtpdump, --start "
 			"and --duration");
 		return -EINVAL;
 	}

@@ -512,6 +512,8 @@ def test_no_node_to_be_had(stage):
         (["rtsp://h/x", "--nonsense"], "no such option"),
         (["http://h/x", "--json"], "-o FILE"),
         (["http://h/x", "-o", "x", "--rtpdump", "y"], "--rtpdump is for rtsp URLs"),
+        (["http://h/x", "-o", "x", "--start", "5"], "--start is for rtsp URLs"),
+        (["rtsp://h/x", "--gateway", "8554", "--start", "5"], "none of -o, --rtpdump, --start"),
     ],
 )
 def test_bad_usage(program, argv, message):
