@@ -5,10 +5,11 @@ counted on its links: while they share a group, the node's link carries each pac
 unicast, each client's link the same, and the links of others nothing.
 """
 
+import contextlib
 import json
 import signal
 
-from . import pcap, rtp
+from . import daemons, pcap, rtp
 from .nodes import Client
 from .scenario import GROUPS, Capture, ScenarioError
 
@@ -29,19 +30,30 @@ def _begin(lab):
     return source, players, _share(lab, players, [0] * len(players))
 
 
+@contextlib.contextmanager
+def _deaf(node):
+    """What is sent to groups does not reach it meanwhile."""
+    nft = daemons.find("nft")
+    deaf = f"table ip deaf {{ chain in {{ type filter hook input priority 0; ip daddr {GROUPS} drop; }}; }}"
+    out, err, code = node.pexec([nft, deaf])
+    if code:
+        raise ScenarioError(f"{node.name} cannot be made deaf: {out}{err}")
+    try:
+        yield
+    finally:
+        node.pexec([nft, "delete table ip deaf"])
+
+
 def group_breaks(lab):
     """One client hears the group no more: it has unicast again, the others share on."""
     source, players, node = _begin(lab)
     first, others = players[0], players[1:]
     since = [len(p.events) for p in players]
-    deaf = f"table ip deaf {{ chain in {{ type filter hook input priority 0; ip daddr {GROUPS} drop; }}; }}"
-    out, err, code = first.node.pexec(["nft", deaf])
-    if code:
-        raise ScenarioError(f"{first.node.name} cannot be made deaf: {out}{err}")
-    lab.event("hears no group any more", first.node.name)
-    alarm = first.wait("false_alarm", 15, since[0])
-    lab.pause(lab.params["after"])
-    source.end()
+    with _deaf(first.node):
+        lab.event("hears no group any more", first.node.name)
+        alarm = first.wait("false_alarm", 15, since[0])
+        lab.pause(lab.params["after"])
+        source.end()
     for player, n in zip(players, since):
         ended = player.wait_end(25)
         lab.check(ended.get("lost") == 0, f"{player.node.name} lost nothing ({ended.get('lost')})")
