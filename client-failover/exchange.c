@@ -384,6 +384,8 @@ static size_t on_data(void *arg, const uint8_t *p, size_t n)
 	}
 	if (!x->dead && l->done)
 		at = n;
+	if (!x->dead && l->done && l->ask)
+		link_close(l); /* whether or not the host does so, too */
 	if (!x->dead && l->stream && blocked(l))
 		stream_hold(l->stream, true);
 	work(x);

@@ -89,10 +89,11 @@ def reply(conn, status, body=b"", **headers):
 
 
 class Arn(WebServer):
-    """Sends clients to the first of the nodes (URL authorities) that they do not avoid."""
+    """Sends clients to the first of the nodes (URL authorities) that they do not avoid. clings: it does
+    not close their connections."""
 
-    def __init__(self, host, nodes, query="", port=PORT):
-        self.nodes, self.query = nodes, query
+    def __init__(self, host, nodes, query="", clings=False, port=PORT):
+        self.nodes, self.query, self.clings = nodes, query, clings
         super().__init__(host, port=port)
 
     def serve(self, request, conn):
@@ -105,7 +106,7 @@ class Arn(WebServer):
             more = ("&" if "?" in request.target else "?") + self.query if self.query else ""
             more = "" if self.query in request.target else more
             reply(conn, 302, Location=f"http://{node}{request.target}{more}")
-        return False
+        return self.clings
 
 
 class Node(WebServer):

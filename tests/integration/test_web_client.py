@@ -192,11 +192,12 @@ def test_node_without_ranges_gives_all_of_it_again(stage):
     download.assert_whole()
 
 
-def test_several_nodes_die_one_after_the_other(stage):
+@pytest.mark.parametrize("clings", [False, True], ids=["", "arn-clings"])
+def test_several_nodes_die_one_after_the_other(stage, clings):
     for host in (2, 3, 4):
         stage.node(host, cut=700_000)
     stage.node(5)
-    stage.arn(2, 3, 4, 5)
+    stage.arn(2, 3, 4, 5, clings=clings)
     download = stage.download()
     ended = download.end()
     download.assert_whole()
