@@ -272,13 +272,15 @@ static void work(struct exchange *x)
 
 /* ---- what connections tell ---- */
 
-/* A head that led elsewhere, or nowhere. */
+/* A head that led elsewhere, or nowhere; or said that all is there. */
 static void tell_head(struct link *l, const struct text_msg *m)
 {
 	struct exchange *x = l->x;
 	struct slice location = text_header(m, "Location");
 	ns_t now = now_of(x);
 
+	if (webget_state(x->core) == WEBGET_WHOLE)
+		return;
 	if (m->status < 400 && location.p)
 		report_transaction(&x->report, l->node, now - l->began, location, now);
 	else

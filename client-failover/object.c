@@ -145,6 +145,10 @@ enum object_verdict object_continues(
 	int64_t end = o->length < 0 ? -1 : o->base + o->length;
 
 	if (r->status == 416) {
+		/* Another object would have been sent whole, because of If-Range. */
+		if (o->length < 0 && r->total == from &&
+			(!*r->etag || strcmp(r->etag, o->etag) == 0))
+			return OBJECT_WHOLE;
 		*why = "the object is shorter";
 		return r->total >= 0 && r->total != o->total ? OBJECT_CHANGED : OBJECT_REFUSED;
 	}

@@ -36,6 +36,7 @@ void object_put_range(struct sbuf *b, const struct object *o, int64_t from);
 
 enum object_verdict {
 	OBJECT_SAME,
+	OBJECT_WHOLE,   /* nothing lacks: it ends at `from` */
 	OBJECT_CHANGED, /* the node has another object under this name */
 	OBJECT_REFUSED, /* the node does not say, or has no answer to this request */
 };

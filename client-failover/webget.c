@@ -142,6 +142,13 @@ static void over(struct webget *f, enum webget_state s, const char *why, ns_t no
 	failover_done(f->fo, now);
 }
 
+/* What has come is all of it. */
+static void whole(struct webget *f, ns_t now)
+{
+	f->object.length = f->next - f->object.base;
+	over(f, WEBGET_WHOLE, "", now);
+}
+
 static int64_t end_of(const struct webget *f)
 {
 	return f->object.length < 0 ? -1 : f->object.base + f->object.length;
@@ -298,6 +305,7 @@ static enum webget_use next_head(
 		return refuse(f, p, why, now);
 	switch (object_continues(&f->object, &p->object, f->next, &why)) {
 	case OBJECT_SAME: break;
+	case OBJECT_WHOLE: whole(f, now); return WEBGET_DROP;
 	case OBJECT_CHANGED: over(f, WEBGET_CHANGED, why, now); return WEBGET_DROP;
 	case OBJECT_REFUSED: return refuse(f, p, why, now);
 	}
@@ -385,8 +393,7 @@ struct webget_bytes webget_end(struct webget *f, int id, ns_t now)
 	if (p->at < f->next) {
 		over(f, WEBGET_CHANGED, "the object is shorter", now);
 	} else if (f->object.length < 0 || f->next == end_of(f)) {
-		f->object.length = f->next - f->object.base;
-		over(f, WEBGET_WHOLE, "", now);
+		whole(f, now);
 	} else {
 		webget_lost(f, id, "it ended early", now);
 	}

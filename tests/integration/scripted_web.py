@@ -140,6 +140,9 @@ class Node(WebServer):
             reply(conn, self.status, b"no")
             return True
         part = self._range(request)
+        if part and part[0] >= len(self.body):
+            reply(conn, 416, Content_Range=f"bytes */{len(self.body)}")
+            return True
         data = self.body[part[0] : part[1] + 1] if part else self.body
         lines = ["HTTP/1.1 206 Partial Content" if part else "HTTP/1.1 200 OK",
                  "Date: Thu, 26 Nov 2026 15:00:00 GMT", "Content-Type: video/mp4"]

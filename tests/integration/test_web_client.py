@@ -183,6 +183,17 @@ def test_object_of_unknown_length_is_resumed(stage):
     assert (ended["failover_count"], ended["length"]) == (1, SIZE)
 
 
+def test_nothing_but_the_end_mark_lacks(stage):
+    stage.node(2, cut=SIZE, chunked=True)
+    stage.node(3, chunked=True)
+    stage.arn(2, 3)
+    download = stage.download()
+    ended = download.end()
+    download.assert_whole()
+    assert (ended["reason"], ended["length"]) == ("whole", SIZE)
+    assert [e["status"] for e in download.events("error")] == [0]
+
+
 def test_node_without_ranges_gives_all_of_it_again(stage):
     stage.node(2, cut=1_000_000)
     stage.node(3, ranges=False)

@@ -236,6 +236,39 @@ START_TEST(test_node_that_ends_its_body_early_is_gone_on_from)
 }
 END_TEST
 
+/* Of unknown length, and only its end mark lacked. */
+START_TEST(test_object_that_ends_where_we_are_is_whole)
+{
+	int a = fetching(TAG "Transfer-Encoding: chunked\r\n", -1, (size_t)SIZE);
+
+	webget_lost(f, a, "it closed the connection", now);
+	collect();
+	int b = locate(B);
+	ck_assert_int_eq(
+		head(b, "HTTP/1.1 416 No\r\nContent-Range: bytes */36\r\n\r\n", 0), WEBGET_DROP);
+	collect();
+	whole();
+	ck_assert_int_eq(webget_object(f)->length, SIZE);
+}
+END_TEST
+
+START_TEST(test_object_that_ends_elsewhere_has_changed)
+{
+	static const char *const other[] = {"HTTP/1.1 416 No\r\nContent-Range: bytes */35\r\n\r\n",
+		"HTTP/1.1 416 No\r\nETag: \"v2\"\r\nContent-Range: bytes */36\r\n\r\n"};
+
+	for (int i = 0; i < 2; i++) {
+		int a = fetching(TAG "Transfer-Encoding: chunked\r\n", -1, (size_t)SIZE);
+		webget_lost(f, a, "it closed the connection", now);
+		collect();
+		head(locate(B), other[i], 0);
+		ck_assert_int_eq(webget_state(f), WEBGET_CHANGED);
+		teardown();
+		setup();
+	}
+}
+END_TEST
+
 START_TEST(test_silent_node_races_with_the_next_and_the_first_byte_wins)
 {
 	int a = fetching(TAG, SIZE, 10);
@@ -576,6 +609,8 @@ int main(void)
 	tcase_add_test(t, test_object_is_fetched_from_the_node_that_the_arn_names);
 	tcase_add_test(t, test_node_that_dies_is_gone_on_from_at_the_byte);
 	tcase_add_test(t, test_node_that_ends_its_body_early_is_gone_on_from);
+	tcase_add_test(t, test_object_that_ends_where_we_are_is_whole);
+	tcase_add_test(t, test_object_that_ends_elsewhere_has_changed);
 	tcase_add_test(t, test_silent_node_races_with_the_next_and_the_first_byte_wins);
 	tcase_add_test(t, test_node_that_was_only_slow_is_kept);
 	tcase_add_test(t, test_silence_of_ours_is_not_the_nodes);
