@@ -170,7 +170,7 @@ def do_list(arguments):
         print("    parameters", " ".join(f"{k}={v}" for k, v in entry["params"].items()) or "none")
         for name in entry["scenarios"]:
             scenario = library.scenario(name)
-            print(f"    {name:<10} {scenario.title}")
+            print(f"    {name:<17} {scenario.title}")
             words = " ".join(f"{k}={v}" for k, v in scenario.params.items())
             print(textwrap.fill(f"parameters {words or 'none'}", 96, initial_indent=" " * 15,
                                 subsequent_indent=" " * 26))

@@ -5,7 +5,7 @@ from nearlab_lib import budget
 
 topologies = ["fig6"]
 params = dict(budget.PARAMS)
-order = 9
+order = 34
 
 
 def run(lab):

@@ -5,7 +5,7 @@ from nearlab_lib import failover, lost_names
 
 topologies = ["fig6"]
 params = dict(failover.PARAMS)
-order = 6
+order = 7
 
 
 def run(lab):

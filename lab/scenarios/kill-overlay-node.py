@@ -5,7 +5,7 @@ from nearlab_lib import overlay
 
 topologies = ["fig6"]
 params = dict(overlay.PARAMS)
-order = 6
+order = 30
 
 
 def run(lab):

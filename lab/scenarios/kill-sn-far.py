@@ -5,7 +5,7 @@ from nearlab_lib import failover
 
 topologies = ["fig6"]
 params = {**failover.PARAMS, "delay": 30, "jitter": 8, "loss": 2, "buffer": 2000}
-order = 26
+order = 5
 
 
 def run(lab):

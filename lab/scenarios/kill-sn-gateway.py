@@ -5,7 +5,7 @@ from nearlab_lib import gateway
 
 topologies = ["fig6"]
 params = dict(gateway.PARAMS)
-order = 29
+order = 9
 
 
 def run(lab):

@@ -5,7 +5,7 @@ from nearlab_lib import players
 
 topologies = ["fig6"]
 params = dict(players.PARAMS)
-order = 27
+order = 8
 
 
 def run(lab):

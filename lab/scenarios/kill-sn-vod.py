@@ -5,7 +5,7 @@ from nearlab_lib import vod
 
 topologies = ["fig6"]
 params = dict(vod.PARAMS)
-order = 31
+order = 40
 
 
 def run(lab):

@@ -5,7 +5,7 @@ from nearlab_lib import webfail
 
 topologies = ["fig6"]
 params = dict(webfail.PARAMS)
-order = 30
+order = 42
 
 
 def run(lab):

@@ -5,7 +5,7 @@ from nearlab_lib import web_cache
 
 topologies = ["fig6"]
 params = dict(web_cache.PARAMS)
-order = 30
+order = 41
 
 
 def run(lab):
