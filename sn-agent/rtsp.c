@@ -220,6 +220,12 @@ static struct channel *seek(struct request *q)
 	return NULL;
 }
 
+/* Whether the refusal may be due to the way that who was first to ask had come, or said he had. */
+static bool came_another_way(const struct request *q, const struct channel *ch)
+{
+	return ch->via[0] && !slice_eq(slice_of(ch->via), text_header(q->m, "Nearcast-Via"));
+}
+
 struct channel *rtsp_channel(struct request *q)
 {
 	struct channel *ch;
@@ -248,6 +254,8 @@ struct channel *rtsp_channel(struct request *q)
 		q->out->actions = RTSP_WAIT;
 		return NULL;
 	case CHANNEL_REFUSED:
+		if (came_another_way(q, ch))
+			return seek(q);
 		if (ch->refusal == 453)
 			admission_refused(q);
 		rtsp_answer(q, ch->refusal);

@@ -885,11 +885,35 @@ START_TEST(test_an_unknown_channel_is_sought_and_the_request_waits)
 	ck_assert_int_eq(announce(&conn, U, SDP1), 403);
 	ch->refusal = 504;
 	channel_set_state(ch, CHANNEL_REFUSED, now);
-	ck_assert_int_eq(ask("DESCRIBE", U, ""), 504);
+	ck_assert_int_eq(ask("DESCRIBE", U, "Nearcast-Via: a, b\r\n"), 504);
 	ck_assert_int_eq(channel_describe(&channels, ch, SLICE(SDP1)), 0);
 	channel_set_state(ch, CHANNEL_LIVE, now);
 	ck_assert_int_eq(ask("DESCRIBE", U, ""), 200);
 	ck_assert_int_eq(ask("SETUP", U "/trackID=0", UDP("5000-5001")), 200);
+}
+END_TEST
+
+/* An upstream may have refused since the request had come through it, or was said to have. */
+START_TEST(test_a_refusal_is_of_those_who_came_the_same_way)
+{
+	struct channel *ch;
+
+	rtsp.conf.has_upstreams = true;
+	ck_assert_int_eq(ask("DESCRIBE", U, "Nearcast-Via: up\r\n"), 0);
+	ch = reply.channel;
+	ch->refusal = 404;
+	channel_set_state(ch, CHANNEL_REFUSED, now);
+	ck_assert_int_eq(ask("DESCRIBE", U, "Nearcast-Via: up\r\n"), 404);
+	ck_assert_int_eq(ask("DESCRIBE", U, ""), 0);
+	ck_assert_uint_eq(reply.actions, RTSP_SEEK | RTSP_WAIT);
+	ck_assert_ptr_ne(reply.channel, ch);
+	ck_assert_str_eq(reply.channel->via, "");
+	ck_assert(!ch->listed);
+	/* What is refused whichever way one came is so for all. */
+	reply.channel->refusal = 404;
+	channel_set_state(reply.channel, CHANNEL_REFUSED, now);
+	ck_assert_int_eq(ask("DESCRIBE", U, ""), 404);
+	ck_assert_int_eq(ask("DESCRIBE", U, "Nearcast-Via: up\r\n"), 404);
 }
 END_TEST
 
@@ -1080,6 +1104,7 @@ static void add_tests(TCase *t)
 	tcase_add_test(t, test_a_neighbour_names_the_source_and_others_cannot);
 	tcase_add_test(t, test_a_node_is_told_of_another_path);
 	tcase_add_test(t, test_an_ended_channel_is_only_for_who_fails_over);
+	tcase_add_test(t, test_a_refusal_is_of_those_who_came_the_same_way);
 	tcase_add_test(t, test_what_ended_upstream_is_sought_again_for_a_new_player);
 	tcase_add_test(t, test_interleaved_channels_belong_to_media);
 	tcase_add_test(t, test_prefix_lists);
