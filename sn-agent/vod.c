@@ -196,14 +196,26 @@ static void settle(struct vod_film *f, int status, ns_t now)
 
 /* ---- blocks ---- */
 
+static void back_off(struct vod_block *b, ns_t now)
+{
+	ns_t pause = RETRY_MIN << (b->failures < 5 ? b->failures : 5);
+
+	b->failures += b->failures < UINT8_MAX;
+	b->retry_at = now + (pause > RETRY_MAX ? RETRY_MAX : pause);
+}
+
 static void ask(struct vod_film *f, struct vod_block *b, int64_t first, int64_t last, int64_t block,
 	ns_t now)
 {
 	struct vod *v = f->vod;
+	int err;
 
 	if (b->flying || now < b->retry_at || f->state == VOD_DEAD)
 		return;
-	if (v->ops->fetch(v->arg, f, first, last, block))
+	err = v->ops->fetch(v->arg, f, first, last, block);
+	if (err && err != -EBUSY)
+		back_off(b, now);
+	if (err)
 		return; /* it is asked for again when it is looked for again */
 	v->count.fetches++;
 	b->flying = true;
@@ -252,14 +264,6 @@ struct film_reel *vod_stamped(struct vod_film *f, int64_t block, ns_t now)
 }
 
 /* ---- what the master says ---- */
-
-static void back_off(struct vod_block *b, ns_t now)
-{
-	ns_t pause = RETRY_MIN << (b->failures < 5 ? b->failures : 5);
-
-	b->failures += b->failures < UINT8_MAX;
-	b->retry_at = now + (pause > RETRY_MAX ? RETRY_MAX : pause);
-}
 
 /* The file is another one: this film is over. */
 static void film_changed(struct vod_film *f, ns_t now)
@@ -486,6 +490,14 @@ void vod_failed(struct vod_film *f, int64_t block, int status, ns_t now)
 
 /* ---- time ---- */
 
+/* Who cannot be asked is believed to say the same. */
+static void check(struct vod_film *f, ns_t now)
+{
+	ask(f, &f->head, 0, 0, CHECK, now);
+	if (f->head.failures >= ATTEMPTS)
+		settle(f, 0, now);
+}
+
 ns_t vod_tick(struct vod *v, ns_t now)
 {
 	ns_t when = NS_NEVER;
@@ -502,7 +514,7 @@ ns_t vod_tick(struct vod *v, ns_t now)
 		if (f->state == VOD_OPENING && f->user)
 			go_on_opening(f, now);
 		else if (f->state == VOD_CHECKING && f->user)
-			ask(f, &f->head, 0, 0, CHECK, now);
+			check(f, now);
 		if (f->state == VOD_OPENING || f->state == VOD_CHECKING)
 			when = now + POLL < when ? now + POLL : when;
 		for (w = f->viewers; w; w = w->next_of_film)

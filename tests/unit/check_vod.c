@@ -361,6 +361,35 @@ START_TEST(test_what_cannot_be_opened_is_refused_with_the_reason)
 }
 END_TEST
 
+/* Its library has been taken out of the configuration since it was asked for. */
+START_TEST(test_a_film_whose_master_cannot_be_asked_is_given_up)
+{
+	struct vod_film *f;
+
+	master.nowhere = -ENOENT;
+	vod_open(vod, SLICE("/films/a"), "http://m/a", &now, now);
+	passes(now + 2 * NS_S);
+	ck_assert_int_eq(opened, 1);
+	ck_assert_int_eq(opened_status, 503);
+	/* Who has no room for it now is asked as long as it takes. */
+	master.nowhere = -EBUSY;
+	f = vod_open(vod, SLICE("/films/b"), "http://m/b", &now, now);
+	passes(now + 10 * NS_S);
+	ck_assert_int_eq(opened, 1);
+	master.nowhere = 0;
+	passes(now + 50 * NS_MS);
+	ck_assert_int_eq(opened_status, 0);
+	/* And what is here is believed. */
+	vod_close(f, now);
+	now += 60 * NS_S;
+	master.nowhere = -ENOENT;
+	opened_status = -1;
+	vod_open(vod, SLICE("/films/b"), "http://m/b", &now, now);
+	passes(now + 2 * NS_S);
+	ck_assert_int_eq(opened_status, 0);
+}
+END_TEST
+
 START_TEST(test_a_file_of_ever_new_validators_is_given_up)
 {
 	vod_open(vod, SLICE("/films/a"), "http://m/a", &now, now);
@@ -486,6 +515,7 @@ int main(void)
 	tcase_add_test(t, test_a_film_is_checked_when_it_is_played_again_later);
 	tcase_add_test(t, test_what_is_here_is_believed_when_the_master_cannot_be_asked);
 	tcase_add_test(t, test_what_cannot_be_opened_is_refused_with_the_reason);
+	tcase_add_test(t, test_a_film_whose_master_cannot_be_asked_is_given_up);
 	tcase_add_test(t, test_a_file_of_ever_new_validators_is_given_up);
 	tcase_add_test(t, test_any_packet_that_was_sent_can_be_had_again);
 	tcase_add_checked_fixture(tight, setup_tight, vod_teardown);

@@ -23,6 +23,7 @@ static struct {
 	int64_t size;
 	char tag[32];
 	bool down;   /* it does not answer */
+	int nowhere; /* it cannot even be asked: the error */
 	int status;  /* it answers with that; 0: with what is asked for */
 	int fetches; /* blocks that it has been asked for, ever */
 } master;
@@ -59,6 +60,8 @@ static uint32_t sum_of(const uint8_t *p, size_t n)
 static int vf_fetch(void *arg, struct vod_film *f, int64_t first, int64_t last, int64_t block)
 {
 	(void)arg;
+	if (master.nowhere)
+		return master.nowhere;
 	if (n_asked == ASKED_MAX)
 		return -EBUSY;
 	asked[n_asked].film = f;
