@@ -37,7 +37,9 @@
 #include <string.h>
 
 #include "arn/pass.h"
+#include "arn/policy.h"
 #include "arn/select.h"
+#include "lib/attach.h"
 #include "lib/sbuf.h"
 
 #define RTSP_REDIRECTED "OPTIONS, DESCRIBE, ANNOUNCE, SETUP"
@@ -184,7 +186,8 @@ static enum origin_verdict find_channel(struct transaction *t, const struct url 
 		return ORIGIN_REFUSE;
 	q->origin[0] = f->source;
 	q->origins = 1;
-	snprintf(q->channel, sizeof(q->channel), "%s", cas_channel_path(f->number, number));
+	if (f->number != CAS_NO_NUMBER)
+		snprintf(q->channel, sizeof(q->channel), "%s", cas_channel_path(f->number, number));
 	return ORIGIN_GO;
 }
 
@@ -383,6 +386,64 @@ static void take_host(const struct transaction *t, struct url *u)
 	}
 }
 
+static void answer_unavailable(struct transaction *t, const char *why)
+{
+	char line[48];
+	struct sbuf b;
+
+	sbuf_init(&b, line, sizeof(line));
+	sbuf_printf(&b, "Retry-After: %u\r\n", t->snapshot->retry_after);
+	t->rs->why = why;
+	answer(t, 503, line);
+}
+
+/* ---- sender attachment (figure 9): a new source's node is told whose neighbour it can be ---- */
+
+static void put_node(struct transaction *t, const struct announce *n)
+{
+	struct addr control = n->addr;
+	char at[ADDR_STRLEN], body[ADDR_STRLEN + ANNOUNCE_ID_LEN + 32];
+	struct sbuf b, of_body;
+
+	addr_set_port(&control, n->control_port);
+	sbuf_init(&of_body, body, sizeof(body));
+	/* Neither a name nor an address has anything in it that JSON escapes. */
+	sbuf_printf(&of_body, "{\"node\": \"%s\", \"control\": \"%s\"}\n", n->id,
+		addr_str(&control, at));
+	t->rs->status = 200;
+	t->rs->close = true;
+	sbuf_init(&b, t->rs->text, sizeof(t->rs->text));
+	sbuf_printf(&b,
+		"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+		"Cache-Control: no-store\r\nContent-Length: %zu\r\n"
+		"Connection: close\r\n\r\n",
+		of_body.n);
+	sbuf_append(&b, body, of_body.n);
+	t->rs->len = b.n;
+}
+
+/* The most available node of those that take attachments. It is asked at its control port, and may
+ * refuse: then the next request names it as one to avoid. */
+static void answer_attach(struct transaction *t, const struct url *u)
+{
+	struct select_query q = {.service = SERVICE_RTSP,
+		.client = t->rq->client,
+		.path = u->path,
+		.policy = policy_find(SLICE("least-loaded")),
+		.attaches = true};
+	struct slice avoid;
+
+	if (!text_method_is(&t->m, "GET"))
+		return refuse(t, 405, "method");
+	if (url_param(u->query, "avoid", &avoid))
+		redirect_parse_avoid(avoid, &q);
+	t->rs->node = select_node(t->snapshot, &q).node;
+	if (t->rs->node)
+		put_node(t, &t->rs->node->said);
+	else
+		answer_unavailable(t, "no service node takes attachments");
+}
+
 static void redirect(struct transaction *t)
 {
 	bool http = t->m.proto == TEXT_HTTP;
@@ -399,6 +460,8 @@ static void redirect(struct transaction *t)
 		return refuse(t, 400, "no resource is named");
 	if (u.path.n + u.query.n >= REDIRECT_MAX_TARGET)
 		return refuse(t, 414, "URL too long");
+	if (http && slice_eq(u.path, SLICE(ATTACH_PATH)))
+		return answer_attach(t, &u);
 	if (answer_directly(t, &u))
 		return;
 	redirect_query(&q, t->m.proto, &t->rq->client, &u);
@@ -422,13 +485,8 @@ static void redirect(struct transaction *t)
 		}
 		send_to(t, choice.node, &u, &pass);
 	} else {
-		char line[48];
-		struct sbuf b;
-
-		sbuf_init(&b, line, sizeof(line));
-		sbuf_printf(&b, "Retry-After: %u\r\n", t->snapshot->retry_after);
-		t->rs->why = choice.full ? "all service nodes are full" : "no service node";
-		answer(t, 503, line);
+		answer_unavailable(
+			t, choice.full ? "all service nodes are full" : "no service node");
 	}
 }
 

@@ -213,6 +213,8 @@ static void judge(
 		v->excluded = "does not offer the service";
 	else if (said->draining)
 		v->excluded = "draining";
+	else if (in->q->attaches && (!said->attaches || !said->control_port))
+		v->excluded = "takes no attachments";
 	else
 		v->full = (v->excluded = lacks_room(in, said, v)) != NULL;
 }

@@ -51,6 +51,7 @@ struct select_query {
 	const struct profile_service *profile; /* NULL: none; else what it says goes first */
 	struct slice avoid[SELECT_MAX_AVOID];  /* hosts or names of nodes */
 	int avoids;
+	bool attaches; /* a node of a source asks, for one that takes it for a neighbour */
 };
 
 /* What the selection thinks of one node. */

@@ -54,6 +54,7 @@ static const struct field fields[] = {
 	{30, UINT, false, "generation", MEMBER(generation), 0, UINT64_MAX},
 	{31, UINT, false, "primes", MEMBER(primes), 0, SERVICE_RTSP | SERVICE_HTTP},
 	{33, REFUSED, false, "refused", MEMBER(refused), 0, 0},
+	{34, BOOL, false, "attaches", MEMBER(attaches), 0, 1},
 };
 #define FIRST_OF_ARN 14 /* from this key on, what has its default is left out */
 #define CHANNEL_LEN  6  /* bytes: a hash, a bit rate */

@@ -69,9 +69,9 @@ static int wrong(char *why, const char *what)
 	return -EINVAL;
 }
 
-static bool in_range(const struct js *v, int64_t most)
+static bool in_range(const struct js *v, int64_t least, int64_t most)
 {
-	return v && js_is_int(v) && js_int(v) >= 1 && js_int(v) <= most;
+	return v && js_is_int(v) && js_int(v) >= least && js_int(v) <= most;
 }
 
 static int read_members(struct cas_answer *a, const struct js *o, const char *url, char *why)
@@ -85,9 +85,9 @@ static int read_members(struct cas_answer *a, const struct js *o, const char *ur
 	if (!at || addr_parse(&a->source, slice_of(at), 554) < 0 || addr_is_any(&a->source) ||
 		addr_is_multicast(&a->source) || !addr_port(&a->source))
 		return wrong(why, "source: expected a unicast address");
-	if (!in_range(channel, CAS_NUMBERS))
-		return wrong(why, "channel: expected a number, 1 to 2147483647");
-	if (!in_range(ttl, CAS_TTL))
+	if (!in_range(channel, CAS_NO_NUMBER, CAS_NUMBERS))
+		return wrong(why, "channel: expected a number, 0 to 2147483647");
+	if (!in_range(ttl, 1, CAS_TTL))
 		return wrong(why, "ttl: expected seconds, 1 to 86400");
 	snprintf(a->url, sizeof(a->url), "%s", url);
 	a->channel = (uint32_t)js_int(channel);

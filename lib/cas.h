@@ -7,7 +7,8 @@
  *
  * A channel is the patent's pair of a source and a number there. Nodes join it over RTSP as
  * rtsp://SOURCE/=NUMBER, "/=" being no segment that a path of files has (arn/origin.h). The number
- * follows from the URL alone, so that an answer that is out of date names no other channel.
+ * follows from the URL alone, so that an answer that is out of date names no other channel. Number 0 says
+ * that the channel has none: at that source it is the URL's own path.
  */
 #ifndef NEARCAST_CAS_H
 #define NEARCAST_CAS_H
@@ -19,12 +20,13 @@
 #include "lib/sbuf.h"
 #include "lib/slice.h"
 
-#define CAS_PATH    256 /* with the NUL */
-#define CAS_URL     (7 + ADDR_STRLEN + CAS_PATH)
-#define CAS_CHANNEL 16         /* "/=2147483647" */
-#define CAS_NUMBERS 0x7fffffff /* 1 to this */
-#define CAS_TTL     86400      /* seconds, at most */
-#define CAS_WHY     160
+#define CAS_PATH      256 /* with the NUL */
+#define CAS_URL       (7 + ADDR_STRLEN + CAS_PATH)
+#define CAS_CHANNEL   16         /* "/=2147483647" */
+#define CAS_NUMBERS   0x7fffffff /* 1 to this */
+#define CAS_NO_NUMBER 0
+#define CAS_TTL       86400 /* seconds, at most */
+#define CAS_WHY       160
 
 struct cas_answer {
 	char url[CAS_URL];

@@ -228,6 +228,34 @@ void item_put_bytes(struct item_writer *w, const void *p, size_t n)
 	put_run(w, p, n);
 }
 
+void item_pair_uint(struct item_writer *w, unsigned key, uint64_t v)
+{
+	if (!v)
+		return;
+	item_put_uint(w, key);
+	item_put_uint(w, v);
+}
+
+void item_pair_text(struct item_writer *w, unsigned key, const char *z)
+{
+	if (!*z)
+		return;
+	item_put_uint(w, key);
+	item_put_text(w, z);
+}
+
+bool item_get_uint(const struct item *v, uint64_t max, uint64_t *out)
+{
+	*out = v->v;
+	return v->kind == ITEM_UINT && v->v <= max;
+}
+
+bool item_get_text(const struct item *v, char *dst, size_t cap)
+{
+	return v->kind == ITEM_TEXT && v->s.n && !memchr(v->s.p, 0, v->s.n) &&
+	       slice_copy(v->s, dst, cap) == 0;
+}
+
 void item_put_addr(struct item_writer *w, const struct addr *a, bool with_port)
 {
 	bool v4 = a->sa.sa_family == AF_INET;

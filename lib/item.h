@@ -67,6 +67,14 @@ void item_put_bool(struct item_writer *w, bool v);
 void item_put_text(struct item_writer *w, const char *z);
 void item_put_bytes(struct item_writer *w, const void *p, size_t n);
 
+/* Pairs of a map whose values have their usual kinds. What is 0 or "" is left out: that is what it
+ * has when it is missing. */
+void item_pair_uint(struct item_writer *w, unsigned key, uint64_t v);
+void item_pair_text(struct item_writer *w, unsigned key, const char *z);
+/* False: of another kind, above max, empty, with a NUL in it, or too long for dst. */
+bool item_get_uint(const struct item *v, uint64_t max, uint64_t *out);
+bool item_get_text(const struct item *v, char *dst, size_t cap);
+
 /* Addresses are byte strings of 4 or 16 bytes; with a port, of 6 or 18, the port last. */
 void item_put_addr(struct item_writer *w, const struct addr *a, bool with_port);
 /* False: of another length. */

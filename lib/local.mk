@@ -7,6 +7,8 @@ lib_libnearcast_a_SOURCES = \
 	lib/addr.c \
 	lib/addr.h \
 	lib/announce.c \
+	lib/attach.c \
+	lib/attach.h \
 	lib/clock.h \
 	lib/conf.c \
 	lib/cas.c \

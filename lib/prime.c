@@ -102,8 +102,7 @@ static bool host_ok(struct slice s)
 	return true;
 }
 
-/* As it can stand in a request line. */
-static bool path_ok(struct slice s)
+bool prime_path_ok(struct slice s)
 {
 	if (!s.n || s.n >= PRIME_PATH || s.p[0] != '/')
 		return false;
@@ -138,7 +137,7 @@ static const char *wrong_state(const struct prime_state *q)
 		return "host";
 	if (!origins_ok(q))
 		return "origins";
-	if (*q->channel && !path_ok(slice_of(q->channel)))
+	if (*q->channel && !prime_path_ok(slice_of(q->channel)))
 		return "channel";
 	return NULL;
 }
@@ -156,7 +155,7 @@ static const char *wrong_ask(const struct prime_ask *a)
 
 	if (!wrong)
 		wrong = wrong_state(&a->state);
-	if (!wrong && *a->expect && !path_ok(slice_of(a->expect)))
+	if (!wrong && *a->expect && !prime_path_ok(slice_of(a->expect)))
 		wrong = "expect";
 	return wrong;
 }
@@ -181,22 +180,6 @@ static const char *wrong_answer(const struct prime_answer *a)
 
 /* ---- encoding: what has the value that it has when it is missing is left out ---- */
 
-static void put_uint(struct item_writer *w, unsigned key, uint64_t v)
-{
-	if (!v)
-		return;
-	item_put_uint(w, key);
-	item_put_uint(w, v);
-}
-
-static void put_text(struct item_writer *w, unsigned key, const char *z)
-{
-	if (!*z)
-		return;
-	item_put_uint(w, key);
-	item_put_text(w, z);
-}
-
 int prime_ask_encode(const struct prime_ask *a, uint8_t *out, size_t cap)
 {
 	struct item_writer w = {.p = out, .cap = cap};
@@ -206,22 +189,22 @@ int prime_ask_encode(const struct prime_ask *a, uint8_t *out, size_t cap)
 		return -EINVAL;
 	item_put_map(&w, 5 + (a->generation != 0) + (*q->host != 0) + (q->origins != 0) +
 				 (*q->channel != 0) + (*a->expect != 0));
-	put_uint(&w, 1, a->id);
-	put_text(&w, 2, a->from);
-	put_text(&w, 3, a->to);
-	put_uint(&w, 4, a->generation);
-	put_uint(&w, 5, q->service);
+	item_pair_uint(&w, 1, a->id);
+	item_pair_text(&w, 2, a->from);
+	item_pair_text(&w, 3, a->to);
+	item_pair_uint(&w, 4, a->generation);
+	item_pair_uint(&w, 5, q->service);
 	item_put_uint(&w, 6);
 	item_put_addr(&w, &q->anycast, false);
-	put_text(&w, 7, q->host);
+	item_pair_text(&w, 7, q->host);
 	if (q->origins) {
 		item_put_uint(&w, 8);
 		item_put_array(&w, (size_t)q->origins);
 	}
 	for (int i = 0; i < q->origins; i++)
 		item_put_addr(&w, &q->origin[i], true);
-	put_text(&w, 9, q->channel);
-	put_text(&w, 10, a->expect);
+	item_pair_text(&w, 9, q->channel);
+	item_pair_text(&w, 10, a->expect);
 	return w.full ? -EMSGSIZE : (int)w.n;
 }
 
@@ -233,30 +216,18 @@ int prime_answer_encode(const struct prime_answer *a, uint8_t *out, size_t cap)
 		return -EINVAL;
 	item_put_map(
 		&w, 3 + (a->id != 0) + (a->status != 0) + (a->port != 0) + (a->lifetime_ms != 0));
-	put_uint(&w, 1, a->id);
-	put_text(&w, 2, a->from);
-	put_text(&w, 3, a->to);
+	item_pair_uint(&w, 1, a->id);
+	item_pair_text(&w, 2, a->from);
+	item_pair_text(&w, 3, a->to);
 	item_put_uint(&w, 4);
 	item_put_uint(&w, a->generation);
-	put_uint(&w, 5, a->status);
-	put_uint(&w, 6, a->port);
-	put_uint(&w, 7, a->lifetime_ms);
+	item_pair_uint(&w, 5, a->status);
+	item_pair_uint(&w, 6, a->port);
+	item_pair_uint(&w, 7, a->lifetime_ms);
 	return w.full ? -EMSGSIZE : (int)w.n;
 }
 
 /* ---- decoding: kinds and sizes here, values by the checks above ---- */
-
-static bool get_uint(const struct item *v, uint64_t max, uint64_t *out)
-{
-	*out = v->v;
-	return v->kind == ITEM_UINT && v->v <= max;
-}
-
-static bool get_text(const struct item *v, char *dst, size_t cap)
-{
-	return v->kind == ITEM_TEXT && v->s.n && !memchr(v->s.p, 0, v->s.n) &&
-	       slice_copy(v->s, dst, cap) == 0;
-}
 
 static bool get_origins(struct prime_state *q, const struct item *v, struct item_reader *r)
 {
@@ -278,22 +249,22 @@ static const char *on_ask(void *arg, uint64_t key, const struct item *v, struct 
 	uint64_t n;
 
 	switch (key) {
-	case 1: return get_uint(v, UINT64_MAX, &a->id) ? NULL : "id";
-	case 2: return get_text(v, a->from, sizeof(a->from)) ? NULL : "from";
-	case 3: return get_text(v, a->to, sizeof(a->to)) ? NULL : "to";
-	case 4: return get_uint(v, UINT64_MAX, &a->generation) ? NULL : "generation";
+	case 1: return item_get_uint(v, UINT64_MAX, &a->id) ? NULL : "id";
+	case 2: return item_get_text(v, a->from, sizeof(a->from)) ? NULL : "from";
+	case 3: return item_get_text(v, a->to, sizeof(a->to)) ? NULL : "to";
+	case 4: return item_get_uint(v, UINT64_MAX, &a->generation) ? NULL : "generation";
 	case 5:
-		if (!get_uint(v, UINT32_MAX, &n))
+		if (!item_get_uint(v, UINT32_MAX, &n))
 			return "service";
 		q->service = (unsigned)n;
 		return NULL;
 	case 6:
 		return v->kind == ITEM_BYTES && item_get_addr(&q->anycast, v->s, false) ? NULL
 		                                                                        : "anycast";
-	case 7: return get_text(v, q->host, sizeof(q->host)) ? NULL : "host";
+	case 7: return item_get_text(v, q->host, sizeof(q->host)) ? NULL : "host";
 	case 8: return get_origins(q, v, r) ? NULL : "origins";
-	case 9: return get_text(v, q->channel, sizeof(q->channel)) ? NULL : "channel";
-	case 10: return get_text(v, a->expect, sizeof(a->expect)) ? NULL : "expect";
+	case 9: return item_get_text(v, q->channel, sizeof(q->channel)) ? NULL : "channel";
+	case 10: return item_get_text(v, a->expect, sizeof(a->expect)) ? NULL : "expect";
 	}
 	return ITEM_UNKNOWN;
 }
@@ -305,22 +276,22 @@ static const char *on_answer(void *arg, uint64_t key, const struct item *v, stru
 
 	(void)r;
 	switch (key) {
-	case 1: return get_uint(v, UINT64_MAX, &a->id) ? NULL : "id";
-	case 2: return get_text(v, a->from, sizeof(a->from)) ? NULL : "from";
-	case 3: return get_text(v, a->to, sizeof(a->to)) ? NULL : "to";
-	case 4: return get_uint(v, UINT64_MAX, &a->generation) ? NULL : "generation";
+	case 1: return item_get_uint(v, UINT64_MAX, &a->id) ? NULL : "id";
+	case 2: return item_get_text(v, a->from, sizeof(a->from)) ? NULL : "from";
+	case 3: return item_get_text(v, a->to, sizeof(a->to)) ? NULL : "to";
+	case 4: return item_get_uint(v, UINT64_MAX, &a->generation) ? NULL : "generation";
 	case 5:
-		if (!get_uint(v, PRIME_STATUSES - 1, &n))
+		if (!item_get_uint(v, PRIME_STATUSES - 1, &n))
 			return "status";
 		a->status = (enum prime_status)n;
 		return NULL;
 	case 6:
-		if (!get_uint(v, UINT16_MAX, &n))
+		if (!item_get_uint(v, UINT16_MAX, &n))
 			return "port";
 		a->port = (uint16_t)n;
 		return NULL;
 	case 7:
-		if (!get_uint(v, PRIME_MAX_LIFETIME, &n))
+		if (!item_get_uint(v, PRIME_MAX_LIFETIME, &n))
 			return "lifetime";
 		a->lifetime_ms = (uint32_t)n;
 		return NULL;

@@ -64,6 +64,8 @@ bool prime_state_same(const struct prime_state *a, const struct prime_state *b);
 uint64_t prime_state_hash(const struct prime_state *q); /* equal for the same; not keyed */
 /* Whether an origin, or how to reach it, is another than in a state that is the same. */
 bool prime_state_moved(const struct prime_state *a, const struct prime_state *b);
+/* Whether it is a path as it can stand in a request line, "/" and on, of PRIME_PATH - 1 at most. */
+bool prime_path_ok(struct slice s);
 /* For people: "rtsp 10.1.18.27 cam.acme.com:554 /live/1", into buf; returns buf. */
 #define PRIME_STATE_STRLEN (PRIME_HOST + PRIME_PATH + 2 * ADDR_STRLEN + 16)
 const char *prime_state_str(const struct prime_state *q, char *buf);

@@ -33,8 +33,9 @@
 #include "lib/clock.h"
 #include "lib/slice.h"
 
-#define WIRE_MAX     1400
-#define WIRE_KEY_LEN 32
+#define WIRE_MAX      1400
+#define WIRE_OVERHEAD 72 /* what sealing adds to a payload, bytes */
+#define WIRE_KEY_LEN  32
 
 enum wire_type {
 	WIRE_ANNOUNCE = 1,
@@ -44,6 +45,8 @@ enum wire_type {
 	WIRE_SITE = 5,    /* of an ARN to those of other sites: arn/site.h */
 	WIRE_PRIME = 9,   /* lib/prime.h */
 	WIRE_PRIMED = 10,
+	WIRE_ATTACH = 11, /* lib/attach.h */
+	WIRE_ATTACHED = 12,
 };
 
 struct wire_key {
@@ -144,6 +147,7 @@ enum wire_error wire_open(
  *    30  generation    unsigned             0..2^64-1                   0
  *    31  primes        unsigned             bits: 1 rtsp, 2 http        0
  *    33  refused       bytes                4 each, 64 at most          none
+ *    34  attaches      bool                                             false
  *
  * 14 to 17 are an ARN's. From 14 on, what has the value that it has when it is missing is left out.
  * Priming (lib/prime.h) is done at the UDP control port, for the services of `primes`; a port that
@@ -151,7 +155,8 @@ enum wire_error wire_open(
  * host bits are zero. A channel is its name's hash, of 32 bits, and its bit rate in kbit/s, of 16
  * bits (65535: that much or more; 0: not known), in ascending order of the hash. The hash is FNV-1a
  * of 64 bits over the path, its halves xored. Refused are channels that there was no room for on the
- * way to the node (sn-agent/budget.h), by their hashes, ascending. `attached` is how many sessions of clients have begun
+ * way to the node (sn-agent/budget.h), by their hashes, ascending. `attaches`: nodes of sources can
+ * be attached to it, at the control port (lib/attach.h). `attached` is how many sessions of clients have begun
  * since the node started, modulo 2^32.
  */
 enum announce_role { ROLE_SN = 1, ROLE_ARN = 2 };
@@ -197,6 +202,7 @@ struct announce {
 	uint16_t channel_kbps[ANNOUNCE_CHANNELS]; /* 0: not known */
 	uint16_t refused;                         /* that it had no way for a moment ago */
 	uint32_t refuses[ANNOUNCE_REFUSED];       /* announce_channel() of each, ascending */
+	bool attaches;                            /* it takes sources' nodes for neighbours */
 };
 /* What stands for a channel's path. */
 uint32_t announce_channel(struct slice path);

@@ -14,6 +14,7 @@
 #include "lib/log.h"
 #include "lib/secret.h"
 #include "lib/udp.h"
+#include "sn-agent/attach_door.h"
 #include "sn-agent/load.h"
 #include "sn-agent/rtsp_door.h"
 #include "sn-agent/web_door.h"
@@ -41,6 +42,8 @@ static void set_sources(const struct sn_conf *c, struct sources *s)
 	const struct sn_conf_source *r = c->sources.item;
 
 	*s = (struct sources){.own = c->overlay.address, .n = c->sources.n};
+	if (*c->overlay.block)
+		prefix_parse(&s->block, slice_of(c->overlay.block));
 	for (int i = 0; i < c->sources.n; i++) {
 		snprintf(s->rule[i].path, sizeof(s->rule[i].path), "%s", r[i].path);
 		s->rule[i].host = r[i].host;
@@ -132,12 +135,14 @@ static void set_neighbours(struct agent *a)
 {
 	const struct sn_conf_neighbour *n = a->conf.neighbours.item;
 	const char *name[UPSTREAM_NODES];
+	int count = 0;
 
 	if (!a->overlay)
 		return;
-	for (int i = 0; i < a->conf.neighbours.n; i++)
-		name[i] = n[i].name;
-	overlay_keep(a->overlay, name, a->conf.neighbours.n);
+	for (; count < a->conf.neighbours.n; count++)
+		name[count] = n[count].name;
+	count += attach_door_neighbours(a->attach, name + count, UPSTREAM_NODES - count);
+	overlay_keep(a->overlay, name, count);
 	for (int i = 0; i < a->conf.neighbours.n; i++)
 		overlay_add(a->overlay, n[i].name, &n[i].address, (uint32_t)n[i].vni);
 }
@@ -183,7 +188,7 @@ static int set_libraries(struct agent *a)
 }
 
 /* How channels are allotted; fixed has room for those of the configuration. */
-static void casd_conf_of(const struct agent *a, struct allotment *fixed, struct casd_conf *c)
+static void casd_conf_of(struct agent *a, struct allotment *fixed, struct casd_conf *c)
 {
 	const struct sn_conf_channel *ch = a->conf.channels.item;
 
@@ -192,7 +197,9 @@ static void casd_conf_of(const struct agent *a, struct allotment *fixed, struct 
 		.lifetime = a->conf.cas.lifetime,
 		.max = (int)a->conf.cas.max,
 		.fixed = fixed,
-		.n_fixed = a->conf.channels.n};
+		.n_fixed = a->conf.channels.n,
+		.elsewhere = attach_door_source,
+		.arg = a};
 	addr_set_port(&c->source, (uint16_t)a->conf.rtsp.port);
 	c->n_anycast = rtsp_prefixes(a->conf.cas.anycast, c->anycast);
 	for (int i = 0; i < a->conf.channels.n; i++) {
@@ -307,6 +314,7 @@ int agent_reload(struct agent *a, struct conf_errors *err)
 	web_door_reload(a);
 	if (set_cas(a))
 		log_msg(NLOG_ERROR, "channels stay allotted as before: out of memory");
+	attach_door_set_conf(a);
 	if (accounts_open(a))
 		log_msg(NLOG_ERROR, "accounting: out of memory");
 	announcer_now(a->announcer);
@@ -389,6 +397,7 @@ static void fill_announcement(void *arg, struct announce *n)
 	}
 	n->interval_ms = (uint32_t)(c->announce.interval / NS_MS);
 	n->attached = a->rtsp.attached;
+	n->attaches = attach_door_takes(a->attach);
 	load_channels(&a->channels, n);
 	n->refused = (uint16_t)refusals_list(&a->rtsp.refusals, now, n->refuses);
 }
@@ -600,6 +609,8 @@ static int open_management(struct agent *a)
 	err = web_door_open(a);
 	if (!err)
 		err = open_primes(a);
+	if (!err)
+		err = attach_door_open(a);
 	if (err)
 		return err;
 	if (c->interface[0]) {
@@ -645,6 +656,7 @@ static void close_all(struct agent *a)
 	metrics_free(a->metrics);
 	selfcheck_free(a->selfcheck);
 	web_quit(a->web);
+	attach_door_free(a->attach);
 	primes_free(a->primes);
 	web_free(a->web);
 	casd_free(a->casd);

@@ -33,7 +33,9 @@
 
 #define AGENT_SAMPLES 10 /* of bytes sent, one a house-keeping: kbps is over them */
 #define AGENT_HOUSE   (100 * NS_MS)
-#define AGENT_METRICS 117
+#define AGENT_METRICS 125
+
+struct attach_door;
 
 struct agent {
 	struct sn_conf conf;
@@ -61,9 +63,10 @@ struct agent {
 		token_keys;        /* and of identities and nonces; none: not shared with anybody */
 	struct wire_keys own_keys; /* of nonces, when there are no others */
 	struct userlist users;
-	struct primes *primes; /* NULL: it cannot be primed */
-	struct casd *casd;     /* NULL: it allots no channels */
-	struct ledger *ledger; /* NULL: nothing is accounted for */
+	struct primes *primes;      /* NULL: it cannot be primed */
+	struct attach_door *attach; /* NULL: nor attached, or others to it */
+	struct casd *casd;          /* NULL: it allots no channels */
+	struct ledger *ledger;      /* NULL: nothing is accounted for */
 	ns_t account_at;
 	ns_t account_alive, account_woke,
 		account_gap; /* it ran until; again since; not for so long */

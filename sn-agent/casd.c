@@ -35,12 +35,28 @@ static bool is_live(const struct casd *d, struct slice path)
 	return ch && ch->state == CHANNEL_LIVE;
 }
 
-static bool may_have(const struct casd *d, const struct addr *anycast, struct slice path)
+static bool is_ours(const struct casd *d, const struct addr *anycast)
 {
 	for (int i = 0; i < d->conf.n_anycast; i++)
 		if (prefix_has(&d->conf.anycast[i], anycast))
-			return is_live(d, path);
+			return true;
 	return false;
+}
+
+/* A channel that another node has told of is its path there, and has no number here. */
+static bool answer_elsewhere(
+	struct casd *d, const struct addr *anycast, struct slice path, struct cas_answer *c)
+{
+	const struct addr *at = NULL;
+
+	if (d->conf.elsewhere && is_ours(d, anycast) && !is_live(d, path))
+		at = d->conf.elsewhere(d->conf.arg, path);
+	if (!at)
+		return false;
+	d->count.elsewhere++;
+	c->source = *at;
+	addr_set_port(&c->source, addr_port(&d->conf.source));
+	return true;
 }
 
 static void answer_channel(struct casd *d, struct slice asked, struct httpd_answer *a)
@@ -58,7 +74,11 @@ static void answer_channel(struct casd *d, struct slice asked, struct httpd_answ
 	while (path.p[path.n - 1] == '/')
 		path.n--;
 	t = allot_find(&d->allot, c.url);
-	if (!t && !may_have(d, &anycast, path)) {
+	if ((!t || !t->fixed) && answer_elsewhere(d, &anycast, path, &c)) {
+		a->text = cas_write(&c);
+		return;
+	}
+	if (!t && !(is_ours(d, &anycast) && is_live(d, path))) {
 		d->count.unknown++;
 		return refuse(a, 404, "no such channel");
 	}

@@ -19,12 +19,16 @@ struct casd_conf {
 	int n_anycast;
 	ns_t ttl, lifetime;
 	int max;
+	/* Where in the overlay the channel of a path is that another node has; NULL: nowhere. */
+	const struct addr *(*elsewhere)(void *arg, struct slice path);
+	void *arg;
 	const struct allotment *fixed; /* url and path; borrowed during the call only */
 	int n_fixed;
 };
 
 struct casd_counters {
 	uint64_t allotted, unknown, bad, full; /* answered 200, 404, 400, 503 */
+	uint64_t elsewhere;                    /* 200, with the node that has it */
 };
 
 struct casd;

@@ -336,14 +336,46 @@ static const char *check_below(const void *value)
 #define AT_SOURCE(field)    offsetof(struct sn_conf_source, field)
 #define AT_CLASS(field)     offsetof(struct sn_conf_class, field)
 
+static const char *check_block(const void *value)
+{
+	struct prefix p;
+
+	return *(const char *)value && prefix_parse(&p, slice_of(value))
+	               ? "a block of addresses, as \"10.77.0.0/16\""
+	               : NULL;
+}
+
 static const struct conf_option overlay_options[] = {
 	{"address", CONF_ADDR, AT(overlay.address), "", .check = check_host_or_none,
 		.help = "this node's address in the overlay (row F1); \"\": it is in none"},
+	{"block", CONF_STR, AT(overlay.block), "", .check = check_block,
+		.help = "block of addresses in the overlay: an origin in it is a node of the "
+			"overlay; \"\": none is"},
 	{"port", CONF_INT, AT(overlay.port), "4789", 1, 65535, .help = "UDP port of all tunnels"},
 	{"assumed-kbps", CONF_INT, AT(overlay.assumed_kbps), "2000", 1, (int64_t)ANNOUNCE_MAX_KBPS,
 		.help = "what a channel is taken for on a link while nothing is known of it"},
 	{"mtu", CONF_INT, AT(overlay.mtu), "0", 0, 65535,
 		.help = "of tunnels; 0: what the way to the neighbour leaves"},
+	{0},
+};
+
+static const struct conf_option attach_options[] = {
+	{"anycast", CONF_ADDR, AT(attach.anycast), "", .def_port = 80, .check = check_host_or_none,
+		.help = "anycast address that is asked over HTTP which node to be a neighbour of "
+			"(figure 9); \"\": none is"},
+	{"refresh", CONF_MS, AT(attach.refresh), "1000", 100, 60000,
+		.help = "time between two messages to that node, which forgets this one after "
+			"five"},
+	{0},
+};
+
+static const struct conf_option attachments_options[] = {
+	{"max", CONF_INT, AT(attachments.max), "0", 0, UPSTREAM_NODES,
+		.help = "nodes of sources that can be attached to this one; 0: none"},
+	{"registry", CONF_ADDR, AT(attachments.registry), "", .def_port = 7702,
+		.check = check_host_or_none,
+		.help = "control port of the node with the channel allocation service, which they "
+			"are to tell their channels; \"\": this node itself, or none"},
 	{0},
 };
 
@@ -443,6 +475,8 @@ static const struct conf_option options[] = {
 		sizeof(struct sn_conf_upstream), .sub = upstream_options,
 		.help = "a node that channels are subscribed at, in this order"},
 	{"overlay", CONF_SECTION, .sub = overlay_options},
+	{"attach", CONF_SECTION, .sub = attach_options},
+	{"attachments", CONF_SECTION, .sub = attachments_options},
 	{"neighbour", CONF_SECTION_LIST, offsetof(struct sn_conf, neighbours),
 		sizeof(struct sn_conf_neighbour), .sub = neighbour_options,
 		.help = "a node at the other end of a tunnel"},
@@ -558,6 +592,29 @@ static void check_classes(const struct sn_conf *c, struct conf_errors *e)
 				"expected the higher class, with the larger share, first",
 				k[i].name, (long long)k[i].share, k[i - 1].name,
 				(long long)k[i - 1].share);
+}
+
+static void check_attach(const struct sn_conf *c, struct conf_errors *e)
+{
+	const char *what = c->attach.anycast.sa.sa_family ? "attach.anycast" : "attachments.max";
+	struct prefix p;
+
+	if (*c->overlay.block && prefix_parse(&p, slice_of(c->overlay.block)) == 0 &&
+		c->overlay.address.sa.sa_family && !prefix_has(&p, &c->overlay.address))
+		conf_error(e, "overlay.block \"%s\": expected one with overlay.address in it",
+			c->overlay.block);
+	if (c->attachments.registry.sa.sa_family &&
+		addr_same_host(&c->attachments.registry, &c->address))
+		conf_error(e, "attachments.registry: is this node itself, expected \"\"");
+	if (!c->attach.anycast.sa.sa_family && !c->attachments.max)
+		return;
+	if (!c->overlay.address.sa.sa_family)
+		conf_error(e, "%s is given but no overlay.address", what);
+	if (!*c->interface || !c->prime.port)
+		conf_error(e,
+			"%s is given but interface or prime.port is not: nodes could not ask "
+			"each other",
+			what);
 }
 
 static void check_prime(const struct sn_conf *c, struct conf_errors *e)
@@ -688,6 +745,7 @@ static void check_all(const void *conf, struct conf_errors *e)
 	check_upstreams(c, e);
 	check_overlay(c, e);
 	check_classes(c, e);
+	check_attach(c, e);
 	check_prime(c, e);
 	check_cas(c, e);
 	check_libraries(c, e);
@@ -708,6 +766,10 @@ const char *sn_conf_fixed_change(const struct sn_conf *was, const struct sn_conf
 {
 	if (addr_cmp(&was->overlay.address, &now->overlay.address))
 		return "overlay.address";
+	if (addr_cmp(&was->attach.anycast, &now->attach.anycast))
+		return "attach.anycast";
+	if (was->attach.refresh != now->attach.refresh)
+		return "attach.refresh";
 	if (was->overlay.port != now->overlay.port)
 		return "overlay.port";
 	if (was->overlay.mtu != now->overlay.mtu)

@@ -107,9 +107,18 @@ struct sn_conf {
 	ns_t ring, linger, drain_timeout;
 	struct conf_list upstreams; /* struct sn_conf_upstream */
 	struct {
-		struct addr address; /* family 0: it is in no overlay */
+		struct addr address;     /* family 0: it is in no overlay */
+		char block[ADDR_STRLEN]; /* of its addresses; "": not said */
 		int64_t port, mtu, assumed_kbps;
 	} overlay;
+	struct {
+		struct addr anycast; /* family 0: its neighbours are configured */
+		ns_t refresh;
+	} attach;
+	struct {
+		int64_t max;
+		struct addr registry; /* family 0: none */
+	} attachments;
 	struct conf_list neighbours; /* struct sn_conf_neighbour */
 	struct conf_list sources;    /* struct sn_conf_source */
 	struct conf_list classes;    /* struct sn_conf_class, the highest first */

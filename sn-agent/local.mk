@@ -12,6 +12,10 @@ sn_agent_libsnagent_a_SOURCES = \
 	sn-agent/allot.h \
 	sn-agent/announcer.c \
 	sn-agent/announcer.h \
+	sn-agent/attach_door.c \
+	sn-agent/attach_door.h \
+	sn-agent/attached.c \
+	sn-agent/attached.h \
 	sn-agent/attachment.c \
 	sn-agent/attachment.h \
 	sn-agent/admission.c \
@@ -68,6 +72,8 @@ sn_agent_libsnagent_a_SOURCES = \
 	sn-agent/rtsp_request.h \
 	sn-agent/selfcheck.c \
 	sn-agent/selfcheck.h \
+	sn-agent/sender.c \
+	sn-agent/sender.h \
 	sn-agent/server.c \
 	sn-agent/server.h \
 	sn-agent/service.c \

@@ -20,6 +20,7 @@ struct neighbour {
 	struct overlay *overlay;
 	char name[64]; /* "": the place is free */
 	struct addr address;
+	struct addr end; /* its address in the overlay; family 0: not known */
 	struct tunnel tunnel;
 	int ifindex, mtu;
 	struct server_door *door;
@@ -285,16 +286,44 @@ void overlay_free(struct overlay *o)
 
 /* ---- what it knows ---- */
 
-int overlay_route(const struct overlay *o, const struct addr *source)
+static int routed(const struct overlay *o, const struct addr *source)
 {
 	struct nl_route r;
 
-	if (!o || nl_route_get(o->nl, source, &r))
+	if (nl_route_get(o->nl, source, &r))
 		return -1;
 	for (int i = 0; i < UPSTREAM_NODES; i++)
 		if (*o->neighbour[i].name && o->neighbour[i].ifindex == r.ifindex)
 			return i;
 	return -1;
+}
+
+int overlay_route(const struct overlay *o, const struct addr *source)
+{
+	int way = o ? routed(o, source) : -1;
+
+	if (!o || (way >= 0 && feeds_neighbour_up(o->conf.feeds, way)))
+		return way;
+	for (int i = 0; i < UPSTREAM_NODES; i++)
+		if (*o->neighbour[i].name && o->neighbour[i].end.sa.sa_family &&
+			addr_same_host(&o->neighbour[i].end, source))
+			return i;
+	return way;
+}
+
+void overlay_set_end(struct overlay *o, const char *name, const struct addr *address)
+{
+	struct neighbour *n = find(o, name);
+
+	if (n)
+		n->end = *address;
+}
+
+bool overlay_up(const struct overlay *o, const char *name)
+{
+	const struct neighbour *n = find(o, name);
+
+	return n && feeds_neighbour_up(o->conf.feeds, (int)(n - o->neighbour));
 }
 
 int overlay_neighbours(const struct overlay *o, bool up)

@@ -53,11 +53,16 @@ int overlay_remove(struct overlay *o, const char *name);
 /* Those that are not among the n names are removed. */
 void overlay_keep(struct overlay *o, const char *const *name, int n);
 
-/* The neighbour (its place in feed.h's) that the kernel's route to `source` leads to; -1: none. o may
- * be NULL. */
+/* That neighbour's own address in the overlay, if it has said it. */
+void overlay_set_end(struct overlay *o, const char *name, const struct addr *address);
+
+/* The neighbour (its place in feed.h's) that the kernel's route to `source` leads to; or, as long as
+ * that is none or a dead one, the neighbour that is the source itself: routes take seconds to follow a
+ * node that has just been attached. -1: none. o may be NULL. */
 int overlay_route(const struct overlay *o, const struct addr *source);
 
-int overlay_neighbours(const struct overlay *o, bool up); /* all, or those that answer */
+bool overlay_up(const struct overlay *o, const char *name); /* whether this one answers */
+int overlay_neighbours(const struct overlay *o, bool up);   /* all, or those that answer */
 /* Tunnels and joins; NULL makes an empty array. */
 struct js *overlay_show(const struct overlay *o);
 

@@ -27,7 +27,9 @@ struct primes {
 	int fd;
 	struct primes_counters count;
 	struct log_limit log;
-	unsigned services; /* offered */
+	unsigned services;      /* offered */
+	primes_other_cb *other; /* of what is no prime */
+	void *other_arg;
 	struct waiting {
 		const struct port *port; /* NULL: free */
 		struct addr from;
@@ -46,14 +48,12 @@ static void refuse(struct primes *p, const struct addr *from, uint64_t *counter,
 
 static void answer(struct primes *p, const struct addr *to, const struct prime_answer *a)
 {
-	uint8_t payload[WIRE_MAX], sealed[WIRE_MAX];
+	uint8_t payload[WIRE_MAX];
 	char peer[ADDR_STRLEN];
 	int n = prime_answer_encode(a, payload, sizeof(payload));
 
 	if (n > 0)
-		n = wire_seal(&p->sender, WIRE_PRIMED, payload, (size_t)n, clock_wall(), sealed);
-	if (n > 0)
-		n = udp_send(p->fd, to, sealed, (size_t)n);
+		n = primes_send(p, WIRE_PRIMED, payload, (size_t)n, to);
 	if (n < 0)
 		log_limited(&p->log, NLOG_WARN, "answer to %s at %s: %s", a->to, addr_str(to, peer),
 			strerror(-n));
@@ -253,6 +253,8 @@ static void on_datagram(struct primes *p, const struct udp_msg *m)
 		e = wire_open(p->receiver, m->data, m->len, clock_wall(), &v);
 	if (e != WIRE_OK)
 		return refuse(p, &m->from, &p->count.unopened, wire_error_str(e));
+	if (v.type != WIRE_PRIME)
+		return p->other(p->other_arg, &v, &m->from);
 	if (prime_ask_decode(&ask, v.payload, v.len, &why) < 0)
 		return refuse(p, &m->from, &p->count.bad_payload, why);
 	if (wire_sender_id(ask.from) != v.sender)
@@ -338,6 +340,22 @@ void primes_free(struct primes *p)
 	if (p->fd >= 0)
 		close(p->fd);
 	free(p);
+}
+
+void primes_listen(struct primes *p, uint64_t types, primes_other_cb *cb, void *arg)
+{
+	p->other = cb;
+	p->other_arg = arg;
+	wire_receiver_take(p->receiver, WIRE_BIT(WIRE_PRIME) | types);
+}
+
+int primes_send(
+	struct primes *p, enum wire_type type, const void *payload, size_t n, const struct addr *to)
+{
+	uint8_t sealed[WIRE_MAX];
+	int len = wire_seal(&p->sender, type, payload, n, clock_wall(), sealed);
+
+	return len < 0 ? len : udp_send(p->fd, to, sealed, (size_t)len);
 }
 
 void primes_set_conf(struct primes *p, const struct ports_conf *c)

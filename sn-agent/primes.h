@@ -57,6 +57,12 @@ void primes_offer(struct primes *p, unsigned service, bool offered);
 /* What has become of a port whose open() gave PRIMES_LATER: 0, or negative errno, and the port is
  * gone then, without its close(). Not from within open(). */
 void primes_opened(struct primes *p, struct port *x, int err);
+/* Other messages of the control port, of these types (WIRE_BIT): cb has those that the seal lets
+ * through. 0: none any more. Answers go back by primes_send(): 0 or negative errno. */
+typedef void primes_other_cb(void *arg, const struct wire_view *v, const struct addr *from);
+void primes_listen(struct primes *p, uint64_t types, primes_other_cb *cb, void *arg);
+int primes_send(struct primes *p, enum wire_type type, const void *payload, size_t n,
+	const struct addr *to);
 uint64_t primes_generation(const struct primes *p);
 unsigned primes_services(const struct primes *p);            /* that are offered */
 struct port *primes_port(struct primes *p, uint16_t number); /* NULL: it is not given; p may be */

@@ -6,6 +6,7 @@
 #include "lib/event.h"
 #include "lib/log.h"
 #include "sn-agent/accounts.h"
+#include "sn-agent/attach_door.h"
 #include "sn-agent/load.h"
 
 #define QUIT NS_S /* that nginx has at least to finish */
@@ -429,6 +430,7 @@ void agent_house_keeping(void *arg)
 	agent_users_tick(a, now);
 	groups_tick(&a->rtsp.groups, &a->channels, &a->rtsp.sessions, now, tell_group, a);
 	casd_house_keeping(a->casd, now);
+	attach_door_tick(a->attach, now);
 	server_tick(a->server, now);
 	web_tick(a->web, now);
 	loop_timer_at(a->house, now + AGENT_HOUSE);

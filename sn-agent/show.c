@@ -5,6 +5,7 @@
 #include "lib/log.h"
 #include "sn-agent/admission.h"
 #include "sn-agent/agent.h"
+#include "sn-agent/attach_door.h"
 
 /* ---- show ---- */
 
@@ -204,6 +205,7 @@ static enum ctl_code show_overlay(void *ctx, struct slice args, struct js *out)
 	if (a->overlay)
 		js_put_str(out, "address", addr_host(&a->conf.overlay.address, text));
 	js_put(out, "neighbours", overlay_show(a->overlay));
+	attach_door_show(a->attach, out);
 	for (const struct channel *ch = a->channels.first; ch; ch = ch->next) {
 		struct js *o;
 
@@ -430,6 +432,21 @@ static uint64_t read_neighbours_up(void *arg)
 	return (uint64_t)overlay_neighbours(((struct agent *)arg)->overlay, true);
 }
 
+static uint64_t read_attached(void *arg)
+{
+	return attach_door_attached(((struct agent *)arg)->attach);
+}
+
+static uint64_t read_attached_here(void *arg)
+{
+	return (uint64_t)attach_door_here(((struct agent *)arg)->attach);
+}
+
+static uint64_t read_registered(void *arg)
+{
+	return (uint64_t)attach_door_channels(((struct agent *)arg)->attach);
+}
+
 static uint64_t read_lag(void *arg)
 {
 	return selfcheck_lag_us(((struct agent *)arg)->selfcheck);
@@ -494,6 +511,7 @@ int agent_fill_metrics(struct agent *a)
 	const struct feed_counters *fd = feeds_counters(a->feeds);
 	const struct vod_counters *vc = films_counters(a->films);
 	const struct casd_counters *cs = casd_counters(a->casd);
+	const struct attach_counters *at = attach_door_counters(a->attach);
 	const struct web_counters *wb = web_counters(a->web);
 #define COUNTER(n, h, v)                                                                           \
 	{                                                                                          \
@@ -558,6 +576,7 @@ int agent_fill_metrics(struct agent *a)
 		{"nearcast_sn_primes_gone_total", "ports taken back for want of room",
 			METRIC_COUNTER, NULL, NULL, read_primes_gone, a},
 		COUNTER("cas_allotted_total", "ARNs told a channel's number", &cs->allotted),
+		COUNTER("cas_elsewhere_total", "told of another node's", &cs->elsewhere),
 		COUNTER("cas_unknown_total", "of a channel that is not here", &cs->unknown),
 		COUNTER("cas_bad_total", "requests that cannot be read", &cs->bad),
 		COUNTER("cas_full_total", "no room for another channel", &cs->full),
@@ -633,6 +652,15 @@ int agent_fill_metrics(struct agent *a)
 		COUNTER("overlay_circles_total", "found closed, and left", &fd->circles),
 		GAUGE("overlay_neighbours", "with a tunnel", read_neighbours),
 		GAUGE("overlay_neighbours_up", "of these that answer", read_neighbours_up),
+		GAUGE("attached", "1: this node is, to another", read_attached),
+		GAUGE("attachments", "nodes that are attached here", read_attached_here),
+		GAUGE("registered_channels", "that other nodes have said they have",
+			read_registered),
+		COUNTER("attach_asked_total", "times that the anycast address was asked",
+			&at->asked),
+		COUNTER("attached_total", "attachments made, at either end", &at->attached),
+		COUNTER("detached_total", "of these that ended", &at->detached),
+		COUNTER("attach_refused_total", "requests of others", &at->refused),
 	};
 #undef WEB
 #undef COUNTER

@@ -48,6 +48,10 @@ bool sources_of_host(const struct sources *s, const struct addr *host, char out[
 			sources_key(s, &s->rule[i].address, out);
 			return true;
 		}
+	if (s->block.addr.sa.sa_family && prefix_has(&s->block, host)) {
+		sources_key(s, host, out);
+		return true;
+	}
 	return false;
 }
 

@@ -2,7 +2,7 @@
 /*
  * Where in the overlay channels come from: the overlay address of the node that each path's source
  * is at. Rules of the configuration say it, by the beginning of the path or by the unicast address
- * of an origin that an ARN has found; between nodes it is said with each request (Nearcast-Source).
+ * of an origin that an ARN has found, which may be an address of the overlay itself; between nodes it is said with each request (Nearcast-Source).
  *
  * A channel of the overlay is (source, path). Its key, which is its channel's `origin`, is the
  * source's address behind an '@', which no host name begins with; our own channels have none. Pure.
@@ -26,7 +26,8 @@ struct source_rule {
 };
 
 struct sources {
-	struct addr own; /* in the overlay; family 0: there is none */
+	struct addr own;     /* in the overlay; family 0: there is none */
+	struct prefix block; /* of its addresses; family 0: only what rules say are any */
 	struct source_rule rule[SOURCES_MAX];
 	int n;
 };
@@ -35,7 +36,7 @@ struct sources {
 void sources_key(const struct sources *s, const struct addr *source, char out[CHANNEL_ORIGIN]);
 /* Of a path, by the rule with the longest that it begins with; "": none says. */
 void sources_of_path(const struct sources *s, struct slice path, char out[CHANNEL_ORIGIN]);
-/* Of an origin; false: no rule says. */
+/* Of an origin: by a rule, or by itself, if it is in the block. False: it is none of the overlay. */
 bool sources_of_host(const struct sources *s, const struct addr *host, char out[CHANNEL_ORIGIN]);
 /* The source that a key names. False: it is none of the overlay. */
 bool sources_parse(const char *key, struct addr *source);

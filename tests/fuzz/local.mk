@@ -7,6 +7,7 @@ fuzz_targets =
 
 # lib
 fuzz_targets += tests/fuzz/fuzz_addr
+fuzz_targets += tests/fuzz/fuzz_attach
 fuzz_targets += tests/fuzz/fuzz_conf
 fuzz_targets += tests/fuzz/fuzz_ctl
 fuzz_targets += tests/fuzz/fuzz_probe

@@ -101,7 +101,7 @@ START_TEST(test_d3_what_is_wrong_is_named)
 	static const struct {
 		const char *rest, *named;
 	} t[] = {
-		{"\"source\": \"10.8.0.8\", \"channel\": 0, \"ttl\": 1}", "channel: "},
+		{"\"source\": \"10.8.0.8\", \"channel\": -1, \"ttl\": 1}", "channel: "},
 		{"\"source\": \"10.8.0.8\", \"channel\": 2147483648, \"ttl\": 1}", "channel: "},
 		{"\"source\": \"10.8.0.8\", \"channel\": 1.5, \"ttl\": 1}", "channel: "},
 		{"\"source\": \"10.8.0.8\", \"channel\": \"1\", \"ttl\": 1}", "channel: "},
@@ -124,6 +124,20 @@ START_TEST(test_d3_what_is_wrong_is_named)
 	}
 	ck_assert_int_eq(cas_read(&a, SLICE("[]"), NEWS, why), -EINVAL);
 	ck_assert_int_eq(cas_read(&a, SLICE(""), NEWS, why), -EINVAL);
+}
+END_TEST
+
+START_TEST(test_i2_a_channel_without_a_number_is_its_own_path_at_the_source)
+{
+	char why[CAS_WHY];
+	struct cas_answer a;
+
+	ck_assert_int_eq(cas_read(&a,
+				 SLICE("{\"url\": \"" NEWS "\", \"source\": \"10.77.0.9:554\", "
+				       "\"channel\": 0, \"ttl\": 1}"),
+				 NEWS, why),
+		0);
+	ck_assert_uint_eq(a.channel, CAS_NO_NUMBER);
 }
 END_TEST
 
@@ -321,6 +335,7 @@ int main(void)
 	tcase_add_test(t, test_d3_a_url_is_escaped_in_a_query);
 	tcase_add_test(t, test_d3_an_answer_is_read_as_it_was_written);
 	tcase_add_test(t, test_d3_what_is_wrong_is_named);
+	tcase_add_test(t, test_i2_a_channel_without_a_number_is_its_own_path_at_the_source);
 	tcase_add_test(t, test_d3_a_number_is_a_path);
 	tcase_add_test(t, test_d3_the_number_of_a_url_is_its_own_and_survives_a_restart);
 	tcase_add_test(t, test_d3_no_two_urls_share_a_number);

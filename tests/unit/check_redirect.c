@@ -85,6 +85,71 @@ static const char *told(const char *name)
 	return slice_copy(text_header(&reply, name), value, sizeof(value)) < 0 ? "?" : value;
 }
 
+/* ---- sender attachment (figure 9) ---- */
+
+#define ATTACH_TO(query) "GET /.nearcast/attach" query " HTTP/1.1\r\nHost: 10.1.18.27\r\n\r\n"
+
+static struct announce *add_neighbour(const char *id, const char *address, unsigned sessions)
+{
+	struct announce *n = add_node(id, address);
+
+	n->control_port = 7702;
+	n->attaches = true;
+	n->sessions = sessions;
+	n->max_sessions = 1000;
+	return n;
+}
+
+static bool named(const char *node)
+{
+	char body[128];
+
+	snprintf(body, sizeof(body), "\"node\": \"%s\"", node);
+	return rs.node && memmem(reply.body.p, reply.body.n, body, strlen(body));
+}
+
+START_TEST(test_a_sources_node_is_told_the_most_available_one)
+{
+	struct announce *n;
+
+	add_neighbour("sn806", "10.2.0.6", 500);
+	n = add_neighbour("sn810", "10.2.0.10", 100);
+	add_node("sn812", "10.2.0.12"); /* takes no attachments, though it has nothing to do */
+	ck_assert_int_eq(ask(TEXT_HTTP, ATTACH_TO("")), 200);
+	ck_assert(named("sn810") && rs.close);
+	ck_assert_str_eq(told("Content-Type"), "application/json");
+	ck_assert_str_eq(told("Cache-Control"), "no-store");
+	ck_assert(slice_eq(
+		reply.body, SLICE("{\"node\": \"sn810\", \"control\": \"10.2.0.10:7702\"}\n")));
+	ck_assert_uint_eq(rs.need.sessions, 0);
+	n->draining = true;
+	ck_assert_int_eq(ask(TEXT_HTTP, ATTACH_TO("")), 200);
+	ck_assert(named("sn806"));
+}
+END_TEST
+
+START_TEST(test_a_sources_node_is_told_another_one_than_it_avoids_if_there_is_one)
+{
+	add_neighbour("sn806", "10.2.0.6", 500);
+	add_neighbour("sn810", "10.2.0.10", 100);
+	ck_assert_int_eq(ask(TEXT_HTTP, ATTACH_TO("?avoid=sn810")), 200);
+	ck_assert(named("sn806"));
+	ck_assert_int_eq(ask(TEXT_HTTP, ATTACH_TO("?avoid=sn806,10.2.0.10")), 200);
+	ck_assert(named("sn810"));
+}
+END_TEST
+
+START_TEST(test_a_sources_node_waits_when_nobody_takes_attachments)
+{
+	add_node("sn812", "10.2.0.12");
+	ck_assert_int_eq(ask(TEXT_HTTP, ATTACH_TO("")), 503);
+	ck_assert_str_eq(told("Retry-After"), "7");
+	add_neighbour("sn806", "10.2.0.6", 0)->sessions = 1000;
+	ck_assert_int_eq(ask(TEXT_HTTP, ATTACH_TO("")), 503);
+	ck_assert_int_eq(ask(TEXT_HTTP, "POST /.nearcast/attach HTTP/1.1\r\nHost: a\r\n\r\n"), 405);
+}
+END_TEST
+
 /* ---- RTSP ---- */
 
 START_TEST(test_describe_is_sent_to_a_node_with_path_and_query_kept)
@@ -700,6 +765,9 @@ static Suite *redirect_suite(void)
 	tcase_add_test(t, test_url_is_kept_up_to_its_bound_and_refused_past_it);
 	tcase_add_test(t, test_longest_answer_fits);
 	tcase_add_test(t, test_what_cannot_be_read_is_refused_and_the_connection_ends);
+	tcase_add_test(t, test_a_sources_node_is_told_the_most_available_one);
+	tcase_add_test(t, test_a_sources_node_is_told_another_one_than_it_avoids_if_there_is_one);
+	tcase_add_test(t, test_a_sources_node_waits_when_nobody_takes_attachments);
 	tcase_add_test(t, test_too_many_headers_are_refused);
 	tcase_add_test(t, test_request_in_pieces_is_answered_when_it_is_whole);
 	tcase_add_test(t, test_pipelined_requests_are_answered_one_by_one);

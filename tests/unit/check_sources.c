@@ -80,6 +80,24 @@ START_TEST(test_an_origins_address_says_the_source)
 }
 END_TEST
 
+START_TEST(test_an_origin_in_the_block_of_the_overlay_is_a_source_itself)
+{
+	char key[CHANNEL_ORIGIN];
+	struct addr in = literal("10.77.0.9"), out = literal("10.78.0.9"), own = sources.own;
+
+	ck_assert(!sources_of_host(&sources, &in, key));
+	ck_assert_int_eq(prefix_parse(&sources.block, SLICE("10.77.0.0/16")), 0);
+	ck_assert(sources_of_host(&sources, &in, key));
+	ck_assert_str_eq(key, "@10.77.0.9");
+	ck_assert(!sources_of_host(&sources, &out, key));
+	ck_assert(sources_of_host(&sources, &own, key));
+	ck_assert_str_eq(key, "");
+	add("", "10.77.0.9", "10.77.0.1"); /* a rule goes first */
+	ck_assert(sources_of_host(&sources, &in, key));
+	ck_assert_str_eq(key, "@10.77.0.1");
+}
+END_TEST
+
 START_TEST(test_a_key_names_its_source)
 {
 	struct addr a, want = literal("fd00::8");
@@ -160,6 +178,7 @@ int main(void)
 	tcase_add_test(t, test_the_longest_beginning_of_the_path_says_the_source);
 	tcase_add_test(t, test_our_own_channels_have_no_key);
 	tcase_add_test(t, test_an_origins_address_says_the_source);
+	tcase_add_test(t, test_an_origin_in_the_block_of_the_overlay_is_a_source_itself);
 	tcase_add_test(t, test_a_key_names_its_source);
 	tcase_add_test(t, test_both_ends_of_a_tunnel_find_the_same_numbers);
 	tcase_add_test(t, test_the_numbers_of_a_tunnel_stay_as_they_are);

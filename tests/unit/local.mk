@@ -47,6 +47,7 @@ unit_tests += tests/unit/check_admit tests/unit/check_crew tests/unit/check_dire
 	tests/unit/check_select tests/unit/check_select_sim tests/unit/check_share tests/unit/check_site
 
 # sn-agent
+unit_tests += tests/unit/check_attach tests/unit/check_sender
 unit_tests += tests/unit/check_login
 unit_tests += tests/unit/check_budget tests/unit/check_ports tests/unit/check_cas tests/unit/check_channel tests/unit/check_fetch tests/unit/check_group tests/unit/check_keyframe tests/unit/check_load tests/unit/check_relay \
 	tests/unit/check_ring tests/unit/check_selfcheck tests/unit/check_rtsp tests/unit/check_unwritten tests/unit/check_upstream

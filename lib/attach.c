@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "lib/attach.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/item.h"
+#include "lib/json.h"
+
+const char *attach_status_str(enum attach_status s)
+{
+	static const char *const text[ATTACH_STATUSES] = {
+		[ATTACH_GRANTED] = "granted",
+		[ATTACH_GENERATION] = "another generation",
+		[ATTACH_REFUSED] = "no attachments are taken",
+		[ATTACH_FULL] = "no room for another",
+		[ATTACH_DRAINING] = "draining",
+		[ATTACH_KNOWN] = "name or address is another neighbour's",
+		[ATTACH_FAMILY] = "address of another family",
+		[ATTACH_NO_TUNNEL] = "the tunnel cannot be made",
+	};
+
+	return (unsigned)s < ATTACH_STATUSES ? text[s] : "unknown status";
+}
+
+/* ---- what values may be ---- */
+
+static bool unicast(const struct addr *a)
+{
+	return (a->sa.sa_family == AF_INET || a->sa.sa_family == AF_INET6) && !addr_is_any(a) &&
+	       !addr_is_multicast(a);
+}
+
+static bool is_port(const struct addr *a)
+{
+	return unicast(a) && addr_port(a);
+}
+
+static const char *wrong_ask(const struct attach_ask *a)
+{
+	if (!a->id)
+		return "id";
+	if (!announce_id_ok(slice_of(a->from)))
+		return "from";
+	if (!is_port(&a->to))
+		return "to";
+	if (!unicast(&a->address))
+		return "address";
+	if (!unicast(&a->overlay) || addr_same_host(&a->overlay, &a->address))
+		return "overlay";
+	if (a->lifetime_ms > ATTACH_MAX_LIFETIME)
+		return "lifetime";
+	if (a->channels < 0 || a->channels > ATTACH_CHANNELS)
+		return "channels";
+	for (int i = 0; i < a->channels; i++)
+		if (!prime_path_ok(slice_of(a->channel[i])))
+			return "channels";
+	return NULL;
+}
+
+static const char *wrong_answer(const struct attach_answer *a)
+{
+	if (!a->id)
+		return "id";
+	if (!announce_id_ok(slice_of(a->from)))
+		return "from";
+	if (!announce_id_ok(slice_of(a->to)))
+		return "to";
+	if ((unsigned)a->status >= ATTACH_STATUSES)
+		return "status";
+	return a->registry.sa.sa_family && !is_port(&a->registry) ? "registry" : NULL;
+}
+
+/* ---- encoding ---- */
+
+int attach_ask_encode(const struct attach_ask *a, uint8_t *out, size_t cap)
+{
+	struct item_writer w = {.p = out, .cap = cap};
+
+	if (wrong_ask(a))
+		return -EINVAL;
+	item_put_map(&w,
+		5 + (a->generation != 0) + a->tunnel + (a->lifetime_ms != 0) + (a->channels != 0));
+	item_pair_uint(&w, 1, a->id);
+	item_pair_text(&w, 2, a->from);
+	item_put_uint(&w, 3);
+	item_put_addr(&w, &a->to, true);
+	item_pair_uint(&w, 4, a->generation);
+	if (a->tunnel) {
+		item_put_uint(&w, 5);
+		item_put_bool(&w, true);
+	}
+	item_put_uint(&w, 6);
+	item_put_addr(&w, &a->address, false);
+	item_put_uint(&w, 7);
+	item_put_addr(&w, &a->overlay, false);
+	item_pair_uint(&w, 8, a->lifetime_ms);
+	if (a->channels) {
+		item_put_uint(&w, 9);
+		item_put_array(&w, (size_t)a->channels);
+	}
+	for (int i = 0; i < a->channels; i++)
+		item_put_text(&w, a->channel[i]);
+	return w.full ? -EMSGSIZE : (int)w.n;
+}
+
+int attach_answer_encode(const struct attach_answer *a, uint8_t *out, size_t cap)
+{
+	struct item_writer w = {.p = out, .cap = cap};
+
+	if (wrong_answer(a))
+		return -EINVAL;
+	item_put_map(&w, 4 + (a->status != 0) + a->draining + (a->registry.sa.sa_family != 0));
+	item_pair_uint(&w, 1, a->id);
+	item_pair_text(&w, 2, a->from);
+	item_pair_text(&w, 3, a->to);
+	item_put_uint(&w, 4);
+	item_put_uint(&w, a->generation);
+	item_pair_uint(&w, 5, a->status);
+	if (a->draining) {
+		item_put_uint(&w, 6);
+		item_put_bool(&w, true);
+	}
+	if (a->registry.sa.sa_family) {
+		item_put_uint(&w, 7);
+		item_put_addr(&w, &a->registry, true);
+	}
+	return w.full ? -EMSGSIZE : (int)w.n;
+}
+
+/* ---- decoding: kinds and sizes here, values by the checks above ---- */
+
+static bool get_channels(struct attach_ask *a, const struct item *v, struct item_reader *r)
+{
+	struct item one;
+
+	if (v->kind != ITEM_ARRAY || !v->v || v->v > ATTACH_CHANNELS)
+		return false;
+	for (a->channels = 0; (uint64_t)a->channels < v->v; a->channels++)
+		if (!item_read(r, &one) ||
+			!item_get_text(&one, a->channel[a->channels], PRIME_PATH))
+			return false;
+	return true;
+}
+
+static bool get_bool(const struct item *v, bool *out)
+{
+	*out = v->v != 0;
+	return v->kind == ITEM_BOOL;
+}
+
+static bool get_addr(const struct item *v, struct addr *out, bool with_port)
+{
+	return v->kind == ITEM_BYTES && item_get_addr(out, v->s, with_port);
+}
+
+static const char *on_ask(void *arg, uint64_t key, const struct item *v, struct item_reader *r)
+{
+	struct attach_ask *a = arg;
+	uint64_t n;
+
+	switch (key) {
+	case 1: return item_get_uint(v, UINT64_MAX, &a->id) ? NULL : "id";
+	case 2: return item_get_text(v, a->from, sizeof(a->from)) ? NULL : "from";
+	case 3: return get_addr(v, &a->to, true) ? NULL : "to";
+	case 4: return item_get_uint(v, UINT64_MAX, &a->generation) ? NULL : "generation";
+	case 5: return get_bool(v, &a->tunnel) ? NULL : "tunnel";
+	case 6: return get_addr(v, &a->address, false) ? NULL : "address";
+	case 7: return get_addr(v, &a->overlay, false) ? NULL : "overlay";
+	case 8:
+		if (!item_get_uint(v, ATTACH_MAX_LIFETIME, &n))
+			return "lifetime";
+		a->lifetime_ms = (uint32_t)n;
+		return NULL;
+	case 9: return get_channels(a, v, r) ? NULL : "channels";
+	}
+	return ITEM_UNKNOWN;
+}
+
+static const char *on_answer(void *arg, uint64_t key, const struct item *v, struct item_reader *r)
+{
+	struct attach_answer *a = arg;
+	uint64_t n;
+
+	(void)r;
+	switch (key) {
+	case 1: return item_get_uint(v, UINT64_MAX, &a->id) ? NULL : "id";
+	case 2: return item_get_text(v, a->from, sizeof(a->from)) ? NULL : "from";
+	case 3: return item_get_text(v, a->to, sizeof(a->to)) ? NULL : "to";
+	case 4: return item_get_uint(v, UINT64_MAX, &a->generation) ? NULL : "generation";
+	case 5:
+		if (!item_get_uint(v, ATTACH_STATUSES - 1, &n))
+			return "status";
+		a->status = (enum attach_status)n;
+		return NULL;
+	case 6: return get_bool(v, &a->draining) ? NULL : "draining";
+	case 7: return get_addr(v, &a->registry, true) ? NULL : "registry";
+	}
+	return ITEM_UNKNOWN;
+}
+
+int attach_ask_decode(struct attach_ask *a, const uint8_t *p, size_t n, const char **why)
+{
+	uint64_t seen;
+
+	memset(a, 0, sizeof(*a));
+	*why = item_read_map(p, n, on_ask, a, &seen);
+	if (!*why)
+		*why = wrong_ask(a);
+	return *why ? -EINVAL : 0;
+}
+
+int attach_answer_decode(struct attach_answer *a, const uint8_t *p, size_t n, const char **why)
+{
+	uint64_t seen;
+
+	memset(a, 0, sizeof(*a));
+	*why = item_read_map(p, n, on_answer, a, &seen);
+	if (!*why && !(seen & UINT64_C(1) << 4))
+		*why = "generation";
+	if (!*why)
+		*why = wrong_answer(a);
+	return *why ? -EINVAL : 0;
+}
+
+/* ---- what redirectors answer ---- */
+
+int attach_node_read(
+	struct slice text, char node[ANNOUNCE_ID_LEN], struct addr *control, char why[160])
+{
+	struct js *o = js_parse(text, why);
+	const struct js *v = o && js_is_object(o) ? js_get(o, "node") : NULL;
+	const char *name = v ? js_str(v) : NULL, *at;
+	int err = -EINVAL;
+
+	if (!o)
+		return err;
+	v = js_is_object(o) ? js_get(o, "control") : NULL;
+	at = v ? js_str(v) : NULL;
+	if (!name || !announce_id_ok(slice_of(name)))
+		snprintf(why, 160, "node: expected a node's name");
+	else if (!at || addr_parse(control, slice_of(at), 0) || !is_port(control))
+		snprintf(why, 160, "control: expected a unicast address and a port");
+	else
+		err = slice_copy(slice_of(name), node, ANNOUNCE_ID_LEN) ? -EINVAL : 0;
+	js_free(o);
+	return err;
+}
