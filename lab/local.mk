@@ -7,6 +7,7 @@ nearlabdir = $(pkgdatadir)/lab/nearlab_lib
 dist_nearlab_DATA = \
 	lab/nearlab_lib/__init__.py \
 	lab/nearlab_lib/accounts.py \
+	lab/nearlab_lib/attach.py \
 	lab/nearlab_lib/budget.py \
 	lab/nearlab_lib/capacity.py \
 	lab/nearlab_lib/catchment.py \
@@ -57,6 +58,7 @@ dist_nearlab_DATA = \
 scenariosdir = $(pkgdatadir)/lab/scenarios
 dist_scenarios_DATA = \
 	lab/scenarios/all-dead.py \
+	lab/scenarios/attach.py \
 	lab/scenarios/boot-all.py \
 	lab/scenarios/budget.py \
 	lab/scenarios/changed-web.py \
@@ -76,6 +78,7 @@ dist_scenarios_DATA = \
 	lab/scenarios/hang-sn.py \
 	lab/scenarios/hang-web.py \
 	lab/scenarios/kill-arn-sn.py \
+	lab/scenarios/kill-attachment.py \
 	lab/scenarios/kill-arn.py \
 	lab/scenarios/kill-hls.py \
 	lab/scenarios/kill-master.py \

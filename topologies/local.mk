@@ -5,4 +5,5 @@ dist_topologies_DATA = \
 	topologies/fig3.py \
 	topologies/fig5.py \
 	topologies/fig6.py \
-	topologies/fig8.py
+	topologies/fig8.py \
+	topologies/fig9.py

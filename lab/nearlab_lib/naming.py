@@ -10,6 +10,7 @@ the service acme.com (which has an alias: D2), the anycast address in the zone c
 
 import ipaddress
 
+CAS = 8080  # port of channel allocation services
 TTL = 2  # s, short: scenarios wait for it to be over
 
 CONF = """server:
@@ -55,6 +56,8 @@ def zone(topo, server):
         if origin:
             lines += [f"_rtsp._tcp.{own}.cbb.net. SRV 10 0 554 {origin}.cbb.net.",
                       f"{own}.http.tcp.cbb.net. SRV 10 0 80 {origin}.cbb.net."]
+        lines += [f"_cas._tcp.{own}.cbb.net. SRV 10 0 {CAS} {node}.cbb.net."
+                  for node in topo.nodes() if topo.nodeInfo(node).get("allots")]
         for service in ("http", "rtsp"):
             lines.append(f"{own}.{service}.tcp.cbb.net. {record}")
     return "\n".join(lines) + "\n"

@@ -172,7 +172,8 @@ class Arn(KeyedNode):
         server = self.topo.address(self.params["names"])
         return (f'naming {{ zone = "cbb.net" servers = "{server}" }}\n'
                 f'service "acme" {{ address = "{self.topo.service}" }}\n'
-                'probe { path = "/.nearcast/health" }\n')
+                'probe { path = "/.nearcast/health" }\n'
+                + ('cas { ask = yes negative-max = 1000 }\n' if self.params.get("cas") else ""))
 
 
 class ServiceNode(KeyedNode):
@@ -192,7 +193,13 @@ class ServiceNode(KeyedNode):
 
     def overlay_configuration(self):
         """Its neighbours, and whom all channels come from."""
-        text = f'overlay {{ address = "{self.params["overlay"]}" }}\n'
+        text = (f'overlay {{ address = "{self.params["overlay"]}" '
+                f'block = "{routing.OVERLAY}" }}\n')
+        if self.params.get("attach"):
+            text += f'attach {{ anycast = "{self.topo.service}" refresh = 500 }}\n'
+        if self.params.get("attachments"):
+            registry = self.topo.address(self.params["attachments"])
+            text += f'attachments {{ max = 4 registry = "{registry}" }}\n'
         for name, _ in self.topo.neighbours(self.name):
             kbps = self.topo.budgets.get((self.name, name), 0)
             text += (f'neighbour "{name}" {{ address = "{self.topo.address(name)}" '
@@ -231,6 +238,9 @@ class ServiceNode(KeyedNode):
             text += f'upstream "{name}" {{ address = "{self.topo.address(name)}:554" }}\n'
         if self.params.get("overlay"):
             text += self.overlay_configuration()
+        if self.params.get("allots"):
+            text += (f'cas {{ listen = "{self.params["address"]}:{naming.CAS}" '
+                     f'anycast = "{self.topo.anycast}" ttl = 2000 }}\n')
         return text
 
 

@@ -16,7 +16,7 @@ forwarding address of OSPF, so the routers' routes are the same from whichever A
 each anycast address has a master of its own, the same filter exports single addresses.
 
 A service node of an overlay speaks OSPF through its tunnels, with BFD, and carries one address: that of
-the interface which its agent holds. Only routes to such addresses go into the kernel.
+the interface which its agent holds; tunnels to nodes that are attached later are taken as they come. Only routes to such addresses go into the kernel.
 """
 
 BFD = """protocol bfd {
@@ -162,6 +162,7 @@ def overlay(topo, name):
     tunnels = "".join(
         f'\t\tinterface "nc-{peer}" {{ type ptp; cost {cost}; hello 1; dead 4; bfd yes; }};\n'
         for peer, cost in topo.neighbours(name))
+    attached = '\t\tinterface "nc-*" { type ptp; cost 10; hello 1; dead 4; bfd yes; };\n'
     return f"""log "/run/bird.log" all;
 router id {topo.overlay_address(name)};
 protocol device {{ scan time 10; }}
@@ -172,6 +173,6 @@ protocol kernel {{
 	ipv4 {{ import where net ~ {OVERLAY}; export none; }};
 	area 0 {{
 		interface "nc-overlay" {{ stub yes; }};
-{tunnels}	}};
+{tunnels}{attached}	}};
 }}
 """
