@@ -325,8 +325,14 @@ void players_settle(struct gateway *g)
 
 static void tick(struct player *p, ns_t now)
 {
+	const struct serve_channel *ch = p->conn.channel;
+
 	if (p->finished)
 		return; /* the stream's linger ends it */
+	if (!ch || ch->state != SERVE_ENDED) {
+		p->bye_at = p->close_at = NS_NEVER; /* it has left the channel that ended */
+		p->bye = false;
+	}
 	if (now >= p->bye_at)
 		say_bye(p);
 	if (now >= p->close_at)

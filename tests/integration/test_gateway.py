@@ -301,6 +301,20 @@ def test_refusal_of_a_node_is_the_players(stage, gateway, said, answered):
     assert gw.connect().ask("DESCRIBE", gw.url("/live")).status == answered
 
 
+def test_player_that_leaves_what_has_ended_keeps_its_connection(stage, gateway):
+    stage.node(2, end=2)
+    gw = gateway("rtsp://127.0.0.2:5554", "--buffer", "100")
+    player = Player(gw)
+    player.ask("PLAY")
+    player.until(lambda: any(rtcp and b"\x81\xcb" in packet for _, rtcp, packet in player.got))
+    player.ask("TEARDOWN")
+    deadline = time.monotonic() + 2  # who stays is sent away a second after BYE
+    while time.monotonic() < deadline:
+        assert player.rtsp.ask("OPTIONS", player.url).status == 200
+        player.pump()
+    assert not player.rtsp.closed
+
+
 def test_channel_is_left_when_its_last_player_has_gone(stage, gateway):
     node = stage.node(2, end=None)
     gw = gateway("rtsp://127.0.0.2:5554", "--buffer", "100")
