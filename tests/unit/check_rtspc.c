@@ -261,6 +261,15 @@ START_TEST(test_a_film_is_asked_for_by_its_time_and_then_by_its_packet)
 		"Session: abc\r\nRTP-Info: url=x;seq=7;rtptime=1;packet=123456789012\r\n", "");
 	ck_assert_int_eq(expect_one(RTSPC_PLAYING)->media[0].packet, 123456789012);
 	end();
+	begin(NULL, SDP2); /* what no film has is not told */
+	ck_assert_int_eq(rtspc_setup(c, &m, 1, 0), 0);
+	drain();
+	setup_answered(1, 5000, NC);
+	answer(2, "200 OK",
+		"Session: abc\r\nRTP-Info: url=x;seq=7;rtptime=1;packet=9223372036854775807\r\n",
+		"");
+	ck_assert_int_eq(expect_one(RTSPC_PLAYING)->media[0].packet, -1);
+	end();
 	begin(NULL, SDP2);
 	rtspc_set_begin(c, 20 * NS_S);
 	m = (struct rtspc_media_conf){.client_port = 5000,
