@@ -223,7 +223,11 @@ class Run:
 
     def hold(self, n):
         """n clients for some time: how they were served."""
-        self.set_up(n)
+        try:
+            self.set_up(n)
+        except TimeoutError:
+            print(f"    {n:>6} clients: not well, no answer to one of them for 20 s", flush=True)
+            return {"clients": n, "well": False}
         time.sleep(1)  # what was behind while they came is caught up
         before = cpu(self.bench.core) + (spent(self.process),)
         self.tell(f"measure {self.bench.args.seconds}")
