@@ -24,6 +24,9 @@ int rtp_parse(struct rtp *r, const uint8_t *p, size_t n);
 /* RFC 5761: tells RTCP (packet types 192..223) from RTP on one port. */
 bool rtp_is_rtcp(const uint8_t *p, size_t n);
 
+/* Of a film's packets: what is counted from there does not overflow. */
+#define RTP_PACKET_MAX (1ull << 48)
+
 /* Where a source's sequence is to be gone on with: what Nearcast-From and Nearcast-Start say. */
 struct rtp_from {
 	int64_t seq;   /* the low 16 bits count; -1: from now on */

@@ -5,8 +5,6 @@
 
 #include "lib/rtspc_impl.h"
 
-#define PACKET_MAX (1ull << 48) /* of a film's: what is counted from there does not overflow */
-
 /* ---- answers ---- */
 
 static int retry_after(const struct text_msg *m)
@@ -158,7 +156,7 @@ static void rtp_info(struct rtspc *c, const struct text_msg *m, bool last)
 			c->media[i].info.last = (int64_t)seq;
 		else
 			c->media[i].info.first = (int64_t)seq;
-		if (!last && text_param(entry, "packet", &v) && !slice_u64(v, PACKET_MAX, &seq))
+		if (!last && text_param(entry, "packet", &v) && !slice_u64(v, RTP_PACKET_MAX, &seq))
 			c->media[i].info.packet = (int64_t)seq;
 	}
 }

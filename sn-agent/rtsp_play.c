@@ -184,7 +184,7 @@ static bool parse_from(struct request *q, struct rtp_from *from)
 		struct slice name = slice_cut(&value, '=');
 
 		if (slice_ieq(name, SLICE("packet"))) {
-			if (slice_u64(value, INT64_MAX, &n))
+			if (slice_u64(value, RTP_PACKET_MAX, &n))
 				return false;
 			from->packet = (int64_t)n;
 			from->has_packet = true;

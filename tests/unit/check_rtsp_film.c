@@ -241,7 +241,10 @@ START_TEST(test_a_peer_that_fails_over_begins_with_the_packet_that_it_lacks)
 	ck_assert_int_eq(number_of(";packet="), 2777);
 	passes(now + NS_S);
 	ck_assert_uint_eq(sent[0].sum, sum_of(master.file + 2777 * FILM_PAYLOAD, FILM_PAYLOAD));
-	/* The end is a place, too. */
+	/* The end is a place, too; what no film has is none. */
+	ck_assert_int_eq(ask("SETUP", U "/trackID=0",
+				 UDP NEARCAST "Nearcast-From: 17;packet=281474976710657\r\n"),
+		400);
 	ck_assert_int_eq(in(s, "TEARDOWN", ""), 200);
 	rtsp_end(&rtsp, s, true, now);
 	s = set_up(NEARCAST "Nearcast-From: 17;packet=999999\r\n");
