@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """
-Many runs: each failure of figure 6 at random moments, in several networks; and pauses that are no
+Many runs: each failure of figures 6, 8 and 9 at random moments, in several networks; and pauses that are no
 failures. A lab is brought up for each network and serves all its runs. Reports of runs that failed
 are kept whole; of others, report.json.
 """
@@ -19,14 +19,21 @@ from .library import Library
 
 FAILURES = ("kill-sn", "hang-sn", "cut-sn")
 BOTH_RATES = ({"rate": 1}, {"rate": 8})
-# Networks: {name: (parameters of the topology, scenarios, parameters that these take by turns)}.
+# Networks: {name: (topology, its parameters, scenarios, parameters that these take by turns)}.
 NETWORKS = {
-    "plain": ({}, (*FAILURES, "slow-sn"), BOTH_RATES),
-    "1 % loss": ({"loss": 1, "prime": 1, "token": 1}, (*FAILURES, "slow-sn"), BOTH_RATES),
-    "far": ({"delay": 30, "jitter": 8, "loss": 2}, FAILURES, ({"buffer": 2000},)),
-    "spares": ({"spares": 1, "prime": 1, "token": 1},
+    "plain": ("fig6", {}, (*FAILURES, "slow-sn"), BOTH_RATES),
+    "1 % loss": ("fig6", {"loss": 1, "prime": 1, "token": 1}, (*FAILURES, "slow-sn"), BOTH_RATES),
+    "far": ("fig6", {"delay": 30, "jitter": 8, "loss": 2}, FAILURES, ({"buffer": 2000},)),
+    "TCP": ("fig6", {}, FAILURES, ({"transport": "tcp"},)),
+    "middle": ("fig6", {}, ("kill-overlay-node", "hang-overlay-node", "cut-overlay-node", "cut-tunnel"),
+               BOTH_RATES),
+    "spares": ("fig6", {"spares": 1, "prime": 1, "token": 1},
                ("kill-arn-sn", "kill-two", "kill-next", "kill-sn-route"), BOTH_RATES),
-    "open spares": ({"spares": 1}, ("kill-source", "kill-sn-crowd"), ({"rate": 1},)),
+    "open spares": ("fig6", {"spares": 1}, ("kill-source", "kill-sn-crowd"), ({"rate": 1},)),
+    "films": ("fig6", {"films": 1, "loss": 1}, ("kill-sn-vod",), ({},)),
+    "players": ("fig6", {}, ("kill-sn-gateway", "kill-web", "hang-web", "cut-web", "kill-hls"), ({},)),
+    "figure 8": ("fig8", {}, ("one-copy", "group-breaks"), ({},)),
+    "figure 9": ("fig9", {}, ("attach", "kill-attachment"), ({},)),
 }
 SHOWN = (("detection_ms", "detection"), ("transaction_ms", "transaction"),
          ("fault_to_media_ms", "fault to media"), ("interruption_ms", "interruption"),
@@ -37,7 +44,7 @@ SHOWN = (("detection_ms", "detection"), ("transaction_ms", "transaction"),
 def plan(runs, seed):
     """[(network, scenario, parameters, seed)]: `runs` of each scenario in each network."""
     jobs = []
-    for network, (_, scenarios, turns) in NETWORKS.items():
+    for network, (_, _, scenarios, turns) in NETWORKS.items():
         for scenario in scenarios:
             for number in range(runs):
                 jobs.append((network, scenario, turns[number % len(turns)], seed + len(jobs)))
@@ -48,7 +55,6 @@ def run(arguments, folder):
     """All of it; the exit code. The table goes to the screen, all numbers to FOLDER/soak.json."""
     os.makedirs(folder, exist_ok=True)
     library = Library()
-    topology = library.topology("fig6")
     jobs = plan(arguments.runs, arguments.seed)
     results, lock = [], threading.Lock()
     waiting = {network: queue.SimpleQueue() for network in NETWORKS}
@@ -62,11 +68,11 @@ def run(arguments, folder):
     def one(path, job):
         network, kind, params, seed = job
         words = " ".join(f"{k}={v}" for k, v in params.items())
-        report = os.path.join(folder, f"{kind}-{network}-{words}-{seed}".replace(" ", "-"))
+        report = os.path.join(folder, f"{kind}-{network}-{words}-{seed}".replace(" ", "-").replace("-%", ""))
         os.makedirs(report, exist_ok=True)
         try:
             result = cli.run_scenario(path, library.scenario(kind),
-                                      {**NETWORKS[network][0], **params}, seed, report,
+                                      {**NETWORKS[network][1], **params}, seed, report,
                                       lambda text: None)
         except cli.state.StateError as error:
             result = {"passed": False, "measured": {}, "checks": [],
@@ -85,7 +91,9 @@ def run(arguments, folder):
     def serve(network):
         lab = None
         try:
-            lab = cli.Lab(topology, NETWORKS[network][0], keep=[folder, cli.cache_folder()], say=say)
+            topology, params = NETWORKS[network][:2]
+            lab = cli.Lab(library.topology(topology), params, keep=[folder, cli.cache_folder()],
+                          say=say)
             lab.wait_ready()
             while True:
                 try:
