@@ -108,6 +108,8 @@ void agent_house_keeping(void *arg);
 /* show.c */
 extern const struct ctl_command agent_commands[];
 extern const int agent_n_commands;
+
+/* meter.c */
 int agent_fill_metrics(struct agent *a); /* a->metric; how many */
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "sn-agent/feed.h"
+#include "sn-agent/feed_impl.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -8,14 +8,10 @@
 #include <sys/random.h>
 
 #include "lib/event.h"
-#include "lib/log.h"
 #include "lib/rtp.h"
 #include "lib/rtspd.h"
 #include "lib/udp.h"
-#include "sn-agent/attachment.h"
 #include "sn-agent/sources.h"
-#include "sn-agent/via.h"
-#include "sn-agent/warm.h"
 
 #define GIVE_UP    (3 * NS_S) /* a lost packet is asked for that long */
 #define REORDER    (3 * NS_MS)
@@ -26,265 +22,8 @@
 #define END_WAIT   (1 * NS_S) /* for the last lost packets of an ended source */
 #define OLD_MAX    FETCH_MAX
 
-struct node {
-	char name[64];
-	struct addr addr, local; /* its RTSP server; ours toward it, port 0 */
-	struct warm *warm;
-	struct source *source;
-	int index;
-};
-
-/* Where channels are subscribed at: the configured upstream nodes, the places of one origin, or the
- * neighbours of the overlay. */
-struct source {
-	struct feeds *fs;
-	char key[CHANNEL_ORIGIN]; /* "": the configured ones */
-	int refs;                 /* of an origin: ports bound to it, and feeds */
-	struct node node[UPSTREAM_NODES];
-	struct upstream_nodes nodes;
-	struct source *next;
-};
-
-struct feeds {
-	struct loop *loop;
-	const char *name, *software;
-	struct addr addr;
-	struct channels *channels;
-	struct relay *relay;
-	const struct feed_ops *ops;
-	void *arg;
-	struct source own, overlay;
-	struct source *origins;
-	struct feed *first;
-	struct feed_counters count;
-	struct log_limit failures;
-};
-
-struct feed {
-	struct feeds *fs;
-	struct source *source;
-	struct channel *ch;
-	struct upstream core;
-	struct attachment *at[2];
-	struct rtp_from
-		counted[SDP_MAX_MEDIA]; /* by whose numbers each medium's gaps are counted */
-	struct loop_timer *timer;
-	uint32_t ssrc; /* ours, in feedback */
-	bool routed;   /* by the overlay, toward */
-	struct addr toward;
-	char toward_text[ADDR_STRLEN];
-	char through[2][VIA_NAMES];     /* what the node of each slot has it through */
-	int64_t mark[2][SDP_MAX_MEDIA]; /* the newest when it was asked */
-	bool ended;                     /* the source has: nothing is to be replaced any more */
-	bool told;                      /* and that has been said */
-	bool running;                   /* actions of the core are being done */
-	ns_t end_by, nacked_at, retry, sought;
-	struct feed *next;
-};
-
 static void run(struct feed *f);
 static void arm(struct feed *f);
-static void forsake(struct feeds *fs, int index);
-
-static ns_t now_of(const struct feed *f)
-{
-	return loop_now(f->fs->loop);
-}
-
-/* ---- the upstream nodes ---- */
-
-static void node_up(void *arg, bool up)
-{
-	struct node *n = arg;
-
-	n->source->nodes.up[n->index] = up;
-	log_msg(up ? NLOG_INFO : NLOG_REMOTE, "upstream %s %s", n->name,
-		up ? "answers" : "does not answer");
-	struct js *e = js_object();
-	js_put_str(e, "upstream", n->name);
-	event_emit(up ? "upstream_up" : "upstream_down", loop_now(n->source->fs->loop), e);
-}
-
-static int set_nodes(struct source *so, const struct feed_node *node, int n)
-{
-	struct feeds *fs = so->fs;
-
-	for (int i = 0; i < UPSTREAM_NODES; i++) {
-		struct node *x = &so->node[i];
-
-		if (i < n && x->warm && addr_cmp(&x->addr, &node[i].addr) == 0 &&
-			strcmp(x->name, node[i].name) == 0)
-			continue;
-		warm_free(x->warm);
-		*x = (struct node){.source = so, .index = i};
-		so->nodes.up[i] = false;
-		if (i >= n)
-			continue;
-		snprintf(x->name, sizeof(x->name), "%s", node[i].name);
-		x->addr = node[i].addr;
-		x->local = fs->addr;
-		x->warm = warm_new(fs->loop, &x->addr, &x->local, fs->software, node_up, x);
-		if (!x->warm)
-			return -ENOMEM;
-	}
-	so->nodes.n = n;
-	return 0;
-}
-
-static void source_free(struct source *so)
-{
-	struct source **p;
-
-	for (p = &so->fs->origins; *p != so; p = &(*p)->next)
-		;
-	*p = so->next;
-	set_nodes(so, NULL, 0);
-	free(so);
-}
-
-static void source_unref(struct source *so)
-{
-	if (*so->key && --so->refs == 0)
-		source_free(so);
-}
-
-static struct source *find_source(struct feeds *fs, const char *key)
-{
-	struct source *so = fs->origins;
-
-	if (!*key)
-		return &fs->own;
-	if (*key == '@')
-		return &fs->overlay;
-	while (so && strcmp(so->key, key))
-		so = so->next;
-	return so;
-}
-
-struct feeds *feeds_new(struct loop *l, const char *name, const char *software,
-	const struct addr *addr, struct channels *channels, struct relay *relay,
-	const struct feed_ops *ops, void *arg)
-{
-	struct feeds *fs = calloc(1, sizeof(*fs));
-
-	if (!fs)
-		return NULL;
-	*fs = (struct feeds){.loop = l,
-		.name = name,
-		.software = software,
-		.addr = *addr,
-		.channels = channels,
-		.relay = relay,
-		.ops = ops,
-		.arg = arg,
-		.failures = LOG_LIMIT_INIT};
-	addr_set_port(&fs->addr, 0);
-	fs->own.fs = fs->overlay.fs = fs;
-	fs->overlay.nodes.n = UPSTREAM_NODES; /* places for them */
-	return fs;
-}
-
-void feeds_free(struct feeds *fs)
-{
-	if (!fs)
-		return;
-	while (fs->first)
-		feed_free(fs->first);
-	while (fs->origins)
-		source_free(fs->origins);
-	set_nodes(&fs->own, NULL, 0);
-	set_nodes(&fs->overlay, NULL, 0);
-	free(fs);
-}
-
-int feeds_set_nodes(struct feeds *fs, const struct feed_node *node, int n)
-{
-	return set_nodes(&fs->own, node, n);
-}
-
-int feeds_set_origin(struct feeds *fs, const char *key, const struct addr *at, int n, bool hold)
-{
-	struct feed_node node[UPSTREAM_NODES];
-	struct source *so = find_source(fs, key);
-	char text[ADDR_STRLEN];
-	int nodes = 0;
-
-	if (!so) {
-		so = calloc(1, sizeof(*so));
-		if (!so)
-			return -ENOMEM;
-		so->fs = fs;
-		snprintf(so->key, sizeof(so->key), "%s", key);
-		so->next = fs->origins;
-		fs->origins = so;
-	}
-	for (int i = 0; i < n && nodes < UPSTREAM_NODES; i++) {
-		if (at[i].sa.sa_family != fs->addr.sa.sa_family)
-			continue;
-		snprintf(node[nodes].name, sizeof(node[nodes].name), "%.63s",
-			addr_str(&at[i], text));
-		node[nodes++].addr = at[i];
-	}
-	so->refs += hold;
-	return set_nodes(so, node, nodes);
-}
-
-void feeds_drop_origin(struct feeds *fs, const char *key)
-{
-	struct source *so = find_source(fs, key);
-
-	if (so)
-		source_unref(so);
-}
-
-int feeds_set_neighbour(
-	struct feeds *fs, int index, const struct feed_node *node, const struct addr *local)
-{
-	struct node *n = &fs->overlay.node[index];
-
-	warm_free(n->warm);
-	*n = (struct node){.source = &fs->overlay, .index = index};
-	fs->overlay.nodes.up[index] = false;
-	if (!node) {
-		forsake(fs, index);
-		return 0;
-	}
-	snprintf(n->name, sizeof(n->name), "%s", node->name);
-	n->addr = node->addr;
-	n->local = *local;
-	n->warm = warm_new(fs->loop, &n->addr, &n->local, fs->software, node_up, n);
-	return n->warm ? 0 : -ENOMEM;
-}
-
-bool feeds_neighbour_up(const struct feeds *fs, int index)
-{
-	return fs->overlay.nodes.up[index];
-}
-
-static int channels_from(const struct source *so, int index)
-{
-	int channels = 0;
-
-	for (const struct feed *f = so->fs->first; f; f = f->next)
-		channels += f->source == so && f->core.active >= 0 &&
-		            f->core.node[f->core.active] == index;
-	return channels;
-}
-
-int feeds_neighbour_channels(const struct feeds *fs, int index)
-{
-	return channels_from(&fs->overlay, index);
-}
-
-void feeds_reroute(struct feeds *fs)
-{
-	for (struct feed *f = fs->first; f; f = f->next)
-		if (f->routed) {
-			upstream_route(&f->core, fs->ops->route(fs->arg, &f->toward), now_of(f));
-			/* What it says is done from the loop: a feed may be freed by that. */
-			loop_timer_at(f->timer, now_of(f));
-		}
-}
 
 /* ---- what comes by an attachment ---- */
 
@@ -299,7 +38,7 @@ static struct feed *feed_of(void *arg, int *slot, struct attachment *a)
 /* Somebody plays it, or is about to. */
 static bool is_wanted(const struct feed *f)
 {
-	return f->ch->playing > 0 || now_of(f) < f->ch->expected;
+	return f->ch->playing > 0 || feed_now(f) < f->ch->expected;
 }
 
 static void on_described(void *arg, struct attachment *a, struct slice sdp)
@@ -316,11 +55,11 @@ static void on_described(void *arg, struct attachment *a, struct slice sdp)
 		log_msg(NLOG_REMOTE, "upstream's SDP of %s: %s", ch->path, strerror(-err));
 		attachment_free(a);
 		f->at[slot] = NULL;
-		upstream_failed(&f->core, slot, 502, now_of(f));
+		upstream_failed(&f->core, slot, 502, feed_now(f));
 		run(f);
 		return;
 	}
-	upstream_attached(&f->core, slot, is_wanted(f), now_of(f));
+	upstream_attached(&f->core, slot, is_wanted(f), feed_now(f));
 	if (is_wanted(f))
 		attachment_play(a);
 	run(f);
@@ -330,7 +69,7 @@ static void on_playing(void *arg, struct attachment *a)
 {
 	int slot;
 	struct feed *f = feed_of(arg, &slot, a);
-	ns_t now = now_of(f), rtt = attachment_rtt(a);
+	ns_t now = feed_now(f), rtt = attachment_rtt(a);
 
 	if (rtt > 0) {
 		f->retry = 2 * rtt < RETRY_MIN ? RETRY_MIN : 2 * rtt;
@@ -368,7 +107,7 @@ static void on_rtp(void *arg, struct attachment *a, int medium, const uint8_t *p
 	int slot, got;
 	struct feed *f = feed_of(arg, &slot, a);
 	struct medium *m = &f->ch->medium[medium];
-	ns_t now = now_of(f);
+	ns_t now = feed_now(f);
 	int64_t seq;
 
 	got = relay_rtp(f->fs->relay, m, p, n, now, &seq);
@@ -412,11 +151,11 @@ static void leave_circle(struct feed *f, int slot, struct slice names)
 	struct js *e = js_object();
 	js_put_str(e, "channel", f->ch->path);
 	js_put_str(e, "upstream", name);
-	event_emit("circle", now_of(f), e);
+	event_emit("circle", feed_now(f), e);
 	attachment_free(f->at[slot]);
 	f->at[slot] = NULL;
 	*f->ch->trying = '\0';
-	upstream_failed(&f->core, slot, 482, now_of(f));
+	upstream_failed(&f->core, slot, 482, feed_now(f));
 	run(f);
 }
 
@@ -449,7 +188,7 @@ static void on_batch(void *arg, struct attachment *a)
 	int slot;
 	struct feed *f = feed_of(arg, &slot, a);
 
-	relay_turn(f->fs->relay, now_of(f));
+	relay_turn(f->fs->relay, feed_now(f));
 	run(f);
 }
 
@@ -457,7 +196,7 @@ static void on_ended(void *arg, struct attachment *a, const int64_t *last)
 {
 	int slot;
 	struct feed *f = feed_of(arg, &slot, a);
-	ns_t now = now_of(f);
+	ns_t now = feed_now(f);
 
 	(void)slot;
 	f->ended = true;
@@ -481,7 +220,7 @@ static void on_failed(void *arg, struct attachment *a, int status, const char *w
 	int slot;
 	struct feed *f = feed_of(arg, &slot, a);
 	const char *name = f->source->node[f->core.node[slot]].name;
-	ns_t now = now_of(f);
+	ns_t now = feed_now(f);
 
 	if (!f->ended) {
 		log_limited(&f->fs->failures, NLOG_REMOTE, "upstream %s, channel %s: %s", name,
@@ -589,7 +328,7 @@ static void on_timer(void *arg)
 {
 	struct feed *f = arg;
 	struct attachment *a;
-	ns_t now = now_of(f);
+	ns_t now = feed_now(f);
 
 	if (!f->ended)
 		upstream_tick(&f->core, now);
@@ -660,12 +399,12 @@ static void attach(struct feed *f, int slot, int node)
 	struct js *e = js_object();
 	js_put_str(e, "channel", f->ch->path);
 	js_put_str(e, "upstream", n->name);
-	event_emit("subscribe", now_of(f), e);
+	event_emit("subscribe", feed_now(f), e);
 	f->at[slot] = n->warm ? attachment_new(&conf, &attachment_ops, f) : NULL;
 	if (f->at[slot])
 		attachment_start(f->at[slot]);
 	else
-		upstream_failed(&f->core, slot, 0, now_of(f));
+		upstream_failed(&f->core, slot, 0, feed_now(f));
 }
 
 static void drop(struct feed *f, int slot)
@@ -676,15 +415,15 @@ static void drop(struct feed *f, int slot)
 }
 
 /* The neighbour is none any more. */
-static void forsake(struct feeds *fs, int index)
+void feed_forsake(struct feeds *fs, int index)
 {
 	for (struct feed *f = fs->first, *next; f; f = next) {
 		next = f->next;
 		for (int slot = 0; f->routed && slot < 2; slot++)
 			if (f->at[slot] && f->core.node[slot] == index) {
 				drop(f, slot);
-				upstream_failed(&f->core, slot, 0, now_of(f));
-				loop_timer_at(f->timer, now_of(f));
+				upstream_failed(&f->core, slot, 0, feed_now(f));
+				loop_timer_at(f->timer, feed_now(f));
 			}
 	}
 }
@@ -692,7 +431,7 @@ static void forsake(struct feeds *fs, int index)
 static void promoted(struct feed *f, int slot, int node)
 {
 	struct channel *ch = f->ch;
-	ns_t now = now_of(f);
+	ns_t now = feed_now(f);
 
 	snprintf(ch->from_node, sizeof(ch->from_node), "%s", f->source->node[node].name);
 	if (f->at[slot] && attachment_plays(f->at[slot]))
@@ -718,7 +457,7 @@ static void promoted(struct feed *f, int slot, int node)
 static void say_ended(struct feed *f)
 {
 	f->ended = f->told = true;
-	channel_set_state(f->ch, CHANNEL_ENDED, now_of(f));
+	channel_set_state(f->ch, CHANNEL_ENDED, feed_now(f));
 	f->fs->ops->ended(f->fs->arg, f->ch);
 }
 
@@ -747,13 +486,13 @@ static void run(struct feed *f)
 		}
 	}
 	f->running = false;
-	if (f->ended && !f->told && (all_there(f) || now_of(f) >= f->end_by))
+	if (f->ended && !f->told && (all_there(f) || feed_now(f) >= f->end_by))
 		say_ended(f);
 	if (refused) {
 		struct channel *ch = f->ch;
 		struct feeds *fs = f->fs;
 
-		channel_set_state(ch, CHANNEL_REFUSED, now_of(f));
+		channel_set_state(ch, CHANNEL_REFUSED, feed_now(f));
 		feed_free(f);
 		fs->ops->settled(fs->arg, ch);
 		return;
@@ -765,7 +504,7 @@ static void run(struct feed *f)
 
 int feed_seek(struct feeds *fs, struct channel *ch)
 {
-	struct source *so = find_source(fs, ch->origin);
+	struct source *so = feed_source_find(fs, ch->origin);
 	struct feed *f = calloc(1, sizeof(*f));
 
 	if (f)
@@ -818,9 +557,9 @@ void feed_expect(struct feed *f)
 {
 	struct attachment *a = f->core.active >= 0 ? f->at[f->core.active] : NULL;
 
-	upstream_want(&f->core, now_of(f));
+	upstream_want(&f->core, feed_now(f));
 	if (a && !attachment_plays(a)) {
-		upstream_attached(&f->core, f->core.active, true, now_of(f));
+		upstream_attached(&f->core, f->core.active, true, feed_now(f));
 		attachment_play(a);
 	}
 	run(f);
@@ -834,15 +573,15 @@ void feed_play(struct session *s)
 
 	if (!f || f->ended)
 		return;
-	upstream_want(&f->core, now_of(f));
+	upstream_want(&f->core, feed_now(f));
 	a = f->core.active >= 0 ? f->at[f->core.active] : NULL;
 	if (a && !attachment_plays(a)) {
 		/* From now on its silence means something. */
-		upstream_attached(&f->core, f->core.active, true, now_of(f));
+		upstream_attached(&f->core, f->core.active, true, feed_now(f));
 		attachment_play(a);
 	}
 	for (int i = 0; i < ch->media; i++)
-		want_old(&ch->medium[i], &s->m[i], now_of(f));
+		want_old(&ch->medium[i], &s->m[i], feed_now(f));
 	run(f);
 }
 
@@ -856,7 +595,7 @@ void feed_missing(struct medium *m, int64_t seq)
 		return;
 	if (seq >= gap_next(m->gap) && !gap_has(m->gap, seq))
 		return; /* is being asked for as it is */
-	now = now_of(f);
+	now = feed_now(f);
 	if (fetch_want(m->old, seq, now))
 		arm(f);
 }
@@ -875,7 +614,7 @@ void feed_free(struct feed *f)
 	f->fs->count.false_alarms += f->core.false_alarms;
 	drop(f, 0);
 	drop(f, 1);
-	source_unref(f->source);
+	feed_source_unref(f->source);
 	loop_timer_free(f->timer);
 	free(f);
 }
@@ -883,35 +622,6 @@ void feed_free(struct feed *f)
 const struct feed_counters *feeds_counters(struct feeds *fs)
 {
 	return &fs->count;
-}
-
-static void show_source(const struct source *so, struct js *list)
-{
-	char text[ADDR_STRLEN];
-
-	for (int i = 0; i < so->nodes.n; i++) {
-		const struct node *n = &so->node[i];
-		struct js *o = js_object();
-
-		js_put_str(o, "name", n->name);
-		js_put_str(o, "address", addr_str(&n->addr, text));
-		if (*so->key)
-			js_put_str(o, "origin", so->key);
-		js_put_bool(o, "up", so->nodes.up[i]);
-		js_put_real(o, "rtt_ms", n->warm ? (double)warm_rtt(n->warm) / NS_MS : 0);
-		js_put_int(o, "channels", channels_from(so, i));
-		js_push(list, o);
-	}
-}
-
-struct js *feeds_show(struct feeds *fs)
-{
-	struct js *a = js_array();
-
-	show_source(&fs->own, a);
-	for (const struct source *so = fs->origins; so; so = so->next)
-		show_source(so, a);
-	return a;
 }
 
 void feed_show(const struct feed *f, struct js *o)

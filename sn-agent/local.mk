@@ -30,6 +30,8 @@ sn_agent_libsnagent_a_SOURCES = \
 	sn-agent/config.h \
 	sn-agent/feed.c \
 	sn-agent/feed.h \
+	sn-agent/feed_impl.h \
+	sn-agent/feed_nodes.c \
 	sn-agent/entry.c \
 	sn-agent/entry.h \
 	sn-agent/fetch.c \
@@ -50,6 +52,7 @@ sn_agent_libsnagent_a_SOURCES = \
 	sn-agent/load.h \
 	sn-agent/media.c \
 	sn-agent/media.h \
+	sn-agent/meter.c \
 	sn-agent/nonces.c \
 	sn-agent/nonces.h \
 	sn-agent/overlay.c \
