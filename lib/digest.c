@@ -47,7 +47,8 @@ static struct slice take_token(struct slice *s)
 	return t;
 }
 
-/* The inside of a quoted text that *s begins with. */
+/* The inside of a quoted text that *s begins with. Neither escapes nor control characters are taken: no name
+ * or number here has any. */
 static int take_quoted(struct slice *s, struct slice *value)
 {
 	struct slice rest = {s->p + 1, s->n - 1};
@@ -56,8 +57,9 @@ static int take_quoted(struct slice *s, struct slice *value)
 	if (!end)
 		return -EINVAL;
 	*value = slice_cut(&rest, '"');
-	if (memchr(value->p, '\\', value->n))
-		return -EINVAL;
+	for (size_t i = 0; i < value->n; i++)
+		if (value->p[i] == '\\' || value->p[i] == 0x7f || (uint8_t)value->p[i] < ' ')
+			return -EINVAL;
 	*s = rest;
 	return 0;
 }

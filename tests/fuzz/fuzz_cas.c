@@ -25,7 +25,8 @@ static void read_answer(struct slice text, const char *url)
 		MUST(*why && memchr(why, 0, sizeof(why)) && !a.channel);
 		return;
 	}
-	MUST(a.channel >= 1 && a.channel <= CAS_NUMBERS && a.ttl >= 1 && a.ttl <= CAS_TTL);
+	MUST(a.channel <= CAS_NUMBERS && a.ttl >= 1 &&
+		a.ttl <= CAS_TTL); /* 0: the URL's own path */
 	MUST(addr_port(&a.source) && !addr_is_any(&a.source) && !strcmp(a.url, url));
 	line = cas_write(&a);
 	MUST(line && !cas_read(&again, (struct slice){line, strlen(line)}, url, why));

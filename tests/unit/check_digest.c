@@ -177,6 +177,7 @@ START_TEST(test_what_is_no_header_of_ours_is_refused)
 		GOOD ", realm=\"r\"", GOOD ", qop=auth", GOOD ", qop=auth, nc=1, cnonce=\"x\"",
 		GOOD ", qop=auth, nc=00000001",
 		"Digest username=\"a\\\"b\", realm=\"r\", nonce=\"n\", " REST,
+		"Digest username=\"a\001b\", realm=\"r\", nonce=\"n\", " REST,
 		"Digest username=\"a\", realm=\"r\", nonce=\"n\", uri=\"u\", response=\"0123\"",
 		GOOD ", algorithm=SHA-256", /* too short a response */
 		GOOD ", x=\x01"};
