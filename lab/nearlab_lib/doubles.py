@@ -150,8 +150,10 @@ def crowd(lab):
     source = lab.publish(par["source"], f"rtsp://{lab.topo.address(par['origin'])}/{path}",
                          rate=par["rate"])
     lab.wait_service(par["client"], url)
-    players = [lab.play(par["client"], url, ["--buffer", str(par["buffer"])], capture=False)
-               for _ in range(par["clients"])]
+    lab.say(f"{par['clients']} clients in {par['client']} play {url}")
+    # One capture has what reaches all of them, and one story is as good as fifty.
+    players = [lab.play(par["client"], url, ["--buffer", str(par["buffer"])], number == 0, number == 0)
+               for number in range(par["clients"])]
     for player in players:
         player.wait("playing", 30)
     lab.pause(par["buffer"] / 1000 + lab.random.uniform(0.5, par["before"]))

@@ -196,8 +196,8 @@ PLACES = ("node", "from", "to", "server")  # details of a client's events that n
 class Player(Lines):
     """client-failover: its events, what it wrote, and a capture of what reaches it."""
 
-    def __init__(self, lab, node, url, options, capture=True):
-        self.events = []
+    def __init__(self, lab, node, url, options, capture=True, told=True):
+        self.events, self.told = [], told
         self.dump = os.path.join(lab.report, lab.file_name(node) + ".rtpdump")
         with open(self.dump, "wb"):
             pass  # the name is taken before the client has started
@@ -216,7 +216,7 @@ class Player(Lines):
         event.setdefault("t", now)
         self.events.append(event)
         name = event.get("event")
-        if name not in ("level", "progress", None):
+        if self.told and name not in ("level", "progress", None):
             self.lab.event(f"client: {name}", self.node.name, t=event["t"],
                            **{k: self.lab.name_of(v) if k in PLACES and v else v
                               for k, v in event.items() if k not in ("t", "wall", "event")})
@@ -341,10 +341,14 @@ class Lab:
         self.event("on air", node)
         return source
 
-    def play(self, node, url, options=(), capture=True):
-        """client-failover plays a URL in a node. capture: what reaches it is recorded."""
-        self.say(f"{node} plays {url}")
-        return Player(self, node, url, list(options), capture)
+    def play(self, node, url, options=(), capture=True, told=True):
+        """
+        client-failover plays a URL in a node. capture: what reaches the node is recorded; told: what the
+        client says is in the timeline.
+        """
+        if told:
+            self.say(f"{node} plays {url}")
+        return Player(self, node, url, list(options), capture, told)
 
     def probe(self, node, url, interval=50):
         """Asks the anycast address every `interval` ms. Lines with JSON: see probe.py."""
