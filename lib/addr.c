@@ -244,6 +244,12 @@ bool addr_is_multicast(const struct addr *a)
 	return a->sa.sa_family == AF_INET6 && IN6_IS_ADDR_MULTICAST(&a->in6.sin6_addr);
 }
 
+bool addr_is_unicast(const struct addr *a)
+{
+	return (a->sa.sa_family == AF_INET || a->sa.sa_family == AF_INET6) && !addr_is_any(a) &&
+	       !addr_is_multicast(a);
+}
+
 bool prefix_has(const struct prefix *p, const struct addr *a)
 {
 	size_t n, whole = p->len / 8;

@@ -47,6 +47,8 @@ bool addr_same_host(const struct addr *a, const struct addr *b);
 void addr_unmap(struct addr *a);
 bool addr_is_any(const struct addr *a);
 bool addr_is_multicast(const struct addr *a);
+/* An IP address, neither the wildcard nor a group's. */
+bool addr_is_unicast(const struct addr *a);
 bool prefix_has(const struct prefix *p, const struct addr *a);
 bool prefix_same(const struct prefix *p, const struct prefix *q);
 uint64_t addr_hash(const struct addr *a); /* address and port; not keyed */

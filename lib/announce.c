@@ -118,13 +118,11 @@ bool announce_id_ok(struct slice id)
 /* An address that a client can be sent to. */
 static bool addr_ok(const struct addr *a)
 {
-	if (a->sa.sa_family != AF_INET && a->sa.sa_family != AF_INET6)
-		return false;
 	if (a->sa.sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&a->in6.sin6_addr))
 		return false;
 	if (a->sa.sa_family == AF_INET && a->in.sin_addr.s_addr == INADDR_BROADCAST)
 		return false;
-	return !addr_is_any(a) && !addr_is_multicast(a);
+	return addr_is_unicast(a);
 }
 
 /* The bytes of an address; *n of them. */

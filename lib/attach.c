@@ -26,15 +26,9 @@ const char *attach_status_str(enum attach_status s)
 
 /* ---- what values may be ---- */
 
-static bool unicast(const struct addr *a)
-{
-	return (a->sa.sa_family == AF_INET || a->sa.sa_family == AF_INET6) && !addr_is_any(a) &&
-	       !addr_is_multicast(a);
-}
-
 static bool is_port(const struct addr *a)
 {
-	return unicast(a) && addr_port(a);
+	return addr_is_unicast(a) && addr_port(a);
 }
 
 static const char *wrong_ask(const struct attach_ask *a)
@@ -45,9 +39,9 @@ static const char *wrong_ask(const struct attach_ask *a)
 		return "from";
 	if (!is_port(&a->to))
 		return "to";
-	if (!unicast(&a->address))
+	if (!addr_is_unicast(&a->address))
 		return "address";
-	if (!unicast(&a->overlay) || addr_same_host(&a->overlay, &a->address))
+	if (!addr_is_unicast(&a->overlay) || addr_same_host(&a->overlay, &a->address))
 		return "overlay";
 	if (a->lifetime_ms > ATTACH_MAX_LIFETIME)
 		return "lifetime";

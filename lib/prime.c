@@ -112,17 +112,10 @@ bool prime_path_ok(struct slice s)
 	return true;
 }
 
-static bool unicast(const struct addr *a)
-{
-	if (a->sa.sa_family != AF_INET && a->sa.sa_family != AF_INET6)
-		return false;
-	return !addr_is_any(a) && !addr_is_multicast(a);
-}
-
 static bool origins_ok(const struct prime_state *q)
 {
 	for (int i = 0; i < q->origins; i++)
-		if (!unicast(&q->origin[i]) || !addr_port(&q->origin[i]))
+		if (!addr_is_unicast(&q->origin[i]) || !addr_port(&q->origin[i]))
 			return false;
 	return q->origins >= 0 && q->origins <= PRIME_ORIGINS;
 }
@@ -131,7 +124,7 @@ static const char *wrong_state(const struct prime_state *q)
 {
 	if (q->service != SERVICE_RTSP && q->service != SERVICE_HTTP)
 		return "service";
-	if (!unicast(&q->anycast))
+	if (!addr_is_unicast(&q->anycast))
 		return "anycast";
 	if (*q->host && !host_ok(slice_of(q->host)))
 		return "host";
