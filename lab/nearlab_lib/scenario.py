@@ -196,6 +196,8 @@ PLACES = ("node", "from", "to", "server")  # details of a client's events that n
 class Player(Lines):
     """client-failover: its events, what it wrote, and a capture of what reaches it."""
 
+    told = True  # whether its events are events of the run
+
     def __init__(self, lab, node, url, options, capture=True, told=True):
         self.events, self.told = [], told
         self.dump = os.path.join(lab.report, lab.file_name(node) + ".rtpdump")
