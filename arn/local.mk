@@ -39,6 +39,8 @@ arn_libarn_a_SOURCES = \
 	arn/election.c \
 	arn/election.h \
 	arn/explain.c \
+	arn/far.c \
+	arn/far.h \
 	arn/fate.c \
 	arn/fate.h \
 	arn/guardian.c \
@@ -83,6 +85,8 @@ arn_libarn_a_SOURCES = \
 	arn/reserve.h \
 	arn/resolve.c \
 	arn/resolve.h \
+	arn/scout.h \
+	arn/scout_configured.c \
 	arn/select.c \
 	arn/select.h \
 	arn/share.c \
