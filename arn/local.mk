@@ -4,6 +4,8 @@ noinst_LIBRARIES += arn/libarn.a
 arn_libarn_a_SOURCES = \
 	arn/admit.c \
 	arn/admit.h \
+	arn/area.c \
+	arn/area.h \
 	arn/arn.c \
 	arn/arn.h \
 	arn/block.c \
