@@ -17,7 +17,9 @@ struct entry {
 	struct announce fixed; /* as the configuration has it, when `configured` */
 	struct node_health health;
 	bool configured, heard, heard_ever;
-	ns_t heard_at, expires; /* expires: NS_NEVER unless heard */
+	bool far;
+	struct far_facts facts;
+	ns_t heard_at, expires; /* expires: NS_NEVER unless heard or far */
 	ns_t patience;          /* from one to the other */
 	uint64_t announcements;
 	struct reserve_book book;
@@ -176,6 +178,18 @@ static bool usable(const struct entry *e)
 	return e->now.healthy && !e->now.draining && serves(e);
 }
 
+/* What this ARN's questions to a far node have found, in the words of those who ask services. */
+static struct node_health health_of(const struct far_facts *f)
+{
+	struct node_health h = {0};
+
+	for (int i = 0; i < HEALTH_SERVICES; i++)
+		h.of[i].verdict = !f->asked    ? HEALTH_UNKNOWN
+		                  : f->doubted ? HEALTH_QUARANTINED
+		                               : HEALTH_WORKS;
+	return h;
+}
+
 static void watch(struct directory *d, struct entry *e, ns_t now)
 {
 	if (d->watcher.known)
@@ -190,7 +204,7 @@ static void unwatch(struct directory *d, struct entry *e, bool lost, ns_t now)
 
 static void tell(struct directory *d, const struct entry *e, bool was_usable, const char *reason)
 {
-	struct directory_change c = {&e->now, usable(e), reason};
+	struct directory_change c = {&e->now, usable(e), e->far, reason};
 
 	d->stale = true;
 	if (c.up != was_usable && d->cb)
@@ -218,6 +232,20 @@ static uint32_t attached_since(const struct announce *was, const struct announce
 	return is->attached >= was->attached ? is->attached - was->attached : is->attached;
 }
 
+/* A node turns out to be one of our own. True: as such it was usable before. */
+static bool come_home(struct directory *d, struct entry *e)
+{
+	struct directory_change c = {&e->now, false, true, "one of ours"};
+	bool was = usable(e);
+
+	if (!e->far)
+		return was;
+	if (was && d->cb)
+		d->cb(d->arg, &c);
+	e->far = false;
+	return false;
+}
+
 int directory_announce(struct directory *d, const struct announce *a, ns_t now, const char **why)
 {
 	uint32_t ms = a->interval_ms;
@@ -236,7 +264,7 @@ int directory_announce(struct directory *d, const struct announce *a, ns_t now, 
 		ms = INTERVAL_MIN_MS;
 	if (ms > INTERVAL_MAX_MS)
 		ms = INTERVAL_MAX_MS;
-	was = usable(e);
+	was = come_home(d, e);
 	if (e->heard)
 		reserve_consume(
 			&e->book, attached_since(&e->now, a), d->arns, now, d->conf.reservation);
@@ -259,7 +287,8 @@ static bool lose(struct directory *d, struct entry *e, const char *reason, bool 
 
 	e->heard = false;
 	e->expires = NS_NEVER;
-	unwatch(d, e, lost, now);
+	if (!e->far)
+		unwatch(d, e, lost, now);
 	if (e->configured) {
 		e->now = e->fixed;
 		watch(d, e, now);
@@ -283,6 +312,85 @@ bool directory_goodbye(struct directory *d, const char *id, ns_t now)
 	return true;
 }
 
+int directory_far(struct directory *d, const struct announce *a, const struct far_facts *f,
+	ns_t now, const char **why)
+{
+	struct entry *e;
+	bool was;
+
+	*why = refused(d, a);
+	if (*why)
+		return -EINVAL;
+	e = obtain(d, a->id);
+	if (!e) {
+		*why = "table is full";
+		return -ENOSPC;
+	}
+	if (e->heard || e->configured) {
+		*why = "is one of our own";
+		return -EEXIST;
+	}
+	was = usable(e);
+	/* Who attached before the node spoke is in what it says, whoever sent him there. */
+	reserve_look_until(&e->book, now, d->conf.reservation, now);
+	e->far = true;
+	e->now = *a;
+	e->facts = *f;
+	e->health = health_of(f);
+	e->heard_at = now;
+	e->patience = f->news;
+	e->expires = now + (d->conf.misses + 1) * f->news;
+	e->announcements++;
+	tell(d, e, was, !a->healthy ? "unhealthy" : a->draining ? "draining" : "eligible");
+	return 0;
+}
+
+bool directory_far_left(struct directory *d, const char *id, const char *why, ns_t now)
+{
+	bool found;
+	int at = place(d, id, &found);
+
+	if (!found || !d->entry[at].far)
+		return false;
+	lose(d, &d->entry[at], why, false, now);
+	return true;
+}
+
+bool directory_is_local(const struct directory *d, const char *id)
+{
+	bool found;
+	int at = place(d, id, &found);
+
+	return found && !d->entry[at].far;
+}
+
+static struct area_load load_of(const struct entry *e, double share)
+{
+	struct reservation open = reserve_open(e->book.counter, e->book.over);
+
+	return usable(e) ? area_load_of(&e->now, &open, share) : (struct area_load){0};
+}
+
+struct area_load directory_load(const struct directory *d, const char *id, double share)
+{
+	struct area_load sum = {0}, l;
+	bool found;
+	int at;
+
+	if (id) {
+		at = place(d, id, &found);
+		return found && d->entry[at].far ? load_of(&d->entry[at], share) : sum;
+	}
+	for (int i = 0; i < d->n; i++) {
+		if (d->entry[i].far)
+			continue;
+		l = load_of(&d->entry[i], 1);
+		sum.used += l.used;
+		sum.capacity += l.capacity;
+	}
+	return sum;
+}
+
 void directory_configure(struct directory *d, const struct announce *list, int n, ns_t now)
 {
 	for (int i = 0; i < d->n; i++)
@@ -293,9 +401,11 @@ void directory_configure(struct directory *d, const struct announce *list, int n
 
 		if (!e)
 			break; /* more than DIRECTORY_MAX */
-		was = usable(e);
+		was = come_home(d, e);
 		e->configured = true;
 		e->fixed = list[i];
+		if (!e->heard)
+			e->expires = NS_NEVER;
 		if (!e->heard) {
 			e->now = list[i];
 			e->now.healthy = !e->heard_ever;
@@ -304,7 +414,7 @@ void directory_configure(struct directory *d, const struct announce *list, int n
 		tell(d, e, was, "configured");
 	}
 	for (int i = 0; i < d->n;)
-		if (d->entry[i].configured || d->entry[i].heard ||
+		if (d->entry[i].configured || d->entry[i].heard || d->entry[i].far ||
 			!lose(d, &d->entry[i], "removed", false, now))
 			i++;
 }
@@ -322,7 +432,8 @@ void directory_doubt(struct directory *d, ns_t now)
 void directory_expire(struct directory *d, ns_t now)
 {
 	for (int i = 0; i < d->n;)
-		if (now < d->entry[i].expires || !lose(d, &d->entry[i], "timeout", true, now))
+		if (now < d->entry[i].expires ||
+			!lose(d, &d->entry[i], d->entry[i].far ? "silent" : "timeout", true, now))
 			i++;
 }
 
@@ -369,14 +480,27 @@ ns_t directory_when(const struct directory *d)
 
 bool directory_look(struct directory *d, ns_t now)
 {
-	for (int i = 0; i < d->n; i++)
-		d->stale |= reserve_look(&d->entry[i].book, now, d->conf.reservation);
+	for (int i = 0; i < d->n; i++) {
+		struct entry *e = &d->entry[i];
+
+		d->stale |= reserve_look_until(
+			&e->book, now, d->conf.reservation, e->far ? e->heard_at : now);
+	}
 	return d->stale;
 }
 
 ns_t directory_look_interval(const struct directory *d)
 {
 	return d->conf.reservation / RESERVE_BATCHES;
+}
+
+static void add_facts(struct snapshot *s, struct snapshot_node *n, const struct entry *e)
+{
+	n->far = true;
+	n->distance = e->facts.distance;
+	n->rtt_us = e->facts.rtt_us;
+	if (n->rtt_us && usable(e) && (!s->least_rtt_us || n->rtt_us < s->least_rtt_us))
+		s->least_rtt_us = n->rtt_us;
 }
 
 const struct snapshot *directory_snapshot(struct directory *d)
@@ -407,6 +531,9 @@ const struct snapshot *directory_snapshot(struct directory *d)
 			.health = d->entry[i].health,
 			.reserved = reserve_counter_ref(d->entry[i].book.counter),
 			.over = d->entry[i].book.over};
+	for (int i = 0; i < d->n; i++)
+		if (d->entry[i].far)
+			add_facts(s, &s->node[i], &d->entry[i]);
 	snapshot_unref(d->snapshot);
 	d->snapshot = s;
 	d->stale = false;
@@ -477,6 +604,15 @@ int directory_usable(const struct directory *d)
 	return n;
 }
 
+int directory_usable_here(const struct directory *d)
+{
+	int n = 0;
+
+	for (int i = 0; i < d->n; i++)
+		n += !d->entry[i].far && usable(&d->entry[i]);
+	return n;
+}
+
 uint64_t directory_reserved(const struct directory *d)
 {
 	uint64_t n = 0;
@@ -506,6 +642,7 @@ bool directory_view(const struct directory *d, int i, struct directory_view *v)
 		.health = &e->health,
 		.configured = e->configured,
 		.heard = e->heard,
+		.far = e->far ? &e->facts : NULL,
 		.heard_at = e->heard_at,
 		.heard_ever = e->heard_ever,
 		.announcements = e->announcements,

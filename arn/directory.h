@@ -9,6 +9,9 @@
  * once it was heard and then fell silent, that is known, and it is taken for broken until it
  * speaks again (arn/select.h sends clients there only when nothing better is left).
  *
+ * Nodes beyond the own network (far nodes, arn/far.h) are in it as long as they are eligible. A node
+ * that is heard here, or that the configuration names, is not far, whoever says so.
+ *
  * It also keeps the books of reservations (arn/reserve.h): each snapshot has, beside what a node
  * said, which reservations that has consumed.
  */
@@ -17,6 +20,8 @@
 
 #include <stdbool.h>
 
+#include "arn/area.h"
+#include "arn/far.h"
 #include "arn/snapshot.h"
 #include "lib/addr.h"
 #include "lib/clock.h"
@@ -37,10 +42,10 @@ struct directory_conf {
 /* A node became usable for new clients (up), or ceased to be. */
 struct directory_change {
 	const struct announce *node;
-	bool up;
+	bool up, far;
 	const char *reason; /* "announced", "configured", "service works"; "timeout", "goodbye",
-	                     * "draining", "unhealthy", "service broken", "removed": a constant
-	                     * string */
+	                     * "draining", "unhealthy", "service broken", "removed"; of a far
+	                     * node "eligible", "silent", or why it was left: a constant string */
 };
 typedef void directory_cb(void *arg, const struct directory_change *c);
 
@@ -74,6 +79,17 @@ void directory_set_sharing(struct directory *d, unsigned arns, unsigned turn);
 int directory_announce(struct directory *d, const struct announce *a, ns_t now, const char **why);
 /* An authenticated goodbye of the node with this id. False when it is not known. */
 bool directory_goodbye(struct directory *d, const char *id, ns_t now);
+/* A far node is eligible, and says this. 0; -EEXIST: it is one of our own; else as above. It is left
+ * with the next function, or after `misses` times and one as long as its news take. */
+int directory_far(struct directory *d, const struct announce *a, const struct far_facts *f,
+	ns_t now, const char **why);
+/* A far node is not eligible any more; why: a constant string. False: no far node has this id. */
+bool directory_far_left(struct directory *d, const char *id, const char *why, ns_t now);
+/* Whether a node of our own network has this id. */
+bool directory_is_local(const struct directory *d, const char *id);
+/* The load of the far node with this id, of whose capacity only `share` is used; with NULL that of
+ * all nodes of our own together. */
+struct area_load directory_load(const struct directory *d, const char *id, double share);
 /* The nodes of the configuration, all of them; those of before that are not among them go. */
 void directory_configure(struct directory *d, const struct announce *list, int n, ns_t now);
 
@@ -110,8 +126,9 @@ void directory_set_channels(struct directory *d, const struct cas_table *t);
 struct directory_view {
 	const struct announce *node;
 	const struct node_health *health;
-	bool configured, heard; /* heard: it announces itself */
-	ns_t heard_at;          /* when last; valid if heard_ever */
+	bool configured, heard;      /* heard: it announces itself */
+	const struct far_facts *far; /* NULL: it is not far */
+	ns_t heard_at;               /* when last; valid if heard_ever */
 	bool heard_ever;
 	uint64_t announcements;
 	struct reservation reserved; /* now, by this ARN */
@@ -120,6 +137,7 @@ struct directory_view {
 bool directory_view(const struct directory *d, int i, struct directory_view *v);
 int directory_count(const struct directory *d);
 int directory_usable(const struct directory *d);        /* of these, who takes new clients */
+int directory_usable_here(const struct directory *d);   /* of those, who is not far */
 uint64_t directory_reserved(const struct directory *d); /* sessions, at all nodes, by this ARN */
 uint64_t directory_expired(const struct directory *d); /* reservations that nobody came for, ever */
 

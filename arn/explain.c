@@ -31,6 +31,9 @@ static struct js *describe(const struct snapshot_node *n, const struct select_ve
 	else
 		js_put_str(o, "by", v->by);
 	js_put_int(o, "rank", v->rank);
+	js_put_bool(o, "far", v->far);
+	if (n->rtt_us)
+		js_put_real(o, "rtt_ms", n->rtt_us / 1000.0);
 	js_put_bool(o, "avoided", v->avoided);
 	js_put_bool(o, "refuses", v->refuses);
 	js_put_bool(o, "unhealthy", v->unhealthy);

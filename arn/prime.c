@@ -327,7 +327,7 @@ static void ask_all(struct prime *p, const struct snapshot *s, const uint32_t *h
 		const struct announce *n = &s->node[i].said;
 
 		for (int d = 0; d < p->demands; d++) {
-			if (has[i] & 1u << d || !n->healthy || n->draining ||
+			if (has[i] & 1u << d || !n->healthy || n->draining || s->node[i].far ||
 				!can_be_primed(n, p->demand[d].state.service))
 				continue;
 			if (p->n == PRIME_MAX || !add(p, n, &p->demand[d].state, now))

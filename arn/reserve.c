@@ -193,16 +193,21 @@ static void note_new(struct reserve_book *b, ns_t now, ns_t ttl)
 	b->left = open;
 }
 
-bool reserve_look(struct reserve_book *b, ns_t now, ns_t ttl)
+bool reserve_look_until(struct reserve_book *b, ns_t now, ns_t ttl, ns_t until)
 {
 	uint64_t was = b->over;
 
 	note_new(b, now, ttl);
-	while (b->batches && b->batch[0].expires <= now) {
+	while (b->batches && b->batch[0].expires <= until) {
 		b->expired += b->batch[0].left.sessions;
 		give_back(b, b->batch[0].left);
 	}
 	return b->over != was;
+}
+
+bool reserve_look(struct reserve_book *b, ns_t now, ns_t ttl)
+{
+	return reserve_look_until(b, now, ttl, now);
 }
 
 bool reserve_consume(struct reserve_book *b, uint32_t attached, unsigned arns, ns_t now, ns_t ttl)

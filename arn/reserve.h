@@ -85,6 +85,9 @@ void reserve_book_fini(struct reserve_book *b);
 /* Looks what was reserved since the last look; it expires `ttl` from now. What is due expires. True
  * when `over` has changed. Call it a few times within `ttl`. */
 bool reserve_look(struct reserve_book *b, ns_t now, ns_t ttl);
+/* The same, but only what was due at `until` expires: of a node that says rarely what it has, a
+ * reservation counts until it has said so. */
+bool reserve_look_until(struct reserve_book *b, ns_t now, ns_t ttl, ns_t until);
 /* Clients attached, of whom one in `arns` is taken for ours. True when `over` has changed. */
 bool reserve_consume(struct reserve_book *b, uint32_t attached, unsigned arns, ns_t now, ns_t ttl);
 

@@ -6,7 +6,13 @@
 #include "arn/policy.h"
 
 #define NODES_MAX 1024 /* more are not looked at; the directory has no more */
-#define UNHEALTHY 4    /* in a rank */
+
+/* In a rank. */
+#define UNPROVEN     1
+#define FAR          2
+#define AVOIDED      4
+#define UNHEALTHY    8
+#define OTHER_FAMILY 16
 
 /* What holds for all nodes of one choice. */
 struct inquiry {
@@ -109,17 +115,40 @@ static uint64_t share(const struct inquiry *in, uint64_t capacity, uint64_t used
 	return left / in->arns + (in->turn < left % in->arns);
 }
 
-static struct reservation room_of(const struct inquiry *in, const struct announce *n)
+/* What this ARN may use of a node's capacity; 0: unlimited. */
+struct limits {
+	uint64_t sessions, kbps;
+};
+
+static uint64_t part_of(uint64_t capacity, double part)
+{
+	uint64_t v = (uint64_t)((double)capacity * part);
+
+	return capacity && !v ? 1 : v;
+}
+
+static struct limits limits_of(const struct inquiry *in, const struct snapshot_node *node)
+{
+	struct limits all = {node->said.max_sessions, node->said.max_kbps};
+	double part = in->conf.far_share;
+
+	if (!node->far || part <= 0 || part >= 1)
+		return all;
+	return (struct limits){part_of(all.sessions, part), part_of(all.kbps, part)};
+}
+
+static struct reservation room_of(
+	const struct inquiry *in, const struct announce *n, const struct limits *most)
 {
 	struct reservation room = {RESERVE_MAX_SESSIONS, RESERVE_MAX_KBPS};
 	uint64_t v;
 
-	if (n->max_sessions) {
-		v = share(in, n->max_sessions, n->sessions);
+	if (most->sessions) {
+		v = share(in, most->sessions, n->sessions);
 		room.sessions = v < room.sessions ? (uint32_t)v : room.sessions;
 	}
-	if (n->max_kbps) {
-		v = share(in, n->max_kbps, n->kbps);
+	if (most->kbps) {
+		v = share(in, most->kbps, n->kbps);
 		room.kbps = v < room.kbps ? v : room.kbps;
 	}
 	return room;
@@ -136,14 +165,14 @@ static uint64_t estimate(const struct inquiry *in, const struct announce *n)
 }
 
 /* NULL: a session more fits in. */
-static const char *lacks_room(
-	const struct inquiry *in, const struct announce *n, struct select_verdict *v)
+static const char *lacks_room(const struct inquiry *in, const struct announce *n,
+	const struct limits *most, struct select_verdict *v)
 {
 	bool attaches = in->q->service == SERVICE_RTSP;
 	bool idle = !n->sessions && !v->reserved.sessions;
 
-	if ((n->max_sessions && n->sessions >= n->max_sessions) ||
-		(n->max_kbps && n->kbps >= n->max_kbps))
+	if ((most->sessions && n->sessions >= most->sessions) ||
+		(most->kbps && n->kbps >= most->kbps))
 		return "full";
 	/* Who attaches nowhere takes up what is left of a node's bit rate, and no place. */
 	if (!attaches)
@@ -186,11 +215,40 @@ static double anticipated(const struct snapshot_node *node, int service)
 	return (measured > said ? measured : said) / 1e6;
 }
 
+/* What a far node's round trip is longer than the nearest one's, as load. Who was not measured is of a
+ * rank of its own: there it weighs nothing. */
+static double latency_of(const struct inquiry *in, const struct snapshot_node *node)
+{
+	uint32_t least = in->s->least_rtt_us;
+
+	if (!node->far || in->conf.latency_cost <= 0 || node->rtt_us <= least)
+		return 0;
+	return (node->rtt_us - least) / 1e6 / in->conf.latency_cost;
+}
+
+static int rank_of(const struct select_verdict *v)
+{
+	int rank = 0;
+
+	if (v->service == HEALTH_UNKNOWN || v->service == HEALTH_QUARANTINED)
+		rank += UNPROVEN;
+	if (v->far)
+		rank += FAR;
+	if (v->avoided || v->refuses)
+		rank += AVOIDED;
+	if (v->unhealthy)
+		rank += UNHEALTHY;
+	if (v->other_family)
+		rank += OTHER_FAMILY;
+	return rank;
+}
+
 static void judge(
 	const struct inquiry *in, const struct snapshot_node *node, struct select_verdict *v)
 {
 	int i = in->q->service == SERVICE_RTSP ? TEXT_RTSP : TEXT_HTTP;
 	const struct announce *said = &node->said;
+	struct limits most = limits_of(in, node);
 
 	*v = (struct select_verdict){
 		.avoided = is_avoided(said, in->q),
@@ -198,17 +256,18 @@ static void judge(
 		.delay = anticipated(node, i),
 		.other_family = said->addr.sa.sa_family != in->q->client.sa.sa_family,
 		.reserved = reserve_open(node->reserved, node->over),
-		.room = room_of(in, said),
+		.far = node->far,
+		.room = room_of(in, said, &most),
 		.kbps = estimate(in, said),
 		.refuses = in->q->service == SERVICE_RTSP && announce_refuses(said, in->channel),
 		.carries = in->by_channel && announce_find_channel(said, in->channel) >= 0,
 	};
 	v->unhealthy = !said->healthy || v->service == HEALTH_BROKEN;
 	v->load = load_of(in, said, &v->reserved);
+	v->load += latency_of(in, node);
 	if (v->delay > SELECT_DELAY)
 		v->load += v->delay - SELECT_DELAY;
-	v->rank = (v->service == HEALTH_UNKNOWN || v->service == HEALTH_QUARANTINED) +
-	          2 * (v->avoided || v->refuses) + UNHEALTHY * v->unhealthy + 8 * v->other_family;
+	v->rank = rank_of(v);
 	if (!port_of(said, in->q->service))
 		v->excluded = "does not offer the service";
 	else if (said->draining)
@@ -216,7 +275,7 @@ static void judge(
 	else if (in->q->attaches && (!said->attaches || !said->control_port))
 		v->excluded = "takes no attachments";
 	else
-		v->full = (v->excluded = lacks_room(in, said, v)) != NULL;
+		v->full = (v->excluded = lacks_room(in, said, &most, v)) != NULL;
 }
 
 /* Takes it among the candidates, if none of these is of a better rank. */

@@ -6,16 +6,18 @@
  * (draining), or has no room. The rest stand in ranks; the lowest that has anybody counts:
  *
  *	+1  the service was not found to work yet, or is in quarantine (arn/health.h)
- *	+2  the client names it as one that failed it (Nearcast-Avoid), or it has just refused this
+ *	+2  it is far: beyond the ARN's own network (arn/far.h)
+ *	+4  the client names it as one that failed it (Nearcast-Avoid), or it has just refused this
  *	    channel for want of bandwidth on the way to it
- *	+4  it is not healthy: it says so itself, or the ARN has found the service broken
- *	+8  its address is of another family than the client's
+ *	+8  it is not healthy: it says so itself, or the ARN has found the service broken
+ *	+16 its address is of another family than the client's
  *
  * No rank excludes anybody: if all nodes call themselves broken at once, the judgement is more
  * likely to be wrong than all of them, and a client is better sent somewhere than nowhere. But
  * while a healthy node is there that is only full, nobody is sent to one that is not healthy: he
  * waits.
- * Within the rank a policy decides (arn/policy.h).
+ * Within the rank a policy decides (arn/policy.h). So clients go far when no node at home has room
+ * (row H1), and come home as soon as one has.
  *
  * Room and load are of what the node has announced and of what was reserved since (arn/reserve.h).
  * Several ARNs that are active for the same nodes at the same time, k of them, do not see each
@@ -28,7 +30,10 @@
  *
  * Load is the larger of sessions and bit rate relative to capacity (an unlimited node counts as one
  * of SELECT_NOMINAL sessions), divided by the weight (100 is usual); and what the anticipated delay
- * has beyond SELECT_DELAY is added to it, a second counting as much as the whole capacity.
+ * has beyond SELECT_DELAY is added to it, a second counting as much as the whole capacity. To a far
+ * node's is added what its round trip is longer than that of the nearest far node, `latency_cost`
+ * counting as much as the whole capacity; and only `far_share` of its capacity is taken, so that it has
+ * room for the clients of its own network.
  */
 #ifndef ARN_SELECT_H
 #define ARN_SELECT_H
@@ -57,7 +62,7 @@ struct select_query {
 /* What the selection thinks of one node. */
 struct select_verdict {
 	const char *excluded; /* NULL, or why it is out of the question: a constant string */
-	bool avoided, refuses, unhealthy, other_family;
+	bool avoided, refuses, unhealthy, other_family, far;
 	enum health_verdict service; /* as this ARN has found it */
 	double delay;                /* s, anticipated */
 	bool full;                   /* it is excluded because it has no room */

@@ -29,6 +29,10 @@ struct snapshot_node {
 	struct node_health health; /* what this ARN has found of its services */
 	struct reserve_counter *reserved; /* the snapshot's reference; NULL: none are kept */
 	uint64_t over;                    /* of those, what `said` has in it already */
+	/* Of a node beyond the ARN's own network (arn/far.h): */
+	bool far;
+	unsigned distance; /* in steps */
+	uint32_t rtt_us;   /* from the ARN; 0: not measured */
 };
 
 /* How nodes are chosen (arn/select.h). All zero is a usable default. */
@@ -41,6 +45,9 @@ struct select_conf {
 	unsigned window;       /* s */
 	/* Active ARNs that share the nodes, and this one's turn among them, from 0. */
 	unsigned arns, turn;
+	double far_share;    /* of a far node's capacity, that clients are sent to; 0: all of it */
+	double latency_cost; /* s of a far node's round trip that weigh as much as its whole load; 0:
+	                      * latency does not matter */
 };
 
 /* How tokens are made (row E4). */
@@ -65,6 +72,7 @@ struct snapshot {
 	struct select_conf select;
 	struct reserve_sources *sources; /* the snapshot's reference; NULL: nobody is limited */
 	struct token_policy tokens;
+	uint32_t least_rtt_us; /* of the usable far nodes that are measured; 0: none is */
 	int nodes;
 	struct snapshot_node node[]; /* ordered by id */
 };

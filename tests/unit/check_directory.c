@@ -574,6 +574,170 @@ START_TEST(test_of_several_active_arns_each_consumes_its_share)
 }
 END_TEST
 
+/* ---- far nodes (rows H1, A3) ---- */
+
+static const struct far_facts measured = {
+	.rtt_us = 20000, .distance = 2, .asked = true, .news = NS_S};
+
+static void far_says(const struct announce *a, const struct far_facts *facts)
+{
+	const char *why;
+
+	ck_assert_int_eq(directory_far(d, a, facts, now, &why), 0);
+}
+
+START_TEST(test_far_node_is_usable_while_it_is_eligible)
+{
+	struct announce a = node("sn942", "10.4.0.2");
+	const struct snapshot *s;
+
+	far_says(&a, &measured);
+	ck_assert_str_eq(changed(), "+sn942:eligible ");
+	s = directory_snapshot(d);
+	ck_assert_int_eq(s->nodes, 1);
+	ck_assert(s->node[0].far);
+	ck_assert_uint_eq(s->node[0].rtt_us, 20000);
+	ck_assert_uint_eq(s->node[0].distance, 2);
+	ck_assert_uint_eq(s->least_rtt_us, 20000);
+	ck_assert_int_eq(s->node[0].health.of[TEXT_RTSP].verdict, HEALTH_WORKS);
+	ck_assert_int_eq(directory_usable(d), 1);
+	ck_assert_int_eq(directory_usable_here(d), 0);
+	ck_assert(!directory_is_local(d, "sn942"));
+	ck_assert(directory_far_left(d, "sn942", "does not answer", now));
+	ck_assert_str_eq(changed(), "-sn942:does not answer ");
+	ck_assert_int_eq(nodes(), 0);
+	ck_assert(!directory_far_left(d, "sn942", "does not answer", now));
+}
+END_TEST
+
+START_TEST(test_far_node_of_which_there_is_no_news_is_forgotten)
+{
+	struct announce a = node("sn942", "10.4.0.2");
+
+	far_says(&a, &measured);
+	now = directory_when(d);
+	ck_assert_int_eq(now, 504 * NS_S); /* three misses, and one more */
+	directory_expire(d, now);
+	ck_assert_int_eq(nodes(), 0);
+	ck_assert_str_eq(changed(), "+sn942:eligible -sn942:silent ");
+}
+END_TEST
+
+START_TEST(test_far_node_in_doubt_is_shown_as_such)
+{
+	struct announce a = node("sn942", "10.4.0.2");
+	struct far_facts f = measured;
+
+	f.doubted = true;
+	far_says(&a, &f);
+	ck_assert_int_eq(
+		directory_snapshot(d)->node[0].health.of[TEXT_RTSP].verdict, HEALTH_QUARANTINED);
+	f.asked = f.doubted = false;
+	far_says(&a, &f);
+	ck_assert_int_eq(
+		directory_snapshot(d)->node[0].health.of[TEXT_RTSP].verdict, HEALTH_UNKNOWN);
+}
+END_TEST
+
+START_TEST(test_node_of_our_own_is_not_far_whoever_says_so)
+{
+	struct announce a = node("sn806", "10.2.0.6"), c = node("sn810", "10.2.0.10");
+	const char *why;
+
+	far_says(&a, &measured);
+	changed();
+	hear(&a); /* it is here after all */
+	ck_assert_str_eq(changed(), "-sn806:one of ours +sn806:announced ");
+	ck_assert(!directory_snapshot(d)->node[0].far);
+	ck_assert(directory_is_local(d, "sn806"));
+	ck_assert_int_eq(directory_far(d, &a, &measured, now, &why), -EEXIST);
+	ck_assert(!directory_far_left(d, "sn806", "does not answer", now));
+	ck_assert_int_eq(nodes(), 1);
+	far_says(&c, &measured);
+	directory_configure(d, &c, 1, now);
+	ck_assert(directory_is_local(d, "sn810"));
+	now += 100 * NS_S;
+	directory_expire(d, now);
+	ck_assert_int_eq(nodes(), 1); /* configured, and never gone */
+}
+END_TEST
+
+START_TEST(test_far_node_survives_a_reload_and_nobody_asks_its_services)
+{
+	struct announce a = node("sn942", "10.4.0.2");
+
+	directory_watch(d, &(struct directory_watcher){on_known, on_gone, NULL});
+	watched[0] = '\0';
+	far_says(&a, &measured);
+	directory_configure(d, NULL, 0, now);
+	ck_assert_int_eq(nodes(), 1);
+	directory_far_left(d, "sn942", "removed", now);
+	ck_assert_str_eq(watched, "");
+}
+END_TEST
+
+START_TEST(test_far_node_inside_the_block_is_refused)
+{
+	struct announce a = node("sn942", "10.1.18.7");
+	const char *why;
+
+	ck_assert_int_eq(directory_far(d, &a, &measured, now, &why), -EINVAL);
+	ck_assert_int_eq(nodes(), 0);
+}
+END_TEST
+
+/* What is reserved there is in its news, or is not, when these are younger than the reservation. */
+START_TEST(test_reservation_at_a_far_node_lasts_until_there_is_news)
+{
+	struct announce a = node("sn942", "10.4.0.2");
+	struct far_facts f = measured;
+
+	f.news = 10 * NS_S;
+	far_says(&a, &f);
+	reserve(4);
+	directory_look(d, now);
+	now += 5 * NS_S; /* past its time, and nothing new is known */
+	directory_look(d, now);
+	expect_load(0, 4);
+	a.sessions = 4;
+	far_says(&a, &f);
+	expect_load(4, 0);
+	/* News that are older than it may not have it yet. */
+	reserve(3);
+	directory_look(d, now);
+	now += NS_S;
+	a.sessions = 5; /* may be anybody */
+	a.attached = 500;
+	far_says(&a, &f);
+	expect_load(5, 3);
+}
+END_TEST
+
+START_TEST(test_load_of_home_is_of_all_usable_nodes_there)
+{
+	struct announce a = node("a", "10.2.0.6"), b = node("b", "10.2.0.7"),
+			f = node("f", "10.4.0.2");
+	struct area_load l = directory_load(d, NULL, 1);
+
+	ck_assert(l.capacity == 0);
+	a.max_sessions = b.max_sessions = f.max_sessions = 100;
+	a.sessions = 60;
+	b.sessions = 20;
+	f.sessions = 50;
+	hear(&a);
+	hear(&b);
+	far_says(&f, &measured);
+	l = directory_load(d, NULL, 0.8);
+	ck_assert(l.capacity == 200 && l.used == 80);
+	l = directory_load(d, "f", 0.8);
+	ck_assert(l.capacity == 80 && l.used == 50);
+	b.draining = true;
+	hear(&b);
+	l = directory_load(d, NULL, 1);
+	ck_assert(l.capacity == 100 && l.used == 60);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *t = tcase_create("directory");
@@ -602,5 +766,13 @@ int main(void)
 	tcase_add_test(t, test_node_that_counts_nobody_tells_it_by_its_sessions);
 	tcase_add_test(t, test_reservation_expires_and_makes_a_new_snapshot);
 	tcase_add_test(t, test_of_several_active_arns_each_consumes_its_share);
+	tcase_add_test(t, test_far_node_is_usable_while_it_is_eligible);
+	tcase_add_test(t, test_far_node_of_which_there_is_no_news_is_forgotten);
+	tcase_add_test(t, test_far_node_in_doubt_is_shown_as_such);
+	tcase_add_test(t, test_node_of_our_own_is_not_far_whoever_says_so);
+	tcase_add_test(t, test_far_node_survives_a_reload_and_nobody_asks_its_services);
+	tcase_add_test(t, test_far_node_inside_the_block_is_refused);
+	tcase_add_test(t, test_reservation_at_a_far_node_lasts_until_there_is_news);
+	tcase_add_test(t, test_load_of_home_is_of_all_usable_nodes_there);
 	return run_case("directory", t);
 }

@@ -156,6 +156,20 @@ START_TEST(test_state_with_a_channel_is_asked_only_where_a_client_is_sent)
 }
 END_TEST
 
+START_TEST(test_far_node_is_asked_only_when_a_client_is_sent_there)
+{
+	struct want w = want_for("sn1", 27);
+
+	snap->node[1].far = true;
+	want(27);
+	ck_assert_int_eq(requests(), 1);
+	ck_assert_str_eq(sent.ask.to, "sn0");
+	prime_want(prime, &w, now);
+	ck_assert_int_eq(requests(), 1);
+	ck_assert_str_eq(sent.ask.to, "sn1");
+}
+END_TEST
+
 START_TEST(test_lost_request_is_repeated_with_the_same_id)
 {
 	uint64_t id;
@@ -535,6 +549,7 @@ int main(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, test_state_is_asked_once_of_each_node_that_can_be_primed);
 	tcase_add_test(t, test_state_with_a_channel_is_asked_only_where_a_client_is_sent);
+	tcase_add_test(t, test_far_node_is_asked_only_when_a_client_is_sent_there);
 	tcase_add_test(t, test_lost_request_is_repeated_with_the_same_id);
 	tcase_add_test(
 		t, test_silent_node_is_known_for_it_and_asked_again_behind_the_clients_backs);

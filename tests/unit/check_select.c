@@ -335,6 +335,113 @@ START_TEST(test_ranks_fail_open_one_after_the_other)
 }
 END_TEST
 
+/* ---- far nodes (row H1) ---- */
+
+static struct announce *add_far(const char *id, const char *address, unsigned rtt_ms)
+{
+	struct announce *n = add_node(id, address);
+	struct snapshot_node *far = &snap->node[snap->nodes - 1];
+
+	far->far = true;
+	far->distance = 1;
+	far->rtt_us = rtt_ms * 1000;
+	if (far->rtt_us && (!snap->least_rtt_us || far->rtt_us < snap->least_rtt_us))
+		snap->least_rtt_us = far->rtt_us;
+	return n;
+}
+
+START_TEST(test_clients_go_far_only_when_no_node_at_home_has_room)
+{
+	struct announce *home = add_node("home", "10.0.0.1");
+
+	add_far("far", "10.4.0.1", 20);
+	home->max_sessions = 10;
+	home->sessions = 9;
+	ck_assert_str_eq(chosen(), "home");
+	home->sessions = 10;
+	ck_assert_str_eq(chosen(), "far");
+	home->sessions = 9; /* and home again */
+	ck_assert_str_eq(chosen(), "home");
+	home->draining = true;
+	ck_assert_str_eq(chosen(), "far");
+}
+END_TEST
+
+/* From the best rank to the worst: each is chosen when the better ones are gone. */
+START_TEST(test_a_far_node_stands_between_one_in_doubt_and_one_that_is_avoided)
+{
+	add_node("home", "10.0.0.1");
+	add_node("in-quarantine", "10.0.0.2");
+	snap->node[1].health.of[TEXT_RTSP].verdict = HEALTH_QUARANTINED;
+	add_far("far", "10.4.0.1", 20);
+	add_far("far-in-doubt", "10.4.0.2", 5);
+	snap->node[3].health.of[TEXT_RTSP].verdict = HEALTH_UNKNOWN;
+	add_node("avoided", "10.0.0.3");
+	add_far("far-avoided", "10.4.0.3", 5);
+	add_node("ill", "10.0.0.4")->healthy = false;
+	add_far("far-ill", "10.4.0.4", 5)->healthy = false;
+	add_node("other-family", "2001:db8::1");
+	q.avoid[q.avoids++] = SLICE("avoided");
+	q.avoid[q.avoids++] = SLICE("far-avoided");
+	for (int i = 0; i < snap->nodes; i++) {
+		ck_assert_str_eq(chosen(), snap->node[i].said.id);
+		snap->node[i].said.draining = true;
+	}
+	ck_assert_str_eq(chosen(), "none");
+}
+END_TEST
+
+START_TEST(test_of_far_nodes_latency_and_load_decide)
+{
+	struct announce *near = add_far("near", "10.4.0.1", 10);
+
+	add_far("farther", "10.4.0.2", 40);
+	/* 30 ms more count as three tenths of the load. */
+	snap->select.latency_cost = 0.1;
+	ck_assert_str_eq(chosen(), "near");
+	near->sessions = 200; /* of 1000 */
+	ck_assert_str_eq(chosen(), "near");
+	near->sessions = 400;
+	ck_assert_str_eq(chosen(), "farther");
+	/* A node at home is not measured by it. */
+	snap->select.latency_cost = 0;
+	near->sessions = 100;
+	ck_assert_str_eq(chosen(), "farther");
+}
+END_TEST
+
+START_TEST(test_a_far_node_keeps_room_for_its_own_clients)
+{
+	struct announce *far = add_far("far", "10.4.0.1", 10), *home;
+	struct select_choice c;
+
+	snap->select.far_share = 0.8;
+	far->max_sessions = 100;
+	far->sessions = 70;
+	c = select_node(snap, &q);
+	ck_assert_ptr_nonnull(c.node);
+	ck_assert_uint_eq(c.room.sessions, 10);
+	far->sessions = 80;
+	c = select_node(snap, &q);
+	ck_assert_ptr_null(c.node);
+	ck_assert_int_eq(c.full, 1);
+	far->sessions = 0;
+	far->max_kbps = 10000;
+	far->kbps = 8000;
+	ck_assert_str_eq(chosen(), "none");
+	/* Of a node at home all is used. */
+	home = add_node("home", "10.0.0.1");
+	home->max_sessions = 100;
+	home->sessions = 99;
+	ck_assert_str_eq(chosen(), "home");
+	/* And of one of a single place that one. */
+	home->draining = true;
+	far->max_kbps = 0;
+	far->max_sessions = 1;
+	ck_assert_str_eq(chosen(), "far");
+}
+END_TEST
+
 /* F4: it had no room for this channel on the way to it. */
 START_TEST(test_who_refuses_the_channel_stands_behind_who_does_not)
 {
@@ -596,6 +703,10 @@ int main(void)
 	tcase_add_test(t, test_explanation_puts_all_that_are_not_out_in_order);
 	tcase_add_test(t, test_policy_is_the_querys_or_else_the_services);
 	tcase_add_test(t, test_ranks_fail_open_one_after_the_other);
+	tcase_add_test(t, test_clients_go_far_only_when_no_node_at_home_has_room);
+	tcase_add_test(t, test_a_far_node_stands_between_one_in_doubt_and_one_that_is_avoided);
+	tcase_add_test(t, test_of_far_nodes_latency_and_load_decide);
+	tcase_add_test(t, test_a_far_node_keeps_room_for_its_own_clients);
 	tcase_add_test(t, test_who_refuses_the_channel_stands_behind_who_does_not);
 	tcase_add_test(t, test_broken_quarantined_and_unknown_services_stand_behind_and_fail_open);
 	tcase_add_test(t, test_service_is_judged_by_the_protocol_that_is_asked_for);
