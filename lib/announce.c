@@ -13,7 +13,7 @@
 #include "lib/item.h"
 #include "lib/slice.h"
 
-enum kind { UINT, BOOL, TEXT, ADDRESS, BLOCK, CHANNELS, REFUSED };
+enum kind { UINT, BOOL, TEXT, ADDRESS, BLOCK, CHANNELS, REFUSED, PLACE };
 
 struct field {
 	uint8_t key;
@@ -55,6 +55,7 @@ static const struct field fields[] = {
 	{31, UINT, false, "primes", MEMBER(primes), 0, SERVICE_RTSP | SERVICE_HTTP},
 	{33, REFUSED, false, "refused", MEMBER(refused), 0, 0},
 	{34, BOOL, false, "attaches", MEMBER(attaches), 0, 1},
+	{35, PLACE, false, "place", MEMBER(place), 0, 0},
 };
 #define FIRST_OF_ARN 14 /* from this key on, what has its default is left out */
 #define CHANNEL_LEN  6  /* bytes: a hash, a bit rate */
@@ -180,6 +181,7 @@ static bool is_there(const struct announce *a, const struct field *f)
 	case BOOL: return *(const bool *)((const char *)a + f->offset);
 	case CHANNELS: return a->channels != 0;
 	case REFUSED: return a->refused != 0;
+	case PLACE: return *a->place != '\0';
 	default: return a->block.addr.sa.sa_family != AF_UNSPEC;
 	}
 }
@@ -225,7 +227,8 @@ static void encode_value(const struct announce *a, const struct field *f, struct
 	switch (f->kind) {
 	case UINT: item_put_uint(w, get_uint(a, f)); break;
 	case BOOL: item_put_bool(w, *(const bool *)at); break;
-	case TEXT: item_put_text(w, at); break;
+	case TEXT:
+	case PLACE: item_put_text(w, at); break;
 	case ADDRESS: item_put_addr(w, &a->addr, false); break;
 	case BLOCK: encode_block(&a->block, w); break;
 	case CHANNELS: encode_channels(a, w); break;
@@ -243,6 +246,7 @@ static bool value_ok(const struct announce *a, const struct field *f)
 	case BLOCK: return block_ok(&a->block);
 	case CHANNELS: return channels_ok(a);
 	case REFUSED: return refused_ok(a);
+	case PLACE: return place_ok((struct slice){a->place, strnlen(a->place, PLACE_LEN)});
 	}
 	return false;
 }
@@ -323,6 +327,9 @@ static bool decode_value(struct announce *a, const struct field *f, const struct
 	case BLOCK: return item->kind == ITEM_BYTES && decode_block(&a->block, item->s);
 	case CHANNELS: return item->kind == ITEM_BYTES && decode_channels(a, item->s);
 	case REFUSED: return item->kind == ITEM_BYTES && decode_refused(a, item->s);
+	case PLACE:
+		return item->kind == ITEM_TEXT && place_ok(item->s) &&
+		       slice_copy(item->s, a->place, sizeof(a->place)) == 0;
 	}
 	return false;
 }

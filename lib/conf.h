@@ -80,6 +80,7 @@ void conf_free(const struct conf_option *options, void *out);
 
 /* For `check`: values that both daemons have. Each returns NULL or what was expected. */
 const char *conf_check_name(const void *value);       /* CONF_STR: a node's name */
+const char *conf_check_place(const void *value);      /* CONF_STR: a place's name, or "" */
 const char *conf_check_group(const void *value);      /* CONF_ADDR: a multicast group */
 const char *conf_check_management(const void *value); /* CONF_STR: ADDRESS:PORT, or "" */
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "lib/conf.h"
+#include "lib/place.h"
 
 const char *conf_check_name(const void *value)
 {
@@ -12,6 +13,16 @@ const char *conf_check_name(const void *value)
 			     "0123456789._-") != strlen(s))
 		return "a name of letters, digits, '.', '_' and '-'";
 	return NULL;
+}
+
+const char *conf_check_place(const void *value)
+{
+	const char *s = value;
+
+	return !*s || place_ok(slice_of(s))
+	               ? NULL
+	               : "a place's name, the widest part last, as "
+	                 "\"sanjose.california.usa\": labels of a-z, 0-9 and '-' between dots";
 }
 
 const char *conf_check_group(const void *value)

@@ -57,6 +57,8 @@ lib_libnearcast_a_SOURCES = \
 	lib/metrics.h \
 	lib/netlink.h \
 	lib/nlwatch.c \
+	lib/place.c \
+	lib/place.h \
 	lib/prime.c \
 	lib/prime.h \
 	lib/probe.c \

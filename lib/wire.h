@@ -31,6 +31,7 @@
 
 #include "lib/addr.h"
 #include "lib/clock.h"
+#include "lib/place.h"
 #include "lib/slice.h"
 
 #define WIRE_MAX      1400
@@ -148,6 +149,7 @@ enum wire_error wire_open(
  *    31  primes        unsigned             bits: 1 rtsp, 2 http        0
  *    33  refused       bytes                4 each, 64 at most          none
  *    34  attaches      bool                                             false
+ *    35  place         text                 a place's name (lib/place.h)     none
  *
  * 14 to 17 are an ARN's. From 14 on, what has the value that it has when it is missing is left out.
  * Priming (lib/prime.h) is done at the UDP control port, for the services of `primes`; a port that
@@ -203,6 +205,7 @@ struct announce {
 	uint16_t refused;                         /* that it had no way for a moment ago */
 	uint32_t refuses[ANNOUNCE_REFUSED];       /* announce_channel() of each, ascending */
 	bool attaches;                            /* it takes sources' nodes for neighbours */
+	char place[PLACE_LEN];                    /* where it is; "": not said */
 };
 /* What stands for a channel's path. */
 uint32_t announce_channel(struct slice path);

@@ -378,6 +378,7 @@ static void fill_announcement(void *arg, struct announce *n)
 	ns_t now = loop_now(a->loop);
 
 	snprintf(n->id, sizeof(n->id), "%s", c->name);
+	memcpy(n->place, c->place, sizeof(n->place));
 	n->addr = c->address;
 	n->rtsp_port = (uint16_t)c->rtsp.port;
 	n->http_port = a->web && !web_serves(a->web) ? 0 : (uint16_t)c->http.port;

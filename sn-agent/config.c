@@ -439,6 +439,8 @@ static const struct conf_option options[] = {
 	{"interface", CONF_STR, AT(interface), "",
 		.help = "interface of the LAN that it announces itself on; \"\": nowhere"},
 	{"key-file", CONF_STR, AT(key_file), "", .help = "keys of announcements"},
+	{"place", CONF_STR, AT(place), "", .check = conf_check_place,
+		.help = "hierarchical name of where the node is (row H7); \"\": not said"},
 	{"control", CONF_STR, AT(control), "/run/nearcast/sn.sock", .help = "socket of nearctl"},
 	{"management", CONF_STR, AT(management), "", .check = conf_check_management,
 		.help = "ADDRESS:PORT of the metrics; \"\": none"},

@@ -23,6 +23,7 @@ struct sn_conf {
 	struct addr address;      /* unicast, port 0 */
 	char interface[IFNAMSIZ]; /* of the LAN that it announces itself on; "": nowhere */
 	char key_file[256];       /* "" only without an interface */
+	char place[PLACE_LEN];    /* "": not said */
 	char control[104];
 	char management[ADDR_STRLEN]; /* "": none */
 	int log_level;                /* enum log_level */

@@ -19,6 +19,7 @@ static enum ctl_code show_status(void *ctx, struct slice args, struct js *o)
 	js_put_str(o, "role", "sn");
 	js_put_str(o, "version", PACKAGE_VERSION);
 	js_put_str(o, "address", addr_host(&a->conf.address, text));
+	js_put_str(o, "place", a->conf.place);
 	js_put_int(o, "rtsp_port", a->conf.rtsp.port);
 	js_put_int(o, "rtp_port", a->conf.rtp.port);
 	js_put_real(o, "uptime_s", (double)(loop_now(a->loop) - a->started) / NS_S);

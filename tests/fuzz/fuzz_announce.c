@@ -43,7 +43,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	for (int i = 0; i < a.channels; i++)
 		MUST(announce_find_channel(&a, a.channel[i]) == i);
 	MUST(a.control_port == b.control_port && a.generation == b.generation);
-	MUST(a.primes == b.primes && a.refused == b.refused);
+	MUST(a.primes == b.primes && a.refused == b.refused && !strcmp(a.place, b.place));
 	MUST(!memcmp(a.refuses, b.refuses, sizeof(a.refuses)));
 	for (int i = 0; i < a.refused; i++)
 		MUST(announce_refuses(&a, a.refuses[i]));

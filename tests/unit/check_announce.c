@@ -80,6 +80,7 @@ static void same(const struct announce *x, const struct announce *y)
 		ck_assert_uint_eq(x->channel[i], y->channel[i]);
 		ck_assert_uint_eq(x->channel_kbps[i], y->channel_kbps[i]);
 	}
+	ck_assert_str_eq(x->place, y->place);
 	ck_assert_uint_eq(x->refused, y->refused);
 	for (int i = 0; i < x->refused; i++)
 		ck_assert_uint_eq(x->refuses[i], y->refuses[i]);
@@ -158,6 +159,53 @@ START_TEST(test_channels_that_a_node_carries_are_decoded)
 	ck_assert_int_eq(announce_encode(&a, buf, sizeof(buf)), -EINVAL);
 	a.channels = ANNOUNCE_CHANNELS + 1;
 	ck_assert_int_eq(announce_encode(&a, buf, sizeof(buf)), -EINVAL);
+}
+END_TEST
+
+START_TEST(test_place_is_decoded)
+{
+	static const char *const places[] = {
+		"", "a", "sanjose.california.pacificcoast.usa.northamerica"};
+	struct announce b;
+	int n;
+
+	for (size_t i = 0; i < 3; i++) {
+		strcpy(a.place, places[i]);
+		n = announce_encode(&a, buf, sizeof(buf));
+		ck_assert_int_gt(n, 0);
+		ck_assert_int_eq(decode_n(&b, buf, (size_t)n), 0);
+		same(&a, &b);
+	}
+	strcpy(a.place, "San Jose");
+	ck_assert_int_eq(announce_encode(&a, buf, sizeof(buf)), -EINVAL);
+	memset(a.place, 'a', sizeof(a.place)); /* no end */
+	ck_assert_int_eq(announce_encode(&a, buf, sizeof(buf)), -EINVAL);
+}
+END_TEST
+
+/* The longest of each, and nothing is left out. */
+START_TEST(test_largest_announcement_fits_into_a_datagram)
+{
+	a.role = ROLE_ARN;
+	memset(a.id, 'a', sizeof(a.id) - 1);
+	a.addr = address("2001:db8::6");
+	a.rtsp_port = a.http_port = a.peer_port = a.control_port = a.weight = UINT16_MAX;
+	a.draining = a.healthy = a.master = a.serves = a.attaches = true;
+	a.sessions = a.max_sessions = a.attached = a.delay_us = UINT32_MAX;
+	a.kbps = a.max_kbps = ANNOUNCE_MAX_KBPS;
+	a.interval_ms = ANNOUNCE_MAX_INTERVAL;
+	ck_assert_int_eq(prefix_parse(&a.block, SLICE("fd18:27::/64")), 0);
+	a.standing = STANDING_READY;
+	a.trouble = (enum announce_trouble)UINT8_MAX;
+	a.generation = UINT64_MAX;
+	a.primes = SERVICE_RTSP | SERVICE_HTTP;
+	for (a.channels = 0; a.channels < ANNOUNCE_CHANNELS; a.channels++)
+		a.channel[a.channels] = a.channels;
+	for (a.refused = 0; a.refused < ANNOUNCE_REFUSED; a.refused++)
+		a.refuses[a.refused] = a.refused;
+	memset(a.place, 'a', sizeof(a.place) - 1);
+	a.place[63] = '.';
+	ck_assert_int_gt(announce_encode(&a, buf, WIRE_MAX - WIRE_OVERHEAD), 0);
 }
 END_TEST
 
@@ -458,6 +506,11 @@ static const struct {
 	{"a5" ROLE ID ADDR INTERVAL "1821 48 0000000200000002", "refused"},
 	{"a5" ROLE ID ADDR INTERVAL "1821 06", "refused"},
 	{"a5" ROLE ID ADDR INTERVAL "1818 1b0000000100000000", "attached"},
+	{"a5" ROLE ID ADDR INTERVAL "1823 60", "place"},
+	{"a5" ROLE ID ADDR INTERVAL "1823 61 41", "place"},
+	{"a5" ROLE ID ADDR INTERVAL "1823 62 61 2e", "place"},
+	{"a5" ROLE ID ADDR INTERVAL "1823 63 61 00 62", "place"},
+	{"a5" ROLE ID ADDR INTERVAL "1823 41 61", "place"},
 };
 
 START_TEST(test_wrong_announcement_is_refused_and_the_field_is_named)
@@ -491,6 +544,8 @@ int main(void)
 	tcase_add_test(t, test_what_was_encoded_is_decoded);
 	tcase_add_test(t, test_channels_that_a_node_carries_are_decoded);
 	tcase_add_test(t, test_channels_that_a_node_refuses_are_decoded);
+	tcase_add_test(t, test_place_is_decoded);
+	tcase_add_test(t, test_largest_announcement_fits_into_a_datagram);
 	tcase_add_test(t, test_hash_of_a_channel_is_what_the_protocol_says);
 	tcase_add_test(t, test_what_an_arn_says_is_decoded);
 	tcase_add_test(t, test_service_node_says_nothing_of_blocks);

@@ -22,6 +22,7 @@ unit_tests += tests/unit/check_loop
 unit_tests += tests/unit/check_mailbox
 unit_tests += tests/unit/check_metrics
 unit_tests += tests/unit/check_netlink
+unit_tests += tests/unit/check_place
 unit_tests += tests/unit/check_probe
 unit_tests += tests/unit/check_sbuf
 unit_tests += tests/unit/check_slice
