@@ -23,6 +23,7 @@ dist_nearlab_DATA = \
 	lab/nearlab_lib/fetch.py \
 	lab/nearlab_lib/gateway.py \
 	lab/nearlab_lib/health.py \
+	lab/nearlab_lib/interdomain.py \
 	lab/nearlab_lib/isolate.py \
 	lab/nearlab_lib/keeper.py \
 	lab/nearlab_lib/library.py \

@@ -2,11 +2,9 @@
 """
 BIRD's configuration for a node, as a pure function of the topology.
 
-A router speaks OSPF on the links inside its AS, and iBGP with the other routers of it (loopback to
-loopback, next hop self). A border router also originates the AS's prefix, speaks eBGP on the links
-to other ASes, and tells them that prefix and what it learnt from others, nothing smaller: an
-anycast block that an affiliate's node brought into OSPF stays inside. BFD watches every link
-between routers, so that a dead link is noticed in half a second and not in the four of OSPF's.
+A router speaks OSPF on the links inside its AS, and BGP if its AS has neighbours (interdomain.py).
+BFD watches every link between routers, so that a dead link is noticed in half a second and not in
+the four of OSPF's.
 
 An ARN speaks OSPF on its LAN, and exports one thing: the block of the interface that its daemon
 holds, as an external route of type 1, whose metric grows with distance, so that every router picks
@@ -18,6 +16,8 @@ each anycast address has a master of its own, the same filter exports single add
 A service node of an overlay speaks OSPF through its tunnels, with BFD, and carries one address: that of
 the interface which its agent holds; tunnels to nodes that are attached later are taken as they come. Only routes to such addresses go into the kernel.
 """
+
+from . import interdomain
 
 BFD = """protocol bfd {
 	interface "*" {
@@ -74,9 +74,7 @@ def _lan_has_speakers(topo, router, params):
 def router(topo, name):
     """bird.conf of a router."""
     info = topo.nodeInfo(name)
-    system = topo.systems[info["asn"]]
     interfaces = topo.interfaces(name)
-    external = [(i, p) for i, p in interfaces if p.get("role") == "external"]
     text = _head(info["loopback"], f"\t\t\tkrt_prefsrc = {info['loopback']};\n")
 
     ospf = '\t\tinterface "lo" { stub yes; };\n'
@@ -95,44 +93,7 @@ def router(topo, name):
 {ospf}	}};
 }}
 """
-    if external:
-        text += f"""protocol static own_prefix {{
-	ipv4;
-	route {system.prefix} unreachable;
-}}
-filter to_other_systems {{
-	if source = RTS_BGP || (source = RTS_STATIC && net = {system.prefix}) then accept;
-	reject;
-}}
-"""
-    for _, params in external:
-        peer = topo.nodeInfo(params["peer"])
-        text += f"""protocol bgp ebgp_{params['peer']} {{
-	local {params['ip'].split('/')[0]} as {info['asn']};
-	neighbor {params['peer_ip']} as {peer['asn']};
-	direct;
-	bfd on;
-	connect delay time 1; connect retry time 2; error wait time 1, 8;
-	hold time 30;
-	ipv4 {{ import all; export filter to_other_systems; }};
-}}
-"""
-    for peer in topo.routers(info["asn"]):
-        if peer != name:
-            text += f"""protocol bgp ibgp_{peer} {{
-	local {info['loopback']} as {info['asn']};
-	neighbor {topo.nodeInfo(peer)['loopback']} as {info['asn']};
-	multihop;
-	connect delay time 1; connect retry time 2; error wait time 1, 8;
-	hold time 30;
-	ipv4 {{
-		next hop self;
-		import all;
-		export where source = RTS_BGP || (source = RTS_STATIC && net = {system.prefix});
-	}};
-}}
-"""
-    return text
+    return text + interdomain.router(topo, name)
 
 
 def arn(topo, name, interface="anycast0"):

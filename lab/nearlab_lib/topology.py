@@ -25,6 +25,7 @@ import ipaddress
 
 from mininet.topo import Topo
 
+from . import interdomain
 from .links import Lan, Wire
 from .nodes import Arn, Client, NameServer, Publisher, Router, ServiceNode
 
@@ -32,10 +33,11 @@ from .nodes import Arn, Client, NameServer, Publisher, Router, ServiceNode
 class AutonomousSystem:
     """A number, a prefix, and what has been given out of it."""
 
-    def __init__(self, number, prefix, description):
+    def __init__(self, number, prefix, description, originates=()):
         self.number = number
         self.prefix = ipaddress.ip_network(prefix)
         self.description = description
+        self.originates = [str(ipaddress.ip_network(block)) for block in originates]
         base = self.prefix.network_address
         self._links = ipaddress.ip_network(f"{base + 254 * 256}/24").subnets(new_prefix=30)
         self._loopbacks = ipaddress.ip_network(f"{base + 255 * 256}/24").hosts()
@@ -60,6 +62,7 @@ class Internet(Topo):
 
     def __init__(self, *args, **params):
         self.systems = {}
+        self.relations = {}  # {(AS, other AS): what the first one is to the other}
         self.tunnels = []  # [(node, node, OSPF's cost)]
         self.budgets = {}  # of the tunnels: {(from, to): kbit/s}
         self.overlay_source = None  # the node that the overlay's channels come from
@@ -70,9 +73,12 @@ class Internet(Topo):
     # Mininet's names are mixedCase; so are these, which stand beside them.
     # pylint: disable=invalid-name
 
-    def addAS(self, number, prefix, description=""):
-        """An autonomous system. Its border routers announce its prefix by BGP."""
-        self.systems[number] = AutonomousSystem(number, prefix, description)
+    def addAS(self, number, prefix, description="", originates=()):
+        """
+        An autonomous system. Its routers announce its prefix by BGP. originates: the anycast blocks
+        that it is the master AS of: it announces each while an ARN in it carries it.
+        """
+        self.systems[number] = AutonomousSystem(number, prefix, description, originates)
 
     def addRouter(self, name, asn, **opts):
         """A router of an AS: BIRD with OSPF on its internal links, BGP with other ASes."""
@@ -150,25 +156,45 @@ class Internet(Topo):
                         params2={"ip": f"{address}/{net.prefixlen}", "role": "host"}, **link)
         return name
 
-    def addLink(self, node1, node2, cost=10, **link):
+    def addLink(self, node1, node2, cost=10, relation=None, **link):
         """
-        A link of two routers: OSPF with BFD inside an AS, eBGP with BFD between two.
-        cost: OSPF's; link: delay, jitter (ms, one way), loss (%), bw (Mbit/s).
+        A link of two routers: OSPF with BFD inside an AS, eBGP with BFD between two. cost: OSPF's;
+        relation, between ASes: what node1's AS is to node2's: "provider", "customer" or "peer", which
+        it is if none is given (interdomain.py has what follows from that); link: delay, jitter (ms,
+        one way), loss (%), bw (Mbit/s).
         """
         as1, as2 = (self.nodeInfo(n)["asn"] for n in (node1, node2))
+        more1, more2 = {}, {}
         if as1 == as2:
+            if relation:
+                raise ValueError(f"link {node1}-{node2}: a relation is between ASes, "
+                                 f"and both are in AS {as1}")
             net, one, two = self.systems[as1].next_link()
             role = "internal"
         else:
             net = next(self._peerings)
             one, two = net.hosts()
             role = "external"
+            relation = self._relate(as1, as2, relation or "peer")
+            more1 = {"peer_as": as2, "relation": interdomain.REVERSE[relation]}
+            more2 = {"peer_as": as1, "relation": relation}
         end = {"role": role, "cost": cost}
         return super().addLink(
             node1, node2, cls=Wire,
-            params1={"ip": f"{one}/{net.prefixlen}", "peer": node2, "peer_ip": str(two), **end},
-            params2={"ip": f"{two}/{net.prefixlen}", "peer": node1, "peer_ip": str(one), **end},
+            params1={"ip": f"{one}/{net.prefixlen}", "peer": node2, "peer_ip": str(two), **end, **more1},
+            params2={"ip": f"{two}/{net.prefixlen}", "peer": node1, "peer_ip": str(one), **end, **more2},
             **link)
+
+    def _relate(self, as1, as2, relation):
+        """Notes what as1 is to as2, and as2 to as1; all their links have to agree."""
+        if relation not in interdomain.RELATIONS:
+            raise ValueError(f"AS {as1} is '{relation}' to AS {as2}: expected "
+                             f"{', '.join(interdomain.RELATIONS)}")
+        if self.relations.setdefault((as1, as2), relation) != relation:
+            raise ValueError(f"AS {as1} is {self.relations[as1, as2]} to AS {as2} on one link and "
+                             f"{relation} on another")
+        self.relations[as2, as1] = interdomain.REVERSE[relation]
+        return relation
 
     # What others ask about a topology.
 
