@@ -146,7 +146,8 @@ static bool read_data(struct reader *r, struct dns_rr *rr, size_t len)
 		else if (p)
 			read_address(rr, p);
 		return true;
-	case DNS_CNAME: read_name(r, rr->target); return true;
+	case DNS_CNAME:
+	case DNS_PTR: read_name(r, rr->target); return true;
 	case DNS_SRV:
 		rr->priority = rcur_u16(&r->c);
 		rr->weight = rcur_u16(&r->c);
@@ -249,6 +250,7 @@ const char *dns_type_str(enum dns_type t)
 	case DNS_A: return "A";
 	case DNS_CNAME: return "CNAME";
 	case DNS_SOA: return "SOA";
+	case DNS_PTR: return "PTR";
 	case DNS_AAAA: return "AAAA";
 	case DNS_SRV: return "SRV";
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Answers of the DNS (RFC 1035, 4), as far as services are found by them: A, AAAA, CNAME, SRV (RFC
- * 2782), and how long a denial holds (RFC 2308). Pure and bounded: names are followed backwards
+ * Answers of the DNS (RFC 1035, 4), as far as services are found by them: A, AAAA, CNAME, PTR, SRV
+ * (RFC 2782), and how long a denial holds (RFC 2308). Pure and bounded: names are followed backwards
  * only, so that no compression makes a loop, and what there is no room for is left out.
  */
 #ifndef NEARCAST_DNSMSG_H
@@ -14,18 +14,18 @@
 #include "lib/addr.h"
 
 #define DNS_NAME    254 /* "cam.acme.com", without a dot at the end, lower case; with the NUL */
-#define DNS_MAX_RRS 24
+#define DNS_MAX_RRS 128
 
-enum dns_type { DNS_A = 1, DNS_CNAME = 5, DNS_SOA = 6, DNS_AAAA = 28, DNS_SRV = 33 };
+enum dns_type { DNS_A = 1, DNS_CNAME = 5, DNS_SOA = 6, DNS_PTR = 12, DNS_AAAA = 28, DNS_SRV = 33 };
 enum dns_rcode { DNS_NOERROR = 0, DNS_SERVFAIL = 2, DNS_NXDOMAIN = 3, DNS_REFUSED = 5 };
 
 struct dns_rr {
-	uint16_t type; /* DNS_A, DNS_AAAA, DNS_CNAME or DNS_SRV */
+	uint16_t type; /* DNS_A, DNS_AAAA, DNS_CNAME, DNS_PTR or DNS_SRV */
 	uint32_t ttl;  /* s; RFC 2181, 8: 0 when its highest bit was set */
 	char owner[DNS_NAME];
 	struct addr addr;                /* A, AAAA; port 0 */
 	uint16_t priority, weight, port; /* SRV */
-	char target[DNS_NAME];           /* SRV ("": decidedly not there), CNAME */
+	char target[DNS_NAME];           /* SRV ("": decidedly not there), CNAME, PTR */
 };
 
 struct dns_msg {

@@ -9,7 +9,7 @@
 #include "lib/cursor.h"
 #include "tests/unit/run.h"
 
-static uint8_t mem[2048];
+static uint8_t mem[4096];
 static struct wcur w;
 static struct dns_msg m;
 
@@ -105,6 +105,23 @@ START_TEST(test_addresses_of_both_families_and_aliases_are_read)
 	ck_assert_str_eq(addr_host(&m.rr[1].addr, text), "10.8.0.8");
 	ck_assert_str_eq(addr_host(&m.rr[2].addr, text), "2001:db8::8");
 	ck_assert_int_eq(m.rr[2].ttl, 0);
+}
+END_TEST
+
+START_TEST(test_what_a_name_points_to_is_read)
+{
+	begin("_areas.California.dir", DNS_PTR, 0x8180, 2, 0);
+	put_rr(DNS_PTR, 60, 10);
+	wcur_u8(&w, 7);
+	wcur_put(&w, "SanJose", 7);
+	wcur_u16(&w, 0xc00c + 7); /* behind "_areas" */
+	put_rr(DNS_PTR, 60, 5);
+	put_name("a.b");
+	ck_assert_int_eq(parse(), 0);
+	ck_assert_int_eq(m.rrs, 2);
+	ck_assert_int_eq(m.rr[0].type, DNS_PTR);
+	ck_assert_str_eq(m.rr[0].target, "sanjose.california.dir");
+	ck_assert_str_eq(m.rr[1].target, "a.b");
 }
 END_TEST
 
@@ -208,6 +225,7 @@ int main(void)
 
 	tcase_add_test(t, test_the_patents_srv_answer_is_read);
 	tcase_add_test(t, test_addresses_of_both_families_and_aliases_are_read);
+	tcase_add_test(t, test_what_a_name_points_to_is_read);
 	tcase_add_test(t, test_a_denial_holds_for_the_smaller_of_ttl_and_minimum);
 	tcase_add_test(t, test_pointers_that_do_not_go_back_are_refused);
 	tcase_add_test(t, test_names_that_no_host_has_are_refused);
