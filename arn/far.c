@@ -30,6 +30,7 @@ struct node {
 	bool hurry, neighbours;
 	unsigned skip;
 	bool eligible, watched, twin, local;
+	bool marked; /* it was not named since the mark */
 	uint64_t asked, answered;
 };
 
@@ -403,6 +404,8 @@ int far_name(struct far *f, const struct scout_candidate *c, ns_t now)
 
 	if (!is_host(f, &c->control) || !addr_port(&c->control))
 		return -EINVAL;
+	if (n)
+		n->marked = false;
 	if (n && n->steps == c->distance && (!*c->id || !strcmp(n->id, c->id)))
 		return 0;
 	if (!n) {
@@ -427,6 +430,23 @@ void far_unname(struct far *f, const struct addr *control, ns_t now)
 		return;
 	leave(f, f->order[at], "removed", now);
 	drop(f, at);
+	arrange(f, now);
+}
+
+void far_mark(struct far *f)
+{
+	for (int i = 0; i < f->n; i++)
+		f->order[i]->marked = true;
+}
+
+void far_sweep(struct far *f, ns_t now)
+{
+	for (int i = f->n - 1; i >= 0; i--) {
+		if (!f->order[i]->marked)
+			continue;
+		leave(f, f->order[i], "removed", now);
+		drop(f, i);
+	}
 	arrange(f, now);
 }
 

@@ -88,6 +88,9 @@ void far_set_conf(struct far *f, const struct far_conf *c, ns_t now);
  * `max` that are nearer. */
 int far_name(struct far *f, const struct scout_candidate *c, ns_t now);
 void far_unname(struct far *f, const struct addr *control, ns_t now);
+/* Forgets, at the sweep, who has not been named again since the mark. */
+void far_mark(struct far *f);
+void far_sweep(struct far *f, ns_t now);
 /* The first `scope` are eligible, the first `watch` are watched (those that are eligible anyway). */
 void far_set_area(struct far *f, int scope, int watch, ns_t now);
 /* Its neighbours are wanted: it is asked for them at once. False: it was not named. */

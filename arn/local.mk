@@ -100,7 +100,9 @@ arn_libarn_a_SOURCES = \
 	arn/snapshot.c \
 	arn/snapshot.h \
 	arn/want.c \
-	arn/want.h
+	arn/want.h \
+	arn/wide.c \
+	arn/wide.h
 
 sbin_PROGRAMS += arn/arn
 arn_arn_SOURCES = arn/main.c
