@@ -572,6 +572,8 @@ bool far_answer(struct far *f, uint64_t id, const struct addr *from, ns_t rtt,
 	state = n->state;
 	rtt_us = n->rtt_us;
 	revive(n);
+	if (state == FAR_LOST)
+		f->on.found(f->on.arg, &n->control, now);
 	measure(n, rtt);
 	if (was)
 		tell(f, n, now);

@@ -71,8 +71,9 @@ struct far_events {
 		void *arg, const struct announce *said, const struct far_facts *facts, ns_t now);
 	/* In the area no more. why: "not in the area", "does not answer", "removed", "one of ours". */
 	void (*left)(void *arg, const char *id, const char *why, ns_t now);
-	/* It does not answer: for the scout. */
+	/* It does not answer; it answers again: for the scout. */
 	void (*lost)(void *arg, const struct addr *control, ns_t now);
+	void (*found)(void *arg, const struct addr *control, ns_t now);
 	/* A node of this name is of the ARN's own network, and so not far. May be NULL. */
 	bool (*is_local)(void *arg, const char *id);
 	void *arg;

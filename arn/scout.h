@@ -103,6 +103,8 @@ struct scout_ops {
 	/* A candidate, or who was asked for its neighbours, does not answer (any more). It is asked
 	 * again now and then as long as it is a candidate. */
 	void (*lost)(void *scout, const struct addr *control, ns_t now);
+	/* One that was lost answers again. May be NULL. */
+	void (*found)(void *scout, const struct addr *control, ns_t now);
 	bool (*next)(void *scout, ns_t now, struct scout_act *act); /* to be repeated until false */
 	ns_t (*when)(const void *scout); /* `next` will have something then; NS_NEVER */
 };

@@ -41,6 +41,14 @@ static void on_lost(void *arg, const struct addr *control, ns_t now)
 		w->conf.method->lost(w->scout, control, now);
 }
 
+static void on_found(void *arg, const struct addr *control, ns_t now)
+{
+	struct wide *w = arg;
+
+	if (w->scout && w->conf.method->found)
+		w->conf.method->found(w->scout, control, now);
+}
+
 static bool on_is_local(void *arg, const char *id)
 {
 	struct wide *w = arg;
@@ -107,7 +115,7 @@ struct wide *wide_new(
 	const struct wide_conf *c, const struct wide_events *e, uint64_t seed, ns_t now)
 {
 	struct wide *w = calloc(1, sizeof(*w));
-	struct far_events fe = {on_eligible, on_left, on_lost, on_is_local, w};
+	struct far_events fe = {on_eligible, on_left, on_lost, on_found, on_is_local, w};
 
 	if (!w)
 		return NULL;

@@ -23,7 +23,7 @@ static struct world_node {
 	ns_t rtt, noise; /* noise: at most, on top */
 	bool silent, eligible;
 	struct far_facts facts;
-	int asked, told, left, lost;
+	int asked, told, left, lost, found;
 	ns_t first_asked, last_asked;
 	ns_t answers_at; /* 0: no question is under way */
 	uint64_t question;
@@ -79,6 +79,13 @@ static void on_left(void *arg, const char *id, const char *why, ns_t when)
 	n->why = why;
 }
 
+static void on_found(void *arg, const struct addr *control, ns_t when)
+{
+	(void)arg;
+	(void)when;
+	at(control)->found++;
+}
+
 static void on_lost(void *arg, const struct addr *control, ns_t when)
 {
 	(void)arg;
@@ -110,7 +117,9 @@ static void begin(const struct far_conf *c)
 		addr_set_port(&n->control, 7702);
 		n->rtt = MS(10);
 	}
-	f = far_new(c, &(struct far_events){on_eligible, on_left, on_lost, is_local, NULL}, 7, now);
+	f = far_new(c,
+		&(struct far_events){on_eligible, on_left, on_lost, on_found, is_local, NULL}, 7,
+		now);
 	ck_assert_ptr_nonnull(f);
 }
 
@@ -363,8 +372,10 @@ START_TEST(test_who_was_lost_is_asked_rarely_and_doubted_when_it_answers)
 	ck_assert_int_le(world[0].asked, 23);
 	ck_assert_int_ge(world[0].asked, 17);
 	world[0].silent = false;
+	ck_assert_int_eq(world[0].found, 0);
 	while (!world[0].eligible)
 		pass(MS(10));
+	ck_assert_int_eq(world[0].found, 1);
 	ck_assert(world[0].facts.doubted);
 	pass(INTERVAL * 12 / 10);
 	ck_assert(!world[0].facts.doubted);
