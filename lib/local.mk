@@ -84,6 +84,8 @@ lib_libnearcast_a_SOURCES = \
 	lib/soft.h \
 	lib/stream.c \
 	lib/stream.h \
+	lib/survey.c \
+	lib/survey.h \
 	lib/text.c \
 	lib/text.h \
 	lib/token.c \

@@ -48,6 +48,8 @@ enum wire_type {
 	WIRE_PRIMED = 10,
 	WIRE_ATTACH = 11, /* lib/attach.h */
 	WIRE_ATTACHED = 12,
+	WIRE_SURVEY = 13, /* lib/survey.h */
+	WIRE_SURVEYED = 14,
 };
 
 struct wire_key {

@@ -19,6 +19,7 @@ fuzz_targets += tests/fuzz/fuzz_gap
 fuzz_targets += tests/fuzz/fuzz_announce
 fuzz_targets += tests/fuzz/fuzz_rtspc
 fuzz_targets += tests/fuzz/fuzz_sdp
+fuzz_targets += tests/fuzz/fuzz_survey
 fuzz_targets += tests/fuzz/fuzz_text
 fuzz_targets += tests/fuzz/fuzz_token
 fuzz_targets += tests/fuzz/fuzz_url

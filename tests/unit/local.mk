@@ -28,6 +28,7 @@ unit_tests += tests/unit/check_sbuf
 unit_tests += tests/unit/check_slice
 unit_tests += tests/unit/check_soft
 unit_tests += tests/unit/check_stream
+unit_tests += tests/unit/check_survey
 unit_tests += tests/unit/check_udp
 unit_tests += tests/unit/check_text
 unit_tests += tests/unit/check_transport
