@@ -15,7 +15,8 @@ struct node {
 	struct addr control;
 	char id[ANNOUNCE_ID_LEN]; /* "": not known */
 	unsigned steps;           /* as the scout says; 0: it does not */
-	unsigned distance;        /* that its pace goes by, from 1 */
+	unsigned stands;   /* steps that the order goes by: these, or its place's; 0: neither */
+	unsigned distance; /* that its pace goes by, from 1 */
 	enum far_state state;
 	struct announce *said; /* NULL: nothing */
 	ns_t heard_at;
@@ -162,9 +163,20 @@ static ns_t timeout_of(const struct node *n)
 
 /* ---- the order and the area ---- */
 
+static unsigned steps_of(const struct far *f, const struct node *n)
+{
+	int levels;
+
+	if (n->steps || !*f->conf.place || !n->said)
+		return n->steps;
+	levels = place_distance(f->conf.place, n->said->place);
+	/* A place that is not known is as far as can be. */
+	return 1 + (unsigned)(levels >= 0 ? levels : place_labels(f->conf.place));
+}
+
 static unsigned distance_of(const struct node *n)
 {
-	return n->steps ? n->steps : 1 + (unsigned)(n->rtt_us * NS_US / FAR_STEP);
+	return n->stands ? n->stands : 1 + (unsigned)(n->rtt_us * NS_US / FAR_STEP);
 }
 
 /* As latency counts in the order: an eligible node's somewhat less. */
@@ -180,8 +192,8 @@ static int64_t latency_key(const struct node *n)
 /* Who was not measured stands first of its distance: so it is asked, and then known. */
 static bool is_before(const struct node *a, const struct node *b)
 {
-	if (a->steps != b->steps)
-		return a->steps < b->steps;
+	if (a->stands != b->stands)
+		return a->stands < b->stands;
 	if (latency_key(a) != latency_key(b))
 		return latency_key(a) < latency_key(b);
 	return addr_cmp(&a->control, &b->control) < 0;
@@ -296,6 +308,7 @@ static void arrange(struct far *f, ns_t now)
 
 	for (int i = 0; i < f->n; i++) {
 		n = f->order[i];
+		n->stands = steps_of(f, n);
 		n->distance = distance_of(n);
 		n->local = is_local(f, n);
 	}
@@ -362,7 +375,7 @@ static bool make_room(struct far *f, unsigned steps, ns_t now)
 	for (int i = 0; i < f->n; i++)
 		if (f->order[i]->state == FAR_LOST)
 			at = i;
-	if (at < 0 && f->n && f->order[f->n - 1]->steps > steps)
+	if (at < 0 && f->n && f->order[f->n - 1]->stands > steps)
 		at = f->n - 1;
 	if (at < 0)
 		return false;

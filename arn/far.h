@@ -19,8 +19,8 @@
  *    interval_max: they are known, and no more. Who did not answer is asked sooner, until it is lost.
  *  - Latency is the least of the last FAR_SAMPLES round trips: queues only ever add to it. As old ones
  *    go, a path that has become longer is noticed.
- *  - Distance is the scout's, in its own steps; if it has none, labels of the places' names that
- *    differ, or else a step for every FAR_STEP of latency.
+ *  - Distance is the scout's, in its own steps; if it has none, how many levels the node's place is
+ *    away from the ARN's (lib/place.h), or else a step for every FAR_STEP of latency.
  *  - Reports (far_report: of flooding, row H4) say the load of a node that need not be asked for it.
  *    Then only the area and the `warm` are asked, for their latency.
  *
@@ -46,11 +46,11 @@
 
 struct far_conf {
 	ns_t interval, interval_max;
-	int rate;                /* questions a second, at most; 1 at least */
-	int max;                 /* nodes, FAR_MAX at most: the nearest are kept */
-	int misses;              /* questions in a row without an answer, until it is lost */
-	char place[SCOUT_PLACE]; /* the ARN's; "": none */
-	struct prefix block;     /* the anycast block */
+	int rate;              /* questions a second, at most; 1 at least */
+	int max;               /* nodes, FAR_MAX at most: the nearest are kept */
+	int misses;            /* questions in a row without an answer, until it is lost */
+	char place[PLACE_LEN]; /* the ARN's; "": none */
+	struct prefix block;   /* the anycast block */
 };
 
 enum far_state { FAR_NAMED, FAR_LIVE, FAR_DOUBTED, FAR_LOST };

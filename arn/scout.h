@@ -24,10 +24,10 @@
 #include "lib/addr.h"
 #include "lib/clock.h"
 #include "lib/dnsmsg.h"
+#include "lib/place.h"
 #include "lib/wire.h"
 
 #define SCOUT_SEEDS 256
-#define SCOUT_PLACE 128 /* with the NUL */
 
 struct scout_conf {
 	const struct addr *seed; /* configured nodes' control ports, in order; copied */

@@ -476,6 +476,33 @@ START_TEST(test_latency_is_the_distance_where_the_scout_has_none)
 }
 END_TEST
 
+START_TEST(test_places_are_the_distance_where_they_are_known)
+{
+	static const char *const place[] = {"orlando.florida.atlanticcoast.usa", "",
+		"seattle.washington.pacificcoast.usa", "sanjose.california.pacificcoast.usa"};
+	struct far_conf c = conf;
+	struct far_view v;
+
+	strcpy(c.place, place[3]);
+	begin(&c);
+	for (int i = 0; i < 4; i++) {
+		name(i, 0);
+		strcpy(world[i].says.place, place[i]);
+		world[i].rtt = MS(20 + 20 * i);
+	}
+	far_set_area(f, 4, 4, now);
+	pass(3 * NS_S);
+	for (int i = 0; i < 4; i++) {
+		static const int order[] = {3, 2, 0, 1};
+		static const unsigned distance[] = {1, 3, 4, 5};
+
+		ck_assert(far_view(f, i, &v));
+		ck_assert_str_eq(v.said->id, world[order[i]].says.id);
+		ck_assert_uint_eq(v.distance, distance[i]);
+	}
+}
+END_TEST
+
 /* The claim of row H8: the nodes at a distance of N grow with N, the questions do not grow with the
  * nodes but with the distance of the farthest. */
 START_TEST(test_the_cost_grows_with_the_distance_not_with_the_nodes)
@@ -714,6 +741,7 @@ int main(void)
 	tcase_add_test(t, test_latency_is_the_least_and_a_longer_path_is_noticed);
 	tcase_add_test(t, test_the_rate_of_questions_falls_with_distance);
 	tcase_add_test(t, test_latency_is_the_distance_where_the_scout_has_none);
+	tcase_add_test(t, test_places_are_the_distance_where_they_are_known);
 	tcase_add_test(t, test_the_cost_grows_with_the_distance_not_with_the_nodes);
 	tcase_add_test(t, test_however_many_the_rate_is_kept_and_shared);
 	tcase_add_test(t, test_only_those_that_may_be_wanted_are_watched);
