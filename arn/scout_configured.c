@@ -2,7 +2,7 @@
 /*
  * The two methods that need no discovery (row H3): the nodes are configured. "local": they are
  * neighbours in the operator's order, of whom as many are candidates as are wanted, and one more for
- * each that is lost; "wide": they are all nodes of the network, and all are candidates all the time.
+ * each that does not answer; "wide": they are all nodes of the network, and all are candidates all the time.
  */
 #include "arn/scout.h"
 
@@ -10,14 +10,14 @@
 
 struct seed {
 	struct addr control;
-	bool lost; /* has been, since it was named */
+	bool lost;
 };
 
 struct configured {
 	int seeds;
 	int wanted;
 	int named; /* the first so many are candidates, … */
-	int lost;  /* of whom so many were lost */
+	int lost;  /* of whom so many do not answer */
 	struct seed seed[];
 };
 
@@ -66,6 +66,19 @@ static void configured_lost(void *scout, const struct addr *control, ns_t now)
 	}
 }
 
+static void configured_found(void *scout, const struct addr *control, ns_t now)
+{
+	struct configured *s = scout;
+
+	(void)now;
+	for (int i = 0; i < s->named; i++) {
+		if (!s->seed[i].lost || addr_cmp(&s->seed[i].control, control))
+			continue;
+		s->seed[i].lost = false;
+		s->lost--;
+	}
+}
+
 /* How many are to be named. */
 static int target(const struct configured *s)
 {
@@ -108,6 +121,7 @@ const struct scout_ops scout_local = {.name = "local",
 	.free = free,
 	.want = configured_want,
 	.lost = configured_lost,
+	.found = configured_found,
 	.next = configured_next,
 	.when = configured_when};
 
@@ -116,5 +130,6 @@ const struct scout_ops scout_wide = {.name = "wide",
 	.init = wide_init,
 	.free = free,
 	.lost = configured_lost,
+	.found = configured_found,
 	.next = configured_next,
 	.when = configured_when};

@@ -178,9 +178,11 @@ START_TEST(test_a_neighbour_that_is_lost_is_replaced_by_the_next)
 	pass(10 * NS_S);
 	ck_assert_int_eq(count(), 1);
 	ck_assert(eligible[2]);
+	ck_assert_int_eq(far_count(wide_far(w)), 4);
 	silent[0] = false;
 	pass(60 * NS_S);
 	ck_assert_int_eq(count(), 1);
+	ck_assert_int_eq(far_count(wide_far(w)), 3);
 }
 END_TEST
 
