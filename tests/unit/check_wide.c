@@ -277,7 +277,7 @@ static ns_t note_when(const void *scout)
 }
 
 static const struct scout_ops scout_note = {"note", "", true, note_init, note_free, note_want,
-	note_neighbours, note_looked_up, note_lost, note_next, note_when};
+	note_neighbours, note_looked_up, note_lost, NULL, note_next, note_when};
 
 START_TEST(test_a_scout_gets_what_it_asked_for)
 {
