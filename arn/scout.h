@@ -110,5 +110,6 @@ struct scout_ops {
 };
 
 extern const struct scout_ops scout_local, scout_wide; /* scout_configured.c */
+extern const struct scout_ops scout_crawl, scout_names;
 
 #endif
