@@ -496,7 +496,7 @@ static ns_t names_when(const void *scout)
 
 const struct scout_ops scout_names = {.name = "names",
 	.help = "a directory in the DNS, as many as the load calls for, the most similar place "
-                "first",
+		"first",
 	.varies = true,
 	.init = names_init,
 	.free = names_free,
