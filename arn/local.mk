@@ -100,6 +100,7 @@ arn_libarn_a_SOURCES = \
 	arn/sites.h \
 	arn/snapshot.c \
 	arn/snapshot.h \
+	arn/surveyor.c \
 	arn/surveyor.h \
 	arn/want.c \
 	arn/want.h \

@@ -13,8 +13,10 @@
 
 #include <errno.h>
 #include <ifaddrs.h>
-#include <net/if.h>
+#include <linux/errqueue.h>
+#include <linux/net_tstamp.h>
 #include <linux/sock_diag.h>
+#include <net/if.h>
 #include <netinet/udp.h>
 #include <stdio.h>
 #include <string.h>
@@ -223,8 +225,77 @@ int udp_interface(const struct addr *at, char *ifname)
 	return err;
 }
 
+/* ---- the kernel's times ---- */
+
+#define STAMP_ROOM (CMSG_SPACE(sizeof(struct scm_timestamping)) + 128) /* and what came with it */
+
+union stamp_room {
+	char room[STAMP_ROOM];
+	struct cmsghdr align;
+};
+
+int udp_stamp(int fd, bool sent)
+{
+	int how = SOF_TIMESTAMPING_SOFTWARE | SOF_TIMESTAMPING_RX_SOFTWARE;
+
+	if (sent)
+		how |= SOF_TIMESTAMPING_TX_SOFTWARE | SOF_TIMESTAMPING_OPT_ID |
+		       SOF_TIMESTAMPING_OPT_TSONLY;
+	return set_int(fd, SOL_SOCKET, SO_TIMESTAMPING, how);
+}
+
+/* 0: there is none. */
+static ns_t stamp_of(struct msghdr *h)
+{
+	struct scm_timestamping t;
+
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(h); c; c = CMSG_NXTHDR(h, c)) {
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_TIMESTAMPING)
+			continue;
+		memcpy(&t, CMSG_DATA(c), sizeof(t));
+		return t.ts[0].tv_sec * NS_S + t.ts[0].tv_nsec;
+	}
+	return 0;
+}
+
+/* The number of the datagram whose note it is. */
+static bool number_of(struct msghdr *h, uint32_t *number)
+{
+	struct sock_extended_err e;
+
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(h); c; c = CMSG_NXTHDR(h, c)) {
+		if (!(c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_RECVERR) &&
+			!(c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_RECVERR))
+			continue;
+		memcpy(&e, CMSG_DATA(c), sizeof(e));
+		*number = e.ee_data;
+		return e.ee_origin == SO_EE_ORIGIN_TIMESTAMPING;
+	}
+	return false;
+}
+
+bool udp_sent(int fd, uint32_t *number, ns_t *at)
+{
+	union stamp_room control;
+	struct msghdr h;
+
+	for (;;) {
+		h = (struct msghdr){
+			.msg_control = control.room, .msg_controllen = sizeof(control.room)};
+		if (recvmsg(fd, &h, MSG_ERRQUEUE | MSG_DONTWAIT) < 0) {
+			if (errno == EINTR)
+				continue;
+			return false;
+		}
+		*at = stamp_of(&h);
+		if (*at && number_of(&h, number))
+			return true;
+	}
+}
+
 int udp_recv(int fd, struct udp_msg *m, int max)
 {
+	union stamp_room control[UDP_BATCH]; /* written where udp_stamp was called for */
 	struct mmsghdr h[UDP_BATCH];
 	struct iovec v[UDP_BATCH];
 	int n;
@@ -236,7 +307,9 @@ int udp_recv(int fd, struct udp_msg *m, int max)
 		h[i] = (struct mmsghdr){.msg_hdr = {.msg_name = &m[i].from,
 						.msg_namelen = sizeof(m[i].from),
 						.msg_iov = &v[i],
-						.msg_iovlen = 1}};
+						.msg_iovlen = 1,
+						.msg_control = control[i].room,
+						.msg_controllen = sizeof(control[i].room)}};
 	}
 	do {
 		n = recvmmsg(fd, h, (unsigned)max, MSG_DONTWAIT, NULL);
@@ -246,6 +319,7 @@ int udp_recv(int fd, struct udp_msg *m, int max)
 	for (int i = 0; i < n; i++) {
 		m[i].len = h[i].msg_len;
 		m[i].truncated = (h[i].msg_hdr.msg_flags & MSG_TRUNC) != 0;
+		m[i].came = stamp_of(&h[i].msg_hdr);
 		addr_unmap(&m[i].from);
 	}
 	return n;

@@ -9,6 +9,7 @@
 #include <sys/uio.h>
 
 #include "lib/addr.h"
+#include "lib/clock.h"
 
 /* A bound, non-blocking socket, or negative errno. rcvbuf/sndbuf in bytes, 0: the system's. */
 int udp_open(const struct addr *at, int rcvbuf, int sndbuf);
@@ -36,6 +37,7 @@ uint32_t udp_drops(int fd);
 
 struct udp_msg {
 	struct addr from;
+	ns_t came; /* wall time at which the kernel had it; 0: not known, or nobody asked (udp_stamp) */
 	size_t len;
 	bool truncated;
 	uint8_t data[UDP_MTU];
@@ -43,6 +45,14 @@ struct udp_msg {
 /* Receives up to UDP_BATCH datagrams at once. Count, 0 when none, negative errno; an ICMP error
  * on a connected socket shows as -ECONNREFUSED, -EHOSTUNREACH, … */
 int udp_recv(int fd, struct udp_msg *m, int max);
+
+/* From now on the kernel notes when datagrams come, and, if `sent`, when those leave that are sent. 0
+ * or negative errno. */
+int udp_stamp(int fd, bool sent);
+/* When one left: its number, from 0 for the first that was sent after udp_stamp, and the wall time at
+ * which the kernel gave it to the device. To be repeated until false; also when the socket has an
+ * error, which such a note is to poll(2). Devices that do not tell: there is none. */
+bool udp_sent(int fd, uint32_t *number, ns_t *at);
 
 /* Sends the n packets to `to`, runs of equal length (and a shorter last one) each in one system
  * call with UDP_SEGMENT (up to 44 of them, 65,000 bytes), falling back to one by one where the

@@ -284,6 +284,42 @@ START_TEST(test_dual_stack_socket_gives_plain_ipv4_addresses)
 }
 END_TEST
 
+/* Between just before it is sent and just after it is read, in the order of things. */
+static void expect_stamps(const char *at)
+{
+	int a = open_at(at), b = open_at(at);
+	struct addr to = bound(b);
+	uint32_t number;
+	ns_t began, left;
+
+	ck_assert_int_eq(udp_send(a, &to, "x", 1), 0);
+	ck_assert_int_eq(receive(b), 1);
+	ck_assert_int_eq(msg[0].came, 0); /* nobody asked */
+	ck_assert(!udp_sent(a, &number, &left));
+	ck_assert_int_eq(udp_stamp(a, true), 0);
+	ck_assert_int_eq(udp_stamp(b, false), 0);
+	for (uint32_t i = 0; i < 3; i++) {
+		began = clock_wall();
+		ck_assert_int_eq(udp_send(a, &to, "x", 1), 0);
+		ck_assert_int_eq(receive(b), 1);
+		ck_assert(udp_sent(a, &number, &left));
+		ck_assert_uint_eq(number, i);
+		ck_assert_int_le(began, left);
+		ck_assert_int_le(left, msg[0].came);
+		ck_assert_int_le(msg[0].came, clock_wall());
+		ck_assert(!udp_sent(a, &number, &left));
+	}
+	close(a);
+	close(b);
+}
+
+START_TEST(test_kernel_says_when_datagrams_came_and_left)
+{
+	expect_stamps("127.0.0.1");
+	expect_stamps("::1");
+}
+END_TEST
+
 static void expect_group(const char *group, const char *other_group, const char *unicast)
 {
 	struct addr g = literal(group), o = literal(other_group), u = literal(unicast);
@@ -397,6 +433,7 @@ int main(void)
 	tcase_add_test(t, test_batch_falls_back_when_the_kernel_refuses_segments);
 	tcase_add_test(t, test_icmp_error_shows_on_receive_and_does_not_eat_a_packet);
 	tcase_add_test(t, test_dual_stack_socket_gives_plain_ipv4_addresses);
+	tcase_add_test(t, test_kernel_says_when_datagrams_came_and_left);
 	tcase_add_test(t, test_group_is_received_by_all_who_joined_and_only_they);
 	tcase_add_test(t, test_group_needs_an_interface_and_a_multicast_address);
 	tcase_add_test(t, test_group_leaves_with_one_hop);

@@ -47,7 +47,7 @@ unit_tests += tests/unit/check_admit tests/unit/check_crew tests/unit/check_dire
 	tests/unit/check_election_sim tests/unit/check_fate tests/unit/check_listener tests/unit/check_prime \
 	tests/unit/check_nexthop tests/unit/check_pass tests/unit/check_profile tests/unit/check_peer tests/unit/check_policy tests/unit/check_redirect tests/unit/check_reserve \
 	tests/unit/check_origin tests/unit/check_resolve \
-	tests/unit/check_select tests/unit/check_select_sim tests/unit/check_share tests/unit/check_site
+	tests/unit/check_surveyor tests/unit/check_select tests/unit/check_select_sim tests/unit/check_share tests/unit/check_site
 
 # sn-agent
 unit_tests += tests/unit/check_attach tests/unit/check_sender
