@@ -23,6 +23,7 @@ dist_nearlab_DATA = \
 	lab/nearlab_lib/fetch.py \
 	lab/nearlab_lib/gateway.py \
 	lab/nearlab_lib/health.py \
+	lab/nearlab_lib/inside.py \
 	lab/nearlab_lib/interdomain.py \
 	lab/nearlab_lib/isolate.py \
 	lab/nearlab_lib/keeper.py \
@@ -33,11 +34,13 @@ dist_nearlab_DATA = \
 	lab/nearlab_lib/master.py \
 	lab/nearlab_lib/media.py \
 	lab/nearlab_lib/naming.py \
+	lab/nearlab_lib/network.py \
 	lab/nearlab_lib/nodes.py \
 	lab/nearlab_lib/overlay.py \
 	lab/nearlab_lib/pcap.py \
 	lab/nearlab_lib/players.py \
 	lab/nearlab_lib/probe.py \
+	lab/nearlab_lib/reach.py \
 	lab/nearlab_lib/report.py \
 	lab/nearlab_lib/rogue.py \
 	lab/nearlab_lib/routing.py \

@@ -63,7 +63,8 @@ def spawn(argv, log, pass_fds=(), detach=False):
                             stderr=log, pass_fds=pass_fds, preexec_fn=arm)
 
 
-def _mount(source, target, kind, flags, data):
+def mount(source, target, kind, flags, data):
+    """mount(2), in the mount namespace of this thread. IsolationError when the kernel refuses."""
     # mount(8) would look up what /proc/self/fd/N points to by its name, which is hidden by now.
     if libc.mount(source.encode(), target.encode(), kind and kind.encode(), flags,
                   data and data.encode()) != 0:
@@ -90,16 +91,16 @@ def private_mounts(keep):
     resolv = os.path.realpath("/etc/resolv.conf")
     for run in runs:
         if os.path.isdir(run):
-            _mount("tmpfs", run, "tmpfs", MS_NOSUID | MS_NODEV, "mode=755")
+            mount("tmpfs", run, "tmpfs", MS_NOSUID | MS_NODEV, "mode=755")
     for path, fd in held:
         os.makedirs(path, exist_ok=True)
-        _mount(f"/proc/self/fd/{fd}", path, None, MS_BIND, None)
+        mount(f"/proc/self/fd/{fd}", path, None, MS_BIND, None)
         os.close(fd)
     if resolv.startswith("/run/"):  # a link into what is now empty: nodes mount their own over it
         os.makedirs(os.path.dirname(resolv), exist_ok=True)
         with open(resolv, "w", encoding="ascii"):
             pass
-    _mount("sysfs", "/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, None)
+    mount("sysfs", "/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, None)
     _run("ip", "link", "set", "lo", "up")
     try:
         os.close(os.open("/dev/net/tun", os.O_RDWR))

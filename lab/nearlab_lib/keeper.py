@@ -24,13 +24,13 @@ import traceback
 
 from mininet.cli import CLI
 from mininet.log import setLogLevel
-from mininet.net import Mininet
 from mininet.node import Node
 
-from . import daemons, isolate, state
+from . import daemons, isolate, reach, state
 from .faults import FaultError, Faults
 from .links import kernel_has_netem
-from .nodes import Arn, LabNode
+from .network import Network
+from .nodes import Arn
 
 
 def load_file(path):
@@ -40,21 +40,6 @@ def load_file(path):
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
-
-
-class Network(Mininet):
-    """Mininet without controllers, without changes of the host's limits, without `mn -c`."""
-
-    def __init__(self, topo):
-        Mininet.inited = True  # its init() would set sysctls of the whole machine
-        LabNode.boots_itself = False
-        self.paths = {}  # how often scenarios have published under a name
-        super().__init__(topo=topo, controller=None, build=False)
-
-    def start(self):
-        super().start()
-        for host in self.hosts:
-            host.boot()
 
 
 class NodeCLI(CLI):
@@ -156,18 +141,19 @@ class Keeper:
         clients = [h for h in self.net.hosts if h.kind == "client"] or self.net.hosts[:1]
         targets = [topo.address(h.name) for h in self.net.hosts]
 
-        missing = []
+        with reach.Pings(clients, targets) as pings:
+            missing = []
 
-        def reachable():
-            self.check_daemons()
-            missing[:] = [f"{target} from {client.name}" for client in clients
-                          for target in targets if not pings(client, target)]
-            return not missing
+            def reachable():
+                self.check_daemons()
+                missing[:] = pings.unreached(0.3 if len(targets) < 50 else 1.0)
+                return not missing
 
-        try:
-            daemons.wait_until(reachable, timeout, "all nodes reachable", 0.2)
-        except TimeoutError:
-            raise TimeoutError(f"after {timeout} s no ping of " + ", ".join(missing)) from None
+            try:
+                daemons.wait_until(reachable, timeout, "all nodes reachable", 0.05)
+            except TimeoutError:
+                raise TimeoutError(f"after {timeout} s no ping of " + ", ".join(
+                    f"{target} from {client}" for client, target in missing)) from None
         source = topo.overlay_source and topo.overlay_address(topo.overlay_source)
         if source:
             self.say("waiting for the overlay")
@@ -355,11 +341,6 @@ def follows_overlay(host, source):
         return True
     out, _, _ = host.pexec(["ip", "-o", "route", "get", source])
     return " dev nc-" in out
-
-
-def pings(node, address):
-    """Whether an address answers one ping of a node within a second."""
-    return node.pexec(["ping", "-c1", "-W1", "-n", "-q", address])[2] == 0
 
 
 class Peer:

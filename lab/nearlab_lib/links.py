@@ -21,6 +21,8 @@ import subprocess
 from mininet.link import Intf, Link
 from mininet.node import Switch
 
+from . import inside
+
 F_SETPIPE_SZ = 1031  # fcntl.F_SETPIPE_SZ, since Python 3.10
 _netem = None  # whether the kernel has netem; found out once
 
@@ -54,24 +56,29 @@ def packet_pipe():
 
 
 class WireIntf(Intf):
-    """An end of a wire. No offloads that hide packets from captures or make them larger."""
+    """An end of a wire. `setup`: commands of ip(8) that its node has yet to run for it."""
 
     def config(self, mac=None, ip=None, up=True, **_params):
-        # One command through the node's shell is much quicker than Mininet's one per property.
-        commands = []
+        self.setup = []
         if mac:
             self.mac = mac
-            commands.append(f"ip link set {self.name} address {mac}")
+            self.setup.append(f"link set {self.name} address {mac}")
         if ip:
             self.ip, self.prefixLen = ip.split("/")
-            commands.append(f"ip addr add {ip} brd + dev {self.name}")
+            self.setup.append(f"addr add {ip} brd + dev {self.name}")
         if up:
-            commands.append(f"ip link set {self.name} up")
-        return {"config": self.cmd("; ".join(commands))} if commands else {}
+            self.setup.append(f"link set {self.name} up")
+        if self.link.deferred:
+            return {}
+        # One command through the node's shell is much quicker than Mininet's one per property.
+        commands, self.setup = self.setup, []
+        return {"config": self.cmd("; ".join(f"ip {c}" for c in commands))} if commands else {}
 
 
 class Wire(Link):
-    """See the essay above."""
+    """See the essay above. `pair`: the command of ip(8) that makes its interfaces, if it is deferred."""
+
+    deferred = False  # by Mininet's own `mn`; the lab's keeper makes all interfaces together
 
     def __init__(self, node1, node2, delay=0, jitter=0, loss=0, bw=0, **params):
         self.delay, self.jitter = float(delay or 0), float(jitter or 0)
@@ -82,22 +89,38 @@ class Wire(Link):
         self.impaired = bool(self.delay or self.loss or self.bw)
         self.by_vde = self.impaired and not kernel_has_netem()
         self.processes = []
+        self.pair = None
         params["cls1"] = params["cls2"] = WireIntf
         params["fast"] = True
         super().__init__(node1, node2, **params)
+        if self.by_vde and self.deferred:
+            for intf in (self.intf1, self.intf2):
+                intf.setup.insert(0, f"tuntap add {intf.name} mode tap")
+        if not self.deferred:
+            self.connect()
+
+    def connect(self):
+        """Its two interfaces are there, and become a wire with its properties."""
         if self.by_vde:
             self._plug()
         elif self.impaired:
             self._netem()
 
-    def makeIntfPair(self, intfname1, intfname2, *args, **kwargs):
-        if not self.by_vde:
-            return super().makeIntfPair(intfname1, intfname2, *args, **kwargs)
-        return None  # the TAPs are made by _tap(), in place of the move of a veth's end
+    # pylint: disable=too-many-arguments,too-many-positional-arguments
+    def makeIntfPair(self, intfname1, intfname2, addr1=None, addr2=None, node1=None, node2=None,
+                     deleteIntfs=True):
+        if self.by_vde:
+            return None  # TAPs are made one by one
+        if not self.deferred:
+            return super().makeIntfPair(intfname1, intfname2, addr1, addr2, node1, node2,
+                                        deleteIntfs)
+        self.pair = (f"link add name {intfname1} address {addr1} netns {node1.pid} "
+                     f"type veth peer name {intfname2} address {addr2} netns {node2.pid}")
+        return None
 
     def intfName(self, node, n):
         name = super().intfName(node, n)
-        if self.by_vde:
+        if self.by_vde and not self.deferred:
             node.cmd(f"ip tuntap add {name} mode tap")
         return name
 
@@ -173,15 +196,16 @@ class Lan(Switch):
 
     def start(self, _controllers):
         snoops = int(bool(self.params.get("snooping")))
-        commands = [f"ip link add {self.name} type bridge stp_state 0 forward_delay 0 "
+        commands = [f"link add {self.name} type bridge stp_state 0 forward_delay 0 "
                     f"mcast_snooping {snoops} mcast_igmp_version 3"]
         if snoops:  # in this order: it floods for one interval, 1 s, from when it becomes querier on
-            commands += [f"ip link set {self.name} type bridge mcast_query_response_interval 100",
-                         f"ip link set {self.name} type bridge mcast_querier 1"]
-        commands += [f"ip link set {i} master {self.name} up"
-                     for i in self.intfNames() if i != "lo"]
-        commands.append(f"ip link set {self.name} up")
-        self.cmd("; ".join(commands))
+            commands += [f"link set {self.name} type bridge mcast_query_response_interval 100",
+                         f"link set {self.name} type bridge mcast_querier 1"]
+        for intf in self.intfList():
+            if intf.name != "lo":
+                commands += [*intf.setup, f"link set {intf.name} master {self.name} up"]
+        commands.append(f"link set {self.name} up")
+        inside.run(self.pid, inside.ip, commands)
 
     def stop(self, deleteIntfs=True):
         self.cmd(f"ip link del {self.name}")

@@ -13,7 +13,7 @@ import signal
 
 from mininet.node import Node
 
-from . import daemons, naming, routing, site
+from . import daemons, inside, isolate, naming, routing, site
 
 
 class LabNode(Node):
@@ -21,6 +21,7 @@ class LabNode(Node):
 
     kind = "host"
     speaks_ospf = False
+    forwards = False  # packets that are not for it
     boots_itself = True  # by Mininet's own `mn`; the lab's keeper boots nodes when all are there
 
     def __init__(self, name, **params):
@@ -45,28 +46,46 @@ class LabNode(Node):
             file.write(text)
         return full
 
+    def mountPrivateDirs(self):
+        """Its /run: a folder that the host sees, too, if it is the keeper that asks."""
+        if not self.folder:
+            super().mountPrivateDirs()
+            return
+        run = os.path.join(self.folder, "run")
+        os.makedirs(run, exist_ok=True)
+        inside.run(self.pid, isolate.mount, run, "/run", None, isolate.MS_BIND, None, files=True)
+
     # pylint: disable=arguments-differ
     def config(self, **_params):
-        commands = ["ip link set lo up", "mkdir -p /run/nearcast /run/tmp /run/cache",
-                    "sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0 "
-                    "net.ipv4.fib_multipath_hash_policy=1 net.ipv4.conf.all.accept_redirects=0 "
-                    "net.ipv4.conf.all.send_redirects=0 net.ipv4.conf.default.send_redirects=0"]
-        commands += [f"sysctl -qw net.ipv4.conf.{i}.rp_filter=0 net.ipv4.conf.{i}.send_redirects=0"
-                     for i in self.intfNames()]
-        commands += self.setup_commands()
-        self.cmd("; ".join(commands))
-        if self.topo:
-            self.write("run/hosts", self.topo.hosts_file())
-            self.write("run/resolv.conf", self.topo.resolv_conf())
-            self.cmd("mount --bind /run/hosts /etc/hosts; "
-                     "test -e /etc/resolv.conf && mount --bind /run/resolv.conf /etc/resolv.conf")
+        inside.run(self.pid, self._configure, files=True)
         if self.boots_itself:
             self.boot()
 
+    def _configure(self):
+        """Addresses, routes, /etc/hosts and /etc/resolv.conf; in its namespaces."""
+        for folder in ("nearcast", "tmp", "cache"):
+            os.makedirs(f"/run/{folder}", exist_ok=True)
+        commands = ["link set lo up"]
+        for intf in self.intfList():
+            commands += getattr(intf, "setup", [])
+        inside.ip(commands + self.setup_commands())
+        values = {"conf/all/accept_redirects": 0, "fib_multipath_hash_policy": 1,
+                  "ip_forward": int(self.forwards)}
+        for name in ("all", "default", *self.intfNames()):
+            values |= {f"conf/{name}/rp_filter": 0, f"conf/{name}/send_redirects": 0}
+        inside.sysctl(values)
+        if self.topo:
+            for name, text in (("hosts", self.topo.hosts_file()),
+                               ("resolv.conf", self.topo.resolv_conf())):
+                with open(f"/run/{name}", "w", encoding="utf-8") as file:
+                    file.write(text)
+                if os.path.exists(f"/etc/{name}"):
+                    isolate.mount(f"/run/{name}", f"/etc/{name}", None, isolate.MS_BIND, None)
+
     def setup_commands(self):
-        """Shell commands of this kind of node."""
+        """More commands of ip(8), of this kind of node."""
         gateway = self.params.get("gateway")
-        return [f"ip route replace default via {gateway}"] if gateway else []
+        return [f"route replace default via {gateway}"] if gateway else []
 
     def boot(self):
         """Starts this kind of node's daemons."""
@@ -99,10 +118,10 @@ class Router(LabNode):
 
     kind = "router"
     speaks_ospf = True
+    forwards = True
 
     def setup_commands(self):
-        return ["sysctl -qw net.ipv4.ip_forward=1",
-                f"ip addr add {self.params['loopback']}/32 dev lo"]
+        return [f"addr add {self.params['loopback']}/32 dev lo"]
 
     def boot(self):
         self.start_bird(routing.router(self.topo, self.name))
