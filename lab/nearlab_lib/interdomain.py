@@ -36,8 +36,17 @@ TIMERS = """	connect delay time 1; connect retry time 2; error wait time 1, 8;
 
 
 def sessions(topo, name):
-    """[parameters of an interface] of a router that leads to another AS."""
-    return [params for _, params in topo.interfaces(name) if params.get("role") == "external"]
+    """
+    [{ip, peer, peer_ip, peer_as, relation}] of a router's sessions with other ASes: `relation` is what
+    the peer's AS is to its own.
+    """
+    found = []
+    for _, params in topo.interfaces(name):
+        if params.get("role") == "external":
+            found.append(params)
+        elif params.get("role") == "exchange":
+            found += params["sessions"]
+    return found
 
 
 def is_spoken(topo, asn):
@@ -110,7 +119,7 @@ protocol pipe {TABLE}_to_main {{
 
 
 def external(asn, params):
-    """A session with another AS, on the interface with these parameters."""
+    """A session with another AS, one of sessions()."""
     _, preferred, role = RELATIONS[params["relation"]]
     tell = "told_to_customers()" if params["relation"] == "customer" else "told_to_all()"
     return f"""protocol bgp ebgp_{params['peer']} {{

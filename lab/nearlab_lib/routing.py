@@ -79,7 +79,7 @@ def router(topo, name):
 
     ospf = '\t\tinterface "lo" { stub yes; };\n'
     for interface, params in interfaces:
-        if params.get("role") == "external":
+        if params.get("role") in ("external", "exchange"):
             continue
         if params.get("role") == "lan" and not _lan_has_speakers(topo, name, params):
             params = {**params, "role": "stub"}

@@ -68,6 +68,8 @@ class Internet(Topo):
         self.overlay_source = None  # the node that the overlay's channels come from
         self._peerings = ipaddress.ip_network("172.31.0.0/16").subnets(new_prefix=30)
         self._access = {}
+        self._met = set()  # pairs of routers that have a session at an exchange point
+        self._ends = (0, {})  # (number of links, {node: its interfaces}), see interfaces()
         super().__init__(*args, **params)
 
     # Mininet's names are mixedCase; so are these, which stand beside them.
@@ -185,6 +187,31 @@ class Internet(Topo):
             params2={"ip": f"{two}/{net.prefixlen}", "peer": node1, "peer_ip": str(one), **end, **more2},
             **link)
 
+    def addExchange(self, name, prefix, members):
+        """
+        An exchange point: a LAN on which routers of several ASes meet, each of which has a session with
+        each other one, as peers. Two that have met at another exchange point have theirs there.
+        """
+        net = ipaddress.ip_network(prefix)
+        self.addSwitch(name, cls=Lan, asn=None, prefix=str(net), gateway=None)
+        address = {member: str(net[number]) for number, member in enumerate(members, 1)}
+        peers = {member: [] for member in members}
+        for index, one in enumerate(members):
+            for two in members[index + 1:]:
+                as1, as2 = (self.nodeInfo(n)["asn"] for n in (one, two))
+                if as1 == as2 or frozenset((one, two)) in self._met:
+                    continue
+                self._met.add(frozenset((one, two)))
+                self._relate(as1, as2, "peer")
+                for own, peer, asn in ((one, two, as2), (two, one, as1)):
+                    peers[own].append({"ip": address[own], "peer": peer, "peer_ip": address[peer],
+                                       "peer_as": asn, "relation": "peer"})
+        for member in members:
+            end = {"ip": f"{address[member]}/{net.prefixlen}", "role": "exchange",
+                   "sessions": peers[member]}
+            super().addLink(member, name, cls=Wire, params1=end, params2={"ip": None})
+        return name
+
     def _relate(self, as1, as2, relation):
         """Notes what as1 is to as2, and as2 to as1; all their links have to agree."""
         if relation not in interdomain.RELATIONS:
@@ -200,12 +227,16 @@ class Internet(Topo):
 
     def interfaces(self, name):
         """[(interface's name, its parameters)] of a node, in order."""
-        found = []
-        for node1, node2, info in self.links(sort=True, withInfo=True):
-            for node, port, params in ((node1, "port1", "params1"), (node2, "port2", "params2")):
-                if node == name:
-                    found.append((info[port], info.get(params) or {}))
-        return [(f"{name}-eth{port}", params) for port, params in sorted(found, key=lambda f: f[0])]
+        links = self.links(withInfo=True)
+        if self._ends[0] != len(links):
+            ends = {}
+            for _, _, info in links:
+                for node, port, params in (("node1", "port1", "params1"),
+                                           ("node2", "port2", "params2")):
+                    ends.setdefault(info[node], {})[info[port]] = info.get(params) or {}
+            self._ends = len(links), ends
+        return [(f"{name}-eth{port}", params)
+                for port, params in sorted(self._ends[1].get(name, {}).items())]
 
     def of_class(self, cls):
         """Names of all nodes of a class."""
