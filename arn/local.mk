@@ -45,6 +45,13 @@ arn_libarn_a_SOURCES = \
 	arn/far.h \
 	arn/fate.c \
 	arn/fate.h \
+	arn/flood.c \
+	arn/flood.h \
+	arn/flood_impl.h \
+	arn/flood_msg.c \
+	arn/flood_msg.h \
+	arn/flood_own.c \
+	arn/flood_table.c \
 	arn/guardian.c \
 	arn/guardian.h \
 	arn/health.c \

@@ -50,6 +50,7 @@ enum wire_type {
 	WIRE_ATTACHED = 12,
 	WIRE_SURVEY = 13, /* lib/survey.h */
 	WIRE_SURVEYED = 14,
+	WIRE_FLOOD = 15, /* of an ARN to its neighbours: arn/flood_msg.h */
 };
 
 struct wire_key {
