@@ -20,6 +20,12 @@
  * To be sure of its turn on a busy machine, the guardian runs with real-time priority where it
  * may, and keeps its memory. What it does to the block it does before it tells anybody. All its
  * decisions are fate.c's: here is only the poll loop that feeds it and does as it says.
+ *
+ * It never waits for a worker that ended, not even with WNOHANG: what is left of a process in /proc
+ * is taken away by whoever reaps it, who turns in the kernel for as long as one of its last threads
+ * is half-way through the same. With real-time priority, on the processor of that thread, this would
+ * be until the guardian's own timer kills it. So workers are reaped by the kernel (SA_NOCLDWAIT), as
+ * their last thread ends, and what the guardian has to know comes with SIGCHLD.
  */
 #include "arn/guardian.h"
 
@@ -35,7 +41,6 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "arn/block.h"
@@ -137,6 +142,7 @@ static int become_worker(struct guardian *g, int line, pid_t guardian)
 	signal(SIGTERM, SIG_IGN);
 	signal(SIGINT, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
+	signal(SIGCHLD, SIG_DFL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	close_line(g);
@@ -186,23 +192,32 @@ static void spawn(struct guardian *g, ns_t now)
 	tell(g, GUARDIAN_STATE);
 }
 
-/* A dead child is asked for in every turn: fate must know before it hears the line's end. */
-static void reap(struct guardian *g, ns_t now)
+static void worker_ended(struct guardian *g, const char *how, ns_t now)
 {
-	char how[48];
-	int status;
-
-	if (!g->pid || waitpid(g->pid, &status, WNOHANG) != g->pid)
-		return;
 	fate_gone(&g->fate, now);
-	if (WIFSIGNALED(status))
-		snprintf(how, sizeof(how), "killed by SIG%s", sigabbrev_np(WTERMSIG(status)));
-	else
-		snprintf(how, sizeof(how), "exited with %d", WEXITSTATUS(status));
 	log_msg(g->fate.stopping ? NLOG_INFO : NLOG_ERROR, "worker %d %s", (int)g->pid, how);
 	emit_worker("worker-end", now, g->pid, how);
 	close_line(g);
 	g->pid = 0;
+}
+
+static void take_child(struct guardian *g, const struct signalfd_siginfo *s, ns_t now)
+{
+	char how[48];
+
+	if (!g->pid || (pid_t)s->ssi_pid != g->pid)
+		return;
+	if (s->ssi_code == CLD_EXITED)
+		snprintf(how, sizeof(how), "exited with %d", s->ssi_status);
+	else
+		snprintf(how, sizeof(how), "killed by SIG%s", sigabbrev_np(s->ssi_status));
+	worker_ended(g, how, now);
+}
+
+/* A signal for which the kernel had no memory does not say whom it is about. */
+static bool worker_missing(const struct guardian *g)
+{
+	return g->pid && kill(g->pid, 0) < 0 && errno == ESRCH;
 }
 
 static void hear(struct guardian *g, ns_t now)
@@ -339,11 +354,15 @@ static enum fate_action act(struct guardian *g, ns_t now)
 	return a;
 }
 
+/* In every turn before the line is read: fate must know of a worker's end before that of its line. */
 static void take_signals(struct guardian *g, ns_t now)
 {
+	bool missing = worker_missing(g); /* asked first: then its signal, if any, is there */
 	struct signalfd_siginfo s;
 
 	while (read(g->signals, &s, sizeof(s)) == sizeof(s)) {
+		if (s.ssi_signo == SIGCHLD)
+			take_child(g, &s, now);
 		if (s.ssi_signo == SIGHUP)
 			tell(g, GUARDIAN_RELOAD);
 		if (s.ssi_signo == SIGTERM || s.ssi_signo == SIGINT) {
@@ -351,6 +370,8 @@ static void take_signals(struct guardian *g, ns_t now)
 			fate_stop(&g->fate, now);
 		}
 	}
+	if (missing && g->pid)
+		worker_ended(g, "ended", now);
 }
 
 /* An address of the block, by itself, is put on the interface or taken away. */
@@ -420,7 +441,6 @@ static void guard(struct guardian *g)
 			tell(g, GUARDIAN_STATE);
 		}
 		take_signals(g, now);
-		reap(g, now);
 		hear(g, now);
 		while ((a = act(g, now)) != FATE_NOTHING) {
 			if (a == FATE_EXIT)
@@ -448,8 +468,11 @@ static void be_punctual(void)
 
 static int open_signals(void)
 {
+	/* Workers are not to be waited for: see the head of this file. */
+	struct sigaction child = {.sa_handler = SIG_DFL, .sa_flags = SA_NOCLDWAIT | SA_NOCLDSTOP};
 	sigset_t set;
 
+	sigaction(SIGCHLD, &child, NULL);
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);

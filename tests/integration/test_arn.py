@@ -253,7 +253,15 @@ def test_worker_has_no_descriptor_of_the_interface(site):
 
 
 def test_worker_that_dies_again_and_again_is_started_ever_more_slowly(site):
-    arn = site.arn()
+    """Row A1. All on one processor: there a guardian that waits for its workers, with real-time
+    priority, keeps the last thread of one from ending, and is killed by its own timer."""
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(allowed)})
+    try:
+        arn = site.arn()
+    finally:
+        os.sched_setaffinity(0, allowed)
+    guardian, _ = near.arn_pids(arn)
     for count in range(1, 4):
         wait_until(lambda: len(arn.events("worker-start")) == count, f"worker {count} started")
         arn.wait_ready()
@@ -265,6 +273,9 @@ def test_worker_that_dies_again_and_again_is_started_ever_more_slowly(site):
     ends = [e["t"] for e in arn.events("worker-end")]
     pauses = [start - end for start, end in zip(starts, ends)]
     assert pauses[0] >= 0.1 and pauses[1] >= 0.2 and pauses[2] >= 0.4, pauses
+    assert [e["how"] for e in arn.events("worker-end")] == ["killed by SIGKILL"] * 3
+    arn.wait_ready()
+    assert near.arn_pids(arn)[0] == guardian
 
 
 def test_removed_interface_is_noticed_and_made_again(site):
