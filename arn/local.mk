@@ -96,6 +96,7 @@ arn_libarn_a_SOURCES = \
 	arn/resolve.h \
 	arn/scout.h \
 	arn/scout_configured.c \
+	arn/scout_crawl.c \
 	arn/scout_names.c \
 	arn/select.c \
 	arn/select.h \
