@@ -87,6 +87,8 @@ arn_libarn_a_SOURCES = \
 	arn/profiles.h \
 	arn/redirect.c \
 	arn/redirect.h \
+	arn/region.c \
+	arn/region.h \
 	arn/reload.c \
 	arn/reload.h \
 	arn/report.h \

@@ -493,7 +493,7 @@ static ns_t crawl_when(const void *scout)
 
 const struct scout_ops scout_crawl = {.name = "crawl",
 	.help = "neighbours in the overlay, from the configured nodes on, as many as the load "
-                "calls for",
+		"calls for",
 	.varies = true,
 	.init = crawl_init,
 	.free = crawl_free,

@@ -136,6 +136,11 @@ static void free_table(cfg_opt_t *t)
 	free(t);
 }
 
+static bool is_list(const struct conf_option *o)
+{
+	return o->type == CONF_ADDR_LIST || o->type == CONF_PREFIX_LIST;
+}
+
 static cfg_opt_t *make_table(const struct conf_option *o)
 {
 	size_t n = 0;
@@ -148,8 +153,7 @@ static cfg_opt_t *make_table(const struct conf_option *o)
 		cfg_flag_t flags = CFGF_NONE;
 
 		if (conf_is_value(o)) {
-			flags = CFGF_NODEFAULT |
-			        (o->type == CONF_ADDR_LIST ? CFGF_LIST : CFGF_NONE);
+			flags = CFGF_NODEFAULT | (is_list(o) ? CFGF_LIST : CFGF_NONE);
 			t[i] = (cfg_opt_t)CFG_STR_CB(o->name, NULL, flags, on_value);
 		} else {
 			if (o->type == CONF_SECTION_LIST)
@@ -303,7 +307,7 @@ static void fill_value(
 
 		if (r->section != cfg || strcmp(r->name, o->name) != 0)
 			continue;
-		if (first && o->type != CONF_ADDR_LIST) {
+		if (first && !is_list(o)) {
 			tell(p, r->line, "\"%s\" given again%s, expected it once (see line %d)",
 				o->name, in, first->line);
 			continue;
@@ -414,6 +418,7 @@ static size_t field_size(const struct conf_option *o)
 	case CONF_ADDR: return sizeof(struct addr);
 	case CONF_PREFIX: return sizeof(struct prefix);
 	case CONF_ADDR_LIST: return sizeof(struct conf_addr_list);
+	case CONF_PREFIX_LIST: return sizeof(struct conf_prefix_list);
 	case CONF_ENUM: return sizeof(int);
 	case CONF_SECTION_LIST: return sizeof(struct conf_list);
 	case CONF_SECTION: break;

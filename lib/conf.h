@@ -29,17 +29,23 @@ enum conf_type {
 	CONF_ADDR,         /* struct addr; port `def_port` when none is given */
 	CONF_PREFIX,       /* struct prefix */
 	CONF_ADDR_LIST,    /* struct conf_addr_list */
+	CONF_PREFIX_LIST,  /* struct conf_prefix_list */
 	CONF_ENUM,         /* int, index into the NULL-ended `names` */
 	CONF_SECTION,      /* struct at `offset`, options in `sub` */
 	CONF_SECTION_LIST, /* titled sections: struct conf_list at offset, elements of `size` bytes,
 	                    * the title goes to its first member, char[CONF_TITLE] */
 };
 
-#define CONF_TITLE     64
-#define CONF_MAX_ADDRS 16
+#define CONF_TITLE        64
+#define CONF_MAX_ADDRS    16
+#define CONF_MAX_PREFIXES 64
 
 struct conf_addr_list {
 	struct addr addr[CONF_MAX_ADDRS];
+	int n;
+};
+struct conf_prefix_list {
+	struct prefix prefix[CONF_MAX_PREFIXES];
 	int n;
 };
 struct conf_list {

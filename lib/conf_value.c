@@ -59,6 +59,9 @@ const char *conf_value_expected(const struct conf_option *o, char why[CONF_WHY])
 	case CONF_ADDR_LIST:
 		sbuf_printf(&b, "up to %d addresses, separated by commas", CONF_MAX_ADDRS);
 		break;
+	case CONF_PREFIX_LIST:
+		sbuf_printf(&b, "up to %d prefixes, separated by commas", CONF_MAX_PREFIXES);
+		break;
 	case CONF_ENUM:
 		for (int i = 0; o->names[i]; i++)
 			sbuf_printf(&b, "%s\"%s\"",
@@ -117,6 +120,20 @@ static int parse_addr_list(const struct conf_option *o, const char *text, struct
 	return 0;
 }
 
+static int parse_prefix_list(const char *text, struct conf_prefix_list *l)
+{
+	struct slice rest = slice_trim(slice_of(text));
+
+	while (rest.n) {
+		struct slice item = slice_trim(slice_cut(&rest, ','));
+
+		if (l->n == CONF_MAX_PREFIXES || prefix_parse(&l->prefix[l->n], item) < 0)
+			return -EINVAL;
+		l->n++;
+	}
+	return 0;
+}
+
 static int parse_enum(const struct conf_option *o, const char *text, int *out)
 {
 	for (int i = 0; o->names[i]; i++) {
@@ -138,6 +155,7 @@ static int parse(const struct conf_option *o, const char *text, void *out)
 	case CONF_ADDR: return addr_parse(out, slice_of(text), o->def_port);
 	case CONF_PREFIX: return prefix_parse(out, slice_of(text));
 	case CONF_ADDR_LIST: return parse_addr_list(o, text, out);
+	case CONF_PREFIX_LIST: return parse_prefix_list(text, out);
 	case CONF_ENUM: return parse_enum(o, text, out);
 	case CONF_SECTION:
 	case CONF_SECTION_LIST: break;

@@ -28,6 +28,7 @@ struct conf {
 	bool enabled;
 	int level;
 	struct conf_addr_list peers;
+	struct conf_prefix_list nets;
 	struct conf_list upstream;
 };
 
@@ -79,6 +80,7 @@ static const struct conf_option options[] = {
 	{.name = "enabled", .type = CONF_BOOL, AT(enabled), .def = "true"},
 	{.name = "level", .type = CONF_ENUM, AT(level), .def = "info", .names = levels},
 	{.name = "peers", .type = CONF_ADDR_LIST, AT(peers), .def = "", .def_port = 7702},
+	{.name = "nets", .type = CONF_PREFIX_LIST, AT(nets), .def = ""},
 	{.name = "upstream",
 		.type = CONF_SECTION_LIST,
 		AT(upstream),
@@ -101,6 +103,24 @@ static void done(void)
 	conf_free(options, &conf);
 }
 
+START_TEST(test_prefixes_are_given_in_a_list_or_in_several_values)
+{
+	char buf[ADDR_STRLEN];
+
+	ck_assert_int_eq(parse("name = \"a\"\nnets = {\"10.1.0.0/16\", \"2001:db8::/32\"}"), 0);
+	ck_assert_int_eq(conf.nets.n, 2);
+	ck_assert_str_eq(prefix_str(&conf.nets.prefix[0], buf), "10.1.0.0/16");
+	ck_assert_str_eq(prefix_str(&conf.nets.prefix[1], buf), "2001:db8::/32");
+	done();
+	ck_assert_int_eq(parse("name = \"a\"\nnets = \"10.1.0.0/16, 10.2.0.0/16\""), 0);
+	ck_assert_int_eq(conf.nets.n, 2);
+	done();
+	ck_assert_int_eq(parse("name = \"a\""), 0);
+	ck_assert_int_eq(conf.nets.n, 0);
+	done();
+}
+END_TEST
+
 /* The one error of that text. */
 static void expect_error(const char *text, const char *error)
 {
@@ -109,6 +129,13 @@ static void expect_error(const char *text, const char *error)
 		"text: %s\nexpected: %s\ngot: %s", text, error, errors.text);
 	done();
 }
+
+START_TEST(test_a_prefix_with_host_bits_is_refused_in_a_list)
+{
+	expect_error("name = \"a\"\nnets = {\"10.1.0.0/16\", \"10.1.0.1/16\"}",
+		"t.conf:2: nets = \"10.1.0.1/16\", expected up to 64 prefixes");
+}
+END_TEST
 
 START_TEST(test_defaults_are_filled_in)
 {
@@ -342,6 +369,8 @@ int main(void)
 	TCase *t = tcase_create("conf");
 
 	tcase_add_test(t, test_defaults_are_filled_in);
+	tcase_add_test(t, test_prefixes_are_given_in_a_list_or_in_several_values);
+	tcase_add_test(t, test_a_prefix_with_host_bits_is_refused_in_a_list);
 	tcase_add_test(t, test_values_are_read);
 	tcase_add_test(t, test_list_may_be_in_braces);
 	tcase_add_test(t, test_bad_values_name_line_and_expectation);

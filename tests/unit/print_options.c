@@ -21,6 +21,7 @@ static void print(const char *daemon, const char *section, const struct conf_opt
 		[CONF_ADDR] = "address",
 		[CONF_PREFIX] = "prefix",
 		[CONF_ADDR_LIST] = "addresses",
+		[CONF_PREFIX_LIST] = "prefixes",
 		[CONF_ENUM] = "enum",
 	};
 
