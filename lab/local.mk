@@ -111,7 +111,7 @@ dist_scenarios_DATA = \
 	lab/scenarios/slow-sn.py \
 	lab/scenarios/web-cache.py
 
-# make lab [TOPO=fig6] [SCENARIO=kill-sn]: the demonstration, and its report in nearlab-report/
+# make lab [TOPO=fig6 | internet,ases=60] [SCENARIO=kill-sn]: the demonstration, and its report in nearlab-report/
 TOPO = fig6
 SCENARIO =
 lab: all

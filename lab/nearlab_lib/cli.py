@@ -55,7 +55,8 @@ def parse(argv):
     """The command line."""
     parser = Parser(prog="nearlab", description="An emulated internetwork in one command.",
                     formatter_class=argparse.RawDescriptionHelpFormatter, epilog=textwrap.dedent("""
-        TOPOLOGY and SCENARIO are names that `nearlab list` prints, or files of your own.
+        TOPOLOGY and SCENARIO are names that `nearlab list` prints, or files of your own; TOPOLOGY
+        may have its parameters with it: internet,ases=60.
         A lab lives in namespaces of its own: it cannot reach the host's network, and all of it
         is gone when it ends, however it ends."""))
     parser.add_argument("--state", metavar="DIR", help="the folder of all labs "
@@ -152,6 +153,14 @@ def given_parameters(arguments):
         except ValueError:
             params[name] = value
     return params
+
+
+def named_topology(library, arguments):
+    """The topology that is named, as NAME or NAME,PARAM=VALUE,…; its parameters join the others."""
+    name, *given = [arguments.topology] if os.path.exists(arguments.topology) \
+        else arguments.topology.split(",")
+    arguments.param = [*given, *arguments.param]
+    return library.topology(name)
 
 
 # Commands.
@@ -270,7 +279,7 @@ class Lab:
 
 def do_up(arguments):
     """up"""
-    topology = Library().topology(arguments.topology)
+    topology = named_topology(Library(), arguments)
     params = given_parameters(arguments)
     topology.check(params)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
@@ -503,7 +512,7 @@ def prepare_run(arguments):
     """What run and demo share: (topology, scenario, topology's and scenario's params, seed, dir)"""
     need_root()
     library = Library()
-    topology = library.topology(arguments.topology)
+    topology = named_topology(library, arguments)
     made = topology.scenarios(library)
     if not arguments.scenario and not made:
         raise LibraryError(f"no scenario is made for {topology.name}: name one")

@@ -151,9 +151,11 @@ class Keeper:
 
             try:
                 daemons.wait_until(reachable, timeout, "all nodes reachable", 0.05)
+                daemons.wait_until(reachable, timeout, "all nodes reachable at once", 0.05)
             except TimeoutError:
-                raise TimeoutError(f"after {timeout} s no ping of " + ", ".join(
-                    f"{target} from {client}" for client, target in missing)) from None
+                words = ", ".join(f"{target} from {client}" for client, target in missing[:8])
+                more = f", and {len(missing) - 8} more" if len(missing) > 8 else ""
+                raise TimeoutError(f"after {timeout} s no ping of {words}{more}") from None
         source = topo.overlay_source and topo.overlay_address(topo.overlay_source)
         if source:
             self.say("waiting for the overlay")

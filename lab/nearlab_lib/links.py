@@ -95,7 +95,8 @@ class Wire(Link):
         super().__init__(node1, node2, **params)
         if self.by_vde and self.deferred:
             for intf in (self.intf1, self.intf2):
-                intf.setup.insert(0, f"tuntap add {intf.name} mode tap")
+                intf.setup[:0] = [f"tuntap add {intf.name} mode tap",
+                                  f"link set {intf.name} address {intf.mac}"]
         if not self.deferred:
             self.connect()
 

@@ -52,6 +52,23 @@ class Network(Mininet):
         for _, _, params in topo.links(sort=True, withInfo=True):
             self.addLink(**params)
         inside.ip(link.pair for link in self.links if link.pair)
+        self._introduce()
+
+    def _introduce(self):
+        """
+        Ends of a link, and members of an exchange point, know each other's Ethernet addresses for good.
+        The kernel has one table of those that it learns, of 1024, for all network namespaces and the
+        host; a large lab would fill it.
+        """
+        ends = [intf for link in self.links for intf in (link.intf1, link.intf2)]
+        mac = {intf.ip: intf.mac for intf in ends if intf.ip}
+        for link in self.links:
+            for intf, other in ((link.intf1, link.intf2), (link.intf2, link.intf1)):
+                known = [s["peer_ip"] for s in intf.params.get("sessions", ())]
+                known += [other.ip] if other.ip else []
+                if intf.ip:
+                    intf.setup += [f"neigh add {ip} lladdr {mac[ip]} dev {intf.name} nud permanent"
+                                   for ip in known]
 
     def configHosts(self):
         """Addresses, routes and names of all nodes; then links get their properties."""

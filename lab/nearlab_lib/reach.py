@@ -14,6 +14,7 @@ import time
 from . import inside
 
 ECHO_REPLY, ECHO_REQUEST = 0, 8
+SOL_RAW, ICMP_FILTER = 255, 1  # linux/icmp.h
 
 
 def _checksum(data):
@@ -50,36 +51,40 @@ class Pings:
 
     @staticmethod
     def _open():
-        return socket.socket(socket.AF_INET, socket.SOCK_RAW | socket.SOCK_NONBLOCK,
+        sock = socket.socket(socket.AF_INET, socket.SOCK_RAW | socket.SOCK_NONBLOCK,
                              socket.IPPROTO_ICMP)
+        # Others' requests, which come here as well, have no place in its queue.
+        sock.setsockopt(SOL_RAW, ICMP_FILTER, struct.pack("I", 0xffffffff & ~(1 << ECHO_REPLY)))
+        return sock
 
     def unreached(self, patience=1.0):
         """
-        Asks each address. [(node's name, address)] of those that do not answer within `patience`
-        seconds; [] when all have answered this time.
+        Asks each address that has not answered since all had the last time. [(node's name, address)]
+        of those that do not answer within `patience` seconds.
         """
-        self.missing = {sock: set(range(len(self.addresses))) for sock in self.sockets}
-        self.identifier = self.identifier % 0xffff + 1  # late answers to the last time do not count
+        if not any(self.missing.values()):
+            self.missing = {sock: set(range(len(self.addresses))) for sock in self.sockets}
+            self.identifier = self.identifier % 0xffff + 1  # a late answer is none to what is asked now
+        poll = select.poll()
+        by_fd = {sock.fileno(): sock for sock in self.sockets}
+        for fd in by_fd:
+            poll.register(fd, select.POLLIN)
         for sock, numbers in self.missing.items():
             for number in numbers:
                 try:
                     sock.sendto(request(self.identifier, number), (self.addresses[number], 0))
                 except OSError:
                     pass  # no route yet
+            self._drain(poll, by_fd, 0)
         deadline = time.monotonic() + patience
-        poll = select.poll()
-        by_fd = {sock.fileno(): sock for sock in self.sockets}
-        for fd in by_fd:
-            poll.register(fd, select.POLLIN)
-        while any(self.missing.values()):
-            left = deadline - time.monotonic()
-            ready = poll.poll(left * 1000) if left > 0 else ()
-            if not ready:
-                break
-            for fd, _ in ready:
-                self._read(by_fd[fd])
+        while any(self.missing.values()) and time.monotonic() < deadline:
+            self._drain(poll, by_fd, deadline - time.monotonic())
         return [(node.name, self.addresses[number]) for sock, node in self.sockets.items()
                 for number in sorted(self.missing[sock])]
+
+    def _drain(self, poll, by_fd, patience):
+        for fd, _ in poll.poll(max(0.0, patience) * 1000):
+            self._read(by_fd[fd])
 
     def _read(self, sock):
         while True:

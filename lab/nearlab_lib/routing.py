@@ -3,8 +3,8 @@
 BIRD's configuration for a node, as a pure function of the topology.
 
 A router speaks OSPF on the links inside its AS, and BGP if its AS has neighbours (interdomain.py).
-BFD watches every link between routers, so that a dead link is noticed in half a second and not in
-the four of OSPF's.
+BFD watches every link between routers, so that a dead link is noticed in half a second (or what the
+topology's `bfd` makes of it) and not in the four of OSPF's.
 
 An ARN speaks OSPF on its LAN, and exports one thing: the block of the interface that its daemon
 holds, as an external route of type 1, whose metric grows with distance, so that every router picks
@@ -19,21 +19,23 @@ the interface which its agent holds; tunnels to nodes that are attached later ar
 
 from . import interdomain
 
-BFD = """protocol bfd {
-	interface "*" {
-		min rx interval 100 ms;
-		min tx interval 100 ms;
-		idle tx interval 300 ms;
-		multiplier 5;
-	};
-}
-"""
-
-
 OVERLAY = "10.77.0.0/16"
 
 
-def _head(router_id, export, merge="yes"):
+def _bfd(topo):
+    """A neighbour that is silent for five packets is dead; while there is none, hardly any are sent."""
+    return f"""protocol bfd {{
+	interface "*" {{
+		min rx interval {topo.bfd} ms;
+		min tx interval {topo.bfd} ms;
+		idle tx interval {3 * topo.bfd} ms;
+		multiplier 5;
+	}};
+}}
+"""
+
+
+def _head(topo, router_id, export, merge="yes"):
     return f"""log "/run/bird.log" all;
 router id {router_id};
 protocol device {{ scan time 10; }}
@@ -48,7 +50,7 @@ protocol kernel {{
 		}};
 	}};
 }}
-{BFD}"""
+{_bfd(topo)}"""
 
 
 def _ospf_interface(name, params):
@@ -75,7 +77,7 @@ def router(topo, name):
     """bird.conf of a router."""
     info = topo.nodeInfo(name)
     interfaces = topo.interfaces(name)
-    text = _head(info["loopback"], f"\t\t\tkrt_prefsrc = {info['loopback']};\n")
+    text = _head(topo, info["loopback"], f"\t\t\tkrt_prefsrc = {info['loopback']};\n")
 
     ospf = '\t\tinterface "lo" { stub yes; };\n'
     for interface, params in interfaces:
@@ -102,7 +104,7 @@ def arn(topo, name, interface="anycast0"):
     ospf = "".join(_ospf_interface(i, p) for i, p in topo.interfaces(name))
     next_hop = topo.next_hop(name)
     gateway = f"\t\tgw = {next_hop};\n" if next_hop else ""
-    return _head(info["address"], "") + f"""filter anycast_block {{
+    return _head(topo, info["address"], "") + f"""filter anycast_block {{
 	if source = RTS_DEVICE && ifname = "{interface}" then {{
 		ospf_metric1 = 10;
 {gateway}		accept;
@@ -130,7 +132,7 @@ protocol device {{ scan time 10; }}
 protocol kernel {{
 	ipv4 {{ import none; export where net ~ {OVERLAY}; }};
 }}
-{BFD}protocol ospf v2 overlay {{
+{_bfd(topo)}protocol ospf v2 overlay {{
 	ipv4 {{ import where net ~ {OVERLAY}; export none; }};
 	area 0 {{
 		interface "nc-overlay" {{ stub yes; }};

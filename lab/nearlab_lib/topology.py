@@ -54,11 +54,15 @@ class AutonomousSystem:
 
 
 class Internet(Topo):
-    """See the essay above. `anycast` and `service` are the patent's examples."""
+    """
+    See the essay above. `anycast` and `service` are the patent's examples; bfd: the time between two
+    packets of BFD on a link, in ms.
+    """
 
     anycast = "10.1.18.0/24"
     service = "10.1.18.27"  # acme.com
     names = {"acme.com": "10.1.18.27"}
+    bfd = 100
 
     def __init__(self, *args, **params):
         self.systems = {}
