@@ -160,7 +160,8 @@ static int usage(void)
 
 static const struct scout_ops *method_of(const char *name)
 {
-	const struct scout_ops *const all[] = {&scout_local, &scout_wide, &scout_names};
+	const struct scout_ops *const all[] = {
+		&scout_local, &scout_wide, &scout_crawl, &scout_names};
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
 		if (!strcmp(all[i]->name, name))
@@ -181,7 +182,7 @@ int main(int argc, char **argv)
 		.use = 0.5,
 		.stay = 40 * NS_S,
 		.seed = 1,
-		.method = &scout_local,
+		.method = &scout_crawl,
 		.far = {.interval = NS_S,
 			.interval_max = 60 * NS_S,
 			.rate = 50,
