@@ -104,6 +104,8 @@ static void on_line(void *arg, int events)
 		if (w.order == GUARDIAN_FINISH) {
 			if (a->cluster)
 				cluster_goodbye(a->cluster);
+			if (a->flooder)
+				flooder_goodbye(a->flooder);
 			return loop_stop(a->loop);
 		}
 	}
@@ -126,6 +128,8 @@ static void share_nodes(struct arn *a)
 	if (a->cluster)
 		arns = election_active(cluster_election(a->cluster), &turn);
 	directory_set_sharing(a->directory, arns, turn);
+	if (a->flooder)
+		flooder_look(a->flooder, turn == 0);
 }
 
 static void on_look(void *arg)
@@ -417,6 +421,17 @@ static int open_sites(struct arn *a)
 	return err;
 }
 
+static int open_flooder(struct arn *a)
+{
+	struct flood_conf fc = arn_conf_flood(&a->conf);
+	struct flood_events events = {0};
+
+	if (!a->sites || !arn_conf_floods(&a->conf))
+		return 0;
+	a->flooder = flooder_new(a->loop, &fc, &events, a->sites, a->directory);
+	return a->flooder ? 0 : -ENOMEM;
+}
+
 static int open_crew(struct arn *a)
 {
 	struct crew_conf cc = {.listener = arn_listener_conf_of(&a->conf),
@@ -525,6 +540,7 @@ static void close_all(struct arn *a)
 	loop_timer_free(a->later);
 	discovery_free(a->discovery);
 	cluster_free(a->cluster);
+	flooder_free(a->flooder);
 	sites_free(a->sites);
 	profiles_free(a->profiles);
 	casc_free(a->casc);
@@ -568,6 +584,8 @@ int arn_work(
 		err = open_discovery(&a);
 	if (!err)
 		err = open_sites(&a);
+	if (!err)
+		err = open_flooder(&a);
 	if (!err)
 		err = open_naming(&a);
 	if (!err)

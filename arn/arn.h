@@ -14,6 +14,7 @@
 #include "arn/direct_reader.h"
 #include "arn/directory.h"
 #include "arn/discovery.h"
+#include "arn/flooder.h"
 #include "arn/guardian.h"
 #include "arn/naming.h"
 #include "arn/casc.h"
@@ -40,8 +41,9 @@ struct arn {
 	struct discovery *discovery; /* NULL: configured nodes only */
 	struct cluster *cluster;     /* NULL likewise: there is no LAN to have other ARNs on */
 	struct naming *naming;
-	struct sites *sites;   /* NULL: no other site is known */
-	struct primer *primer; /* NULL likewise */
+	struct sites *sites;     /* NULL: no other site is known */
+	struct flooder *flooder; /* NULL: no load is told to other sites */
+	struct primer *primer;   /* NULL likewise */
 	struct direct_reader *direct;
 	struct crew *crew;
 	struct loop_turn *turn;   /* looks whether there is something new to publish … */

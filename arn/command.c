@@ -268,6 +268,17 @@ static enum ctl_code show_sites(void *ctx, struct slice args, struct js *body)
 	return CTL_OK;
 }
 
+static enum ctl_code show_flood(void *ctx, struct slice args, struct js *body)
+{
+	const struct arn *a = ctx;
+
+	(void)args;
+	js_put_bool(body, "shares", a->flooder != NULL);
+	js_put_int(body, "nodes", a->flooder ? flood_nodes(flooder_core(a->flooder)) : 0);
+	js_put(body, "records", a->flooder ? flooder_show(a->flooder) : js_array());
+	return CTL_OK;
+}
+
 static enum ctl_code show_primes(void *ctx, struct slice args, struct js *body)
 {
 	const struct arn *a = ctx;
@@ -405,6 +416,7 @@ const struct ctl_command arn_commands[] = {
 	{"show nodes", NULL, "the service nodes that are known", show_nodes},
 	{"show peers", NULL, "the other ARNs of the block on this LAN", show_peers},
 	{"show sites", NULL, "the ARNs of other sites, and whether they serve", show_sites},
+	{"show flood", NULL, "what ARNs of all sites say of the load of their nodes", show_flood},
 	{"show primes", NULL, "ports that nodes have been asked for, and have given", show_primes},
 	{"show counters", NULL, "all counters, by the names of the metrics", show_counters},
 	{"show names", NULL, "origins, and the DNS records that lead to them", show_names},

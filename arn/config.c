@@ -263,6 +263,7 @@ static const struct conf_option options[] = {
 	{"sites", CONF_SECTION, .sub = sites_options},
 	{"site", CONF_SECTION_LIST, offsetof(struct arn_conf, site), sizeof(struct arn_conf_site),
 		.sub = site_options, .help = "an ARN of another site"},
+	{"flood", CONF_SECTION, .sub = arn_flood_options},
 	{"node", CONF_SECTION_LIST, offsetof(struct arn_conf, nodes), sizeof(struct arn_conf_node),
 		.sub = node_options, .help = "a service node, announced or not"},
 	{0},
@@ -391,6 +392,7 @@ static void check_all(const void *conf, struct conf_errors *e)
 	check_next_hop(c, e);
 	check_addresses(c, e);
 	check_sites(c, e);
+	arn_conf_check_flood(c, e);
 	if (*c->interface && !*c->key_file)
 		conf_error(e,
 			"interface \"%s\" is given but no key-file: announcements there "
@@ -502,6 +504,8 @@ const char *arn_conf_fixed_change(const struct arn_conf *was, const struct arn_c
 		return "sites";
 	if (!same_sites(was, now))
 		return "site";
+	if (!arn_conf_flood_same(was, now))
+		return "flood";
 	if (was->announce.interval != now->announce.interval)
 		return "announce.interval";
 	if (addr_cmp(&was->discovery.group, &now->discovery.group))

@@ -5,6 +5,7 @@
 
 #include <net/if.h>
 
+#include "arn/flood.h"
 #include "arn/naming.h"
 #include "arn/casc.h"
 #include "arn/profiles.h"
@@ -94,6 +95,11 @@ struct arn_conf {
 	} sites;
 	struct conf_list site; /* struct arn_conf_site */
 	struct {
+		bool share;
+		ns_t interval, min_interval;
+		int64_t misses, change /* per cent */, hops, rate, records;
+	} flood;
+	struct {
 		bool rtsp, http;
 		ns_t wait;
 	} prime;
@@ -132,6 +138,13 @@ struct arn_conf_service {
 };
 
 extern const struct daemon arn_daemon;
+
+/* config_flood.c */
+extern const struct conf_option arn_flood_options[];
+void arn_conf_check_flood(const struct arn_conf *c, struct conf_errors *e);
+bool arn_conf_floods(const struct arn_conf *c);
+struct flood_conf arn_conf_flood(const struct arn_conf *c);
+bool arn_conf_flood_same(const struct arn_conf *a, const struct arn_conf *b);
 
 /* config_naming.c */
 extern const struct conf_option arn_naming_options[], arn_service_options[], arn_profiles_options[],

@@ -363,7 +363,9 @@ void flood_each(const struct flood *f, flood_view_cb *cb, void *arg)
 			.nodes = r->nodes,
 			.seq = r->seq,
 			.heard_at = r->heard_at,
-			.expires = r->expires};
+			.expires = r->expires,
+			.body = r->body,
+			.len = r->len};
 
 		if (!r->dead)
 			cb(arg, &v);

@@ -115,6 +115,8 @@ struct flood_view {
 	int nodes;
 	uint64_t seq;
 	ns_t heard_at, expires;
+	const uint8_t *body; /* the nodes' announcements, one after the other, */
+	const uint16_t *len; /* of these lengths */
 };
 typedef void flood_view_cb(void *arg, const struct flood_view *v);
 void flood_each(const struct flood *f, flood_view_cb *cb, void *arg);

@@ -23,6 +23,7 @@ arn_libarn_a_SOURCES = \
 	arn/command.c \
 	arn/config.c \
 	arn/config.h \
+	arn/config_flood.c \
 	arn/config_naming.c \
 	arn/crew.c \
 	arn/crew.h \
@@ -52,6 +53,8 @@ arn_libarn_a_SOURCES = \
 	arn/flood_msg.h \
 	arn/flood_own.c \
 	arn/flood_table.c \
+	arn/flooder.c \
+	arn/flooder.h \
 	arn/guardian.c \
 	arn/guardian.h \
 	arn/health.c \

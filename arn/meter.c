@@ -284,6 +284,45 @@ static struct metric *add_sites(struct metric *m, struct arn *a)
 	return m;
 }
 
+static uint64_t flooded_records(void *arg)
+{
+	return (uint64_t)flood_records(flooder_core(((const struct arn *)arg)->flooder));
+}
+
+static uint64_t flooded_nodes(void *arg)
+{
+	return (uint64_t)flood_nodes(flooder_core(((const struct arn *)arg)->flooder));
+}
+
+static uint64_t flood_left_out(void *arg)
+{
+	return flood_counters(flooder_core(((const struct arn *)arg)->flooder))->left_out;
+}
+
+static struct metric *add_flood(struct metric *m, struct arn *a)
+{
+	const struct flood_counters *c = flood_counters(flooder_core(a->flooder));
+	static const char help[] = "Records of other ARNs that were flooded here.";
+
+	*m++ = GAUGE("flood_records", "Records of other ARNs that hold.", flooded_records, a);
+	*m++ = GAUGE("flood_nodes", "Nodes of other sites in them.", flooded_nodes, a);
+	*m++ = GAUGE("flood_left_out", "Own nodes that find no room in the own records.",
+		flood_left_out, a);
+	*m++ = COUNTER("flood_made_total", "Own records.", NULL, &c->made);
+	*m++ = COUNTER("flood_sent_total", "Records that were sent to a site.", NULL, &c->sent);
+	*m++ = COUNTER("flood_heard_total", help, "result=\"new\"", &c->heard);
+	*m++ = COUNTER("flood_heard_total", help, "result=\"known\"", &c->doubles);
+	*m++ = COUNTER("flood_heard_total", help, "result=\"own\"", &c->own);
+	*m++ = COUNTER("flood_heard_total", help, "result=\"refused\"", &c->refused);
+	*m++ = COUNTER("flood_heard_total", help, "result=\"crowded\"", &c->crowded);
+	*m++ = COUNTER("flood_limited_total",
+		"Times that a record had to wait, since a site was sent enough.", NULL,
+		&c->limited);
+	*m++ = COUNTER(
+		"flood_expired_total", "Records that were not told again.", NULL, &c->expired);
+	return m;
+}
+
 static struct metric *add_naming(struct metric *m, struct arn *a)
 {
 	const struct naming_counters *c = naming_counters(a->naming);
@@ -386,6 +425,8 @@ int arn_meter(struct arn *a)
 	m = add_profiles(m, a);
 	m = add_channels(m, a);
 	m = add_sites(m, a);
+	if (a->flooder)
+		m = add_flood(m, a);
 	if (a->discovery)
 		m = add_discovery(m, discovery_counters(a->discovery));
 	if (a->cluster)

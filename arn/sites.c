@@ -9,6 +9,8 @@
 #include "lib/log.h"
 #include "lib/udp.h"
 
+#define RCVBUF (1 << 20) /* for records of many sites at once (arn/flood.h) */
+
 struct sites {
 	struct loop *loop;
 	struct sites_conf conf;
@@ -23,30 +25,36 @@ struct sites {
 	ns_t say_at;
 	struct sites_counters count;
 	struct log_limit log_in, log_out;
+	sites_flood_cb *flood;
+	void *flood_arg;
 	struct udp_msg batch[UDP_BATCH];
 };
 
+static void send_to(struct sites *s, int i, enum wire_type type, const uint8_t *payload, size_t n)
+{
+	uint8_t sealed[WIRE_MAX];
+	char text[ADDR_STRLEN];
+	int len = wire_seal(&s->sender, type, payload, n, clock_wall(), sealed);
+	int err = len < 0 ? len : udp_send(s->fd, &s->site[i], sealed, (size_t)len);
+
+	if (err)
+		log_limited(&s->log_out, NLOG_WARN, "site %s: %s", addr_str(&s->site[i], text),
+			strerror(-err));
+	else
+		s->count.sent++;
+}
+
 static void say(struct sites *s, ns_t now)
 {
-	uint8_t payload[WIRE_MAX], sealed[WIRE_MAX];
-	char text[ADDR_STRLEN];
+	uint8_t payload[WIRE_MAX];
 	int n;
 
 	s->say_at = now + s->conf.core.interval;
 	if (s->word.addr.sa.sa_family == AF_UNSPEC)
 		return; /* it knows no address of its own yet, and has no block up */
 	n = announce_encode(&s->word, payload, sizeof(payload));
-	for (int i = 0; i < s->conf.sites && n > 0; i++) {
-		int len =
-			wire_seal(&s->sender, WIRE_SITE, payload, (size_t)n, clock_wall(), sealed);
-		int err = len < 0 ? len : udp_send(s->fd, &s->site[i], sealed, (size_t)len);
-
-		if (err)
-			log_limited(&s->log_out, NLOG_WARN, "site %s: %s",
-				addr_str(&s->site[i], text), strerror(-err));
-		else
-			s->count.sent++;
-	}
+	for (int i = 0; i < s->conf.sites && n > 0; i++)
+		send_to(s, i, WIRE_SITE, payload, (size_t)n);
 }
 
 static void work(struct sites *s)
@@ -74,6 +82,24 @@ static void refuse(struct sites *s, const struct addr *from, const char *why)
 		why);
 }
 
+static int site_at(const struct sites *s, const struct addr *from)
+{
+	for (int i = 0; i < s->conf.sites; i++)
+		if (addr_same_host(&s->site[i], from))
+			return i;
+	return -1;
+}
+
+static void on_flood(struct sites *s, const struct addr *from, const struct wire_view *v)
+{
+	const char *why = NULL;
+
+	if (s->flood)
+		why = s->flood(s->flood_arg, site_at(s, from), v->sender, v->payload, v->len);
+	if (why)
+		refuse(s, from, why);
+}
+
 static void on_datagram(struct sites *s, const struct udp_msg *m)
 {
 	enum wire_error e = WIRE_MALFORMED;
@@ -85,6 +111,8 @@ static void on_datagram(struct sites *s, const struct udp_msg *m)
 		e = wire_open(s->receiver, m->data, m->len, clock_wall(), &v);
 	if (e != WIRE_OK)
 		return refuse(s, &m->from, wire_error_str(e));
+	if (v.type == WIRE_FLOOD)
+		return on_flood(s, &m->from, &v);
 	if (announce_decode(&a, v.payload, v.len, &why) < 0)
 		return refuse(s, &m->from, why);
 	if (wire_sender_id(a.id) != v.sender)
@@ -152,8 +180,8 @@ struct sites *sites_new(struct loop *l, const struct sites_conf *c, int *err)
 	s->receiver = wire_receiver_new(c->keys, c->skew, 4 * SITE_MAX);
 	s->timer = loop_timer_new(l, on_timer, s);
 	if (s->receiver && s->timer) {
-		wire_receiver_take(s->receiver, WIRE_BIT(WIRE_SITE));
-		s->fd = udp_open(&c->at, 0, 0);
+		wire_receiver_take(s->receiver, WIRE_BIT(WIRE_SITE) | WIRE_BIT(WIRE_FLOOD));
+		s->fd = udp_open(&c->at, RCVBUF, 0);
 		*err = s->fd < 0 ? s->fd : 0;
 	}
 	if (!*err) {
@@ -178,6 +206,17 @@ void sites_free(struct sites *s)
 		close(s->fd);
 	wire_receiver_free(s->receiver);
 	free(s);
+}
+
+void sites_on_flood(struct sites *s, sites_flood_cb *cb, void *arg)
+{
+	s->flood = cb;
+	s->flood_arg = arg;
+}
+
+void sites_flood(struct sites *s, int site, const uint8_t *payload, size_t n)
+{
+	send_to(s, site, WIRE_FLOOD, payload, n);
 }
 
 bool sites_away(const struct sites *s)

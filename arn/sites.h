@@ -29,6 +29,11 @@ struct sites_counters {
 };
 
 struct sites;
+/* What the port is used for besides (arn/flooder.h): a message of type WIRE_FLOOD, authentic, from the
+ * site of this index, -1: from another address. NULL, or why it is refused. */
+typedef const char *sites_flood_cb(
+	void *arg, int site, uint64_t sender, const uint8_t *payload, size_t n);
+
 /* *err says why it returned NULL. */
 struct sites *sites_new(struct loop *l, const struct sites_conf *c, int *err);
 void sites_free(struct sites *s);
@@ -36,6 +41,8 @@ void sites_free(struct sites *s);
 /* What this one says from now on: whether it has a usable node, and whether its block is up. addr:
  * its own address, as the other ARNs of its LAN know it. */
 void sites_set(struct sites *s, bool usable, bool up, const struct addr *addr);
+void sites_on_flood(struct sites *s, sites_flood_cb *cb, void *arg); /* NULL: they are ignored */
+void sites_flood(struct sites *s, int site, const uint8_t *payload, size_t n);
 bool sites_away(const struct sites *s);
 
 int sites_serving(const struct sites *s);

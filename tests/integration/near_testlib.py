@@ -221,6 +221,8 @@ def cbor(value):
         return _cbor_head(3, len(value.encode())) + value.encode()
     if isinstance(value, bytes):
         return _cbor_head(2, len(value)) + value
+    if isinstance(value, list):
+        return _cbor_head(4, len(value)) + b"".join(map(cbor, value))
     if isinstance(value, dict):
         items = b"".join(cbor(k) + cbor(v) for k, v in value.items())
         return _cbor_head(5, len(value)) + items
