@@ -43,6 +43,7 @@ struct directory {
 	const struct direct *direct;
 	const struct profile_table *profiles;
 	const struct cas_table *channels;
+	const struct region_table *regions, *measured;
 };
 
 struct directory *directory_new(const struct directory_conf *c, directory_cb *cb, void *arg)
@@ -77,6 +78,8 @@ void directory_free(struct directory *d)
 	direct_unref(d->direct);
 	profile_table_unref(d->profiles);
 	cas_table_unref(d->channels);
+	region_table_unref(d->regions);
+	region_table_unref(d->measured);
 	reserve_sources_unref(d->sources);
 	wire_keys_wipe(&d->conf.tokens.keys);
 	free(d);
@@ -520,6 +523,9 @@ const struct snapshot *directory_snapshot(struct directory *d)
 	s->direct = direct_ref(d->direct);
 	s->profiles = profile_table_ref(d->profiles);
 	s->channels = cas_table_ref(d->channels);
+	s->regions = region_table_ref(d->regions);
+	s->measured = region_table_ref(d->measured);
+	memcpy(s->place, d->conf.place, sizeof(s->place));
 	s->select = d->conf.select;
 	s->sources = reserve_sources_ref(d->sources);
 	s->select.arns = d->arns;
@@ -579,6 +585,22 @@ void directory_set_channels(struct directory *d, const struct cas_table *t)
 	cas_table_ref(t);
 	cas_table_unref(d->channels);
 	d->channels = t;
+	d->stale = true;
+}
+
+void directory_set_regions(struct directory *d, const struct region_table *t)
+{
+	region_table_ref(t);
+	region_table_unref(d->regions);
+	d->regions = t;
+	d->stale = true;
+}
+
+void directory_set_measured(struct directory *d, const struct region_table *t)
+{
+	region_table_ref(t);
+	region_table_unref(d->measured);
+	d->measured = t;
 	d->stale = true;
 }
 

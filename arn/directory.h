@@ -37,6 +37,7 @@ struct directory_conf {
 	ns_t reservation;           /* how long a client may take to attach */
 	struct select_conf select;  /* its `arns` and `turn` are of no account: see _set_sharing */
 	struct token_policy tokens; /* for the snapshots */
+	char place[PLACE_LEN];      /* likewise */
 };
 
 /* A node became usable for new clients (up), or ceased to be. */
@@ -121,6 +122,8 @@ const struct direct *directory_direct(const struct directory *d); /* the directo
 void directory_set_origins(struct directory *d, const struct origins *o);
 void directory_set_profiles(struct directory *d, const struct profile_table *t);
 void directory_set_channels(struct directory *d, const struct cas_table *t);
+void directory_set_regions(struct directory *d, const struct region_table *t);
+void directory_set_measured(struct directory *d, const struct region_table *t);
 
 /* For an operator: node i of the snapshot's order, or false behind the last. */
 struct directory_view {

@@ -40,6 +40,8 @@ static struct js *describe(const struct snapshot_node *n, const struct select_ve
 	js_put_str(o, "service", health_verdict_str(v->service));
 	js_put_real(o, "delay_ms", v->delay * 1000);
 	js_put_bool(o, "other_family", v->other_family);
+	if (v->levels >= 0)
+		js_put_int(o, "levels", v->levels);
 	js_put_real(o, "load", v->load > 1e9 ? 1e9 : v->load);
 	js_put_int(o, "sessions", n->said.sessions);
 	js_put_int(o, "reserved", v->reserved.sessions);
@@ -170,7 +172,9 @@ enum ctl_code arn_explain(void *ctx, struct slice args, struct js *body)
 	local = local_of(a, &u);
 	redirect_query(&q, proto, &from, &u);
 	redirect_profile(&q, snap, &local);
+	q.region = redirect_region(snap, &from);
 	js_put_str(body, "client", addr_host(&from, text));
+	js_put_str(body, "region", q.region && *q.region ? q.region : NULL);
 	js_put_str(body, "profile", q.profile ? addr_host(&local, text) : NULL);
 	js_put_str(body, "channel",
 		proto == TEXT_RTSP ? describe_channel(snap, &local, u.path, where) : NULL);

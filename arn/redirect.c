@@ -345,6 +345,25 @@ void redirect_query(struct select_query *q, enum text_proto proto, const struct 
 		q->path.n--;
 }
 
+const char *redirect_region(const struct snapshot *s, const struct addr *client)
+{
+	const char *place = region_find(s->regions, client);
+
+	return place ? place : region_find(s->measured, client);
+}
+
+/* Where nothing is known of the client yet it is measured, and this request does without (row H9). */
+static void take_region(struct transaction *t, struct select_query *q)
+{
+	struct want *w = &t->rs->want;
+
+	q->region = redirect_region(t->snapshot, &t->rq->client);
+	if (q->region || !t->snapshot->measured)
+		return;
+	*w = (struct want){.what = WANT_REGION, .state.anycast = t->rq->client};
+	addr_set_port(&w->state.anycast, 0);
+}
+
 const struct profile_fact *redirect_profile(
 	struct select_query *q, const struct snapshot *s, const struct addr *anycast)
 {
@@ -472,6 +491,7 @@ static void redirect(struct transaction *t)
 		t->rs->looped = true;
 		return refuse(t, http ? 508 : 482, "sent in circles");
 	}
+	take_region(t, &q);
 	take_profile(t, &q);
 	if (!find_origin(t, q.service, &u))
 		return;

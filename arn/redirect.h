@@ -61,6 +61,10 @@ struct redirect_response {
 void redirect_answer(const struct redirect_request *rq, const struct snapshot *snapshot,
 	struct redirect_response *rs);
 
+/* Where a client is, by what is configured, or else by what was measured; "": it is known that this
+ * cannot be known; NULL: it is not known yet. The snapshot's. */
+const char *redirect_region(const struct snapshot *s, const struct addr *client);
+
 /* What is asked of the selection for a client that wants this URL; it avoids nobody. */
 struct select_query;
 void redirect_query(struct select_query *q, enum text_proto proto, const struct addr *client,

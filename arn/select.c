@@ -21,8 +21,10 @@ struct inquiry {
 	const struct select_policy *policy;
 	struct select_conf conf; /* the snapshot's, and what the profile says */
 	unsigned arns, turn;
-	bool by_channel;                  /* who carries it is asked */
-	uint32_t channel;                 /* its hash */
+	int group;        /* place_distance() of the nodes nearest to the client; -1: not known */
+	bool home;        /* nodes of the ARN's own network are among them */
+	bool by_channel;  /* who carries it is asked */
+	uint32_t channel; /* its hash */
 	uint64_t channel_kbps, mean_kbps; /* 0: not known, or nobody's bit rate is limited */
 };
 
@@ -85,6 +87,7 @@ static void inquire(struct inquiry *in, const struct snapshot *s, const struct s
 		.conf = conf_of(s, q->profile),
 		.arns = s->select.arns ? s->select.arns : 1,
 		.turn = s->select.turn,
+		.group = -1,
 		.channel = announce_channel(q->path)};
 	in->by_channel = in->policy->by_channel;
 	if (q->service == SERVICE_RTSP)
@@ -221,9 +224,26 @@ static double latency_of(const struct inquiry *in, const struct snapshot_node *n
 {
 	uint32_t least = in->s->least_rtt_us;
 
-	if (!node->far || in->conf.latency_cost <= 0 || node->rtt_us <= least)
+	if (!node->far || in->group >= 0 || in->conf.latency_cost <= 0 || node->rtt_us <= least)
 		return 0;
 	return (node->rtt_us - least) / 1e6 / in->conf.latency_cost;
+}
+
+/* From the client's place, if that is known; or -1. */
+static int levels_of(const struct inquiry *in, const struct snapshot_node *node)
+{
+	const char *place = node->said.place;
+
+	if (!*place && !node->far)
+		place = in->s->place;
+	return in->q->region ? place_distance(in->q->region, place) : -1;
+}
+
+static bool is_far(const struct inquiry *in, const struct snapshot_node *node, int levels)
+{
+	if (in->group < 0)
+		return node->far;
+	return levels != in->group || (node->far && in->home);
 }
 
 static int rank_of(const struct select_verdict *v)
@@ -249,6 +269,7 @@ static void judge(
 	int i = in->q->service == SERVICE_RTSP ? TEXT_RTSP : TEXT_HTTP;
 	const struct announce *said = &node->said;
 	struct limits most = limits_of(in, node);
+	int levels = levels_of(in, node);
 
 	*v = (struct select_verdict){
 		.avoided = is_avoided(said, in->q),
@@ -256,7 +277,8 @@ static void judge(
 		.delay = anticipated(node, i),
 		.other_family = said->addr.sa.sa_family != in->q->client.sa.sa_family,
 		.reserved = reserve_open(node->reserved, node->over),
-		.far = node->far,
+		.far = is_far(in, node, levels),
+		.levels = levels,
 		.room = room_of(in, said, &most),
 		.kbps = estimate(in, said),
 		.refuses = in->q->service == SERVICE_RTSP && announce_refuses(said, in->channel),
@@ -276,6 +298,31 @@ static void judge(
 		v->excluded = "takes no attachments";
 	else
 		v->full = (v->excluded = lacks_room(in, said, &most, v)) != NULL;
+}
+
+/* Which nodes are nearest to the client. */
+static void find_group(struct inquiry *in)
+{
+	struct select_verdict v;
+	int group = -1;
+
+	if (!in->q->region || !*in->q->region)
+		return;
+	for (int i = 0; i < in->s->nodes && i < NODES_MAX; i++) {
+		const struct snapshot_node *node = &in->s->node[i];
+		bool nearer;
+
+		judge(in, node, &v);
+		if (v.excluded || v.avoided || v.refuses || v.unhealthy || v.other_family ||
+			v.levels < 0)
+			continue;
+		nearer = group < 0 || v.levels < group;
+		if (nearer)
+			group = v.levels;
+		if (v.levels == group)
+			in->home = !node->far || (!nearer && in->home);
+	}
+	in->group = group;
 }
 
 /* Takes it among the candidates, if none of these is of a better rank. */
@@ -325,6 +372,7 @@ struct select_choice select_node(const struct snapshot *s, const struct select_q
 	struct policy_field f = {.c = c, .conf = &in.conf};
 
 	inquire(&in, s, q);
+	find_group(&in);
 	if (gather(&f, c, &in, false, &choice.full))
 		gather(&f, c, &in, true, &choice.full);
 	if (!f.n)
@@ -357,6 +405,7 @@ void select_explain(
 	bool waits = false;
 
 	inquire(&in, s, q);
+	find_group(&in);
 	in.by_channel = true;
 	for (int i = 0; i < n; i++) {
 		judge(&in, &s->node[i], &v[i]);

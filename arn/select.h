@@ -6,7 +6,8 @@
  * (draining), or has no room. The rest stand in ranks; the lowest that has anybody counts:
  *
  *	+1  the service was not found to work yet, or is in quarantine (arn/health.h)
- *	+2  it is far: beyond the ARN's own network (arn/far.h)
+ *	+2  it is far: beyond the ARN's own network (arn/far.h); or, when it is known where the client
+ *	    is, not in the group nearest to it (row H9)
  *	+4  the client names it as one that failed it (Nearcast-Avoid), or it has just refused this
  *	    channel for want of bandwidth on the way to it
  *	+8  it is not healthy: it says so itself, or the ARN has found the service broken
@@ -18,6 +19,11 @@
  * waits.
  * Within the rank a policy decides (arn/policy.h). So clients go far when no node at home has room
  * (row H1), and come home as soon as one has.
+ *
+ * The group nearest to a client is the nodes whose place is the most similar to the client's
+ * (lib/place.h), of those that are healthy and have room for one more: so the next nearest group is
+ * tried when that is full. A node of the ARN's own network that says no place is where the ARN is. If
+ * own nodes are in the group, the group is these. Round trips from the ARN say nothing then.
  *
  * Room and load are of what the node has announced and of what was reserved since (arn/reserve.h).
  * Several ARNs that are active for the same nodes at the same time, k of them, do not see each
@@ -51,6 +57,7 @@
 struct select_query {
 	unsigned service;   /* SERVICE_RTSP or SERVICE_HTTP */
 	struct addr client; /* its port is the lot of who draws lots, and matters nowhere else */
+	const char *region; /* the place where the client is; NULL or "": it is not known */
 	struct slice path;  /* of the channel or object */
 	const struct select_policy *policy;    /* NULL: the service's, of the snapshot */
 	const struct profile_service *profile; /* NULL: none; else what it says goes first */
@@ -63,6 +70,7 @@ struct select_query {
 struct select_verdict {
 	const char *excluded; /* NULL, or why it is out of the question: a constant string */
 	bool avoided, refuses, unhealthy, other_family, far;
+	int levels; /* between the client's place and the node's (place_distance); -1: not known */
 	enum health_verdict service; /* as this ARN has found it */
 	double delay;                /* s, anticipated */
 	bool full;                   /* it is excluded because it has no room */

@@ -36,6 +36,8 @@ void snapshot_unref(const struct snapshot *s)
 	origins_unref(s->origins);
 	profile_table_unref(s->profiles);
 	cas_table_unref(s->channels);
+	region_table_unref(s->regions);
+	region_table_unref(s->measured);
 	reserve_sources_unref(s->sources);
 	for (int i = 0; i < s->nodes; i++)
 		reserve_counter_unref(s->node[i].reserved);

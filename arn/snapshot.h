@@ -21,6 +21,7 @@
 #include "arn/origin.h"
 #include "arn/primed.h"
 #include "arn/profile.h"
+#include "arn/region.h"
 #include "arn/reserve.h"
 #include "lib/wire.h"
 
@@ -69,6 +70,10 @@ struct snapshot {
 	const struct primed *primed;   /* the ports that nodes have given, or NULL; its reference */
 	const struct profile_table *profiles; /* of anycast addresses, or NULL; its reference */
 	const struct cas_table *channels;     /* what services have said, or NULL; its reference */
+	const struct region_table *regions;   /* where clients are, or NULL; its reference */
+	const struct region_table
+		*measured;     /* where others are, as was measured; NULL: nothing is */
+	char place[PLACE_LEN]; /* of the ARN, and so of its own nodes; "": none */
 	struct select_conf select;
 	struct reserve_sources *sources; /* the snapshot's reference; NULL: nobody is limited */
 	struct token_policy tokens;

@@ -13,6 +13,7 @@ enum want_kind {
 	WANT_PRIME,   /* `node` is to have a port for `state` */
 	WANT_ORIGIN,  /* where `state` (its service and address, or its host) is: arn/origin.h */
 	WANT_CHANNEL, /* that of the URL of `state`, its address and channel: arn/cas_table.h */
+	WANT_REGION, /* where the client of `state.anycast` is: arn/measure.h; nobody waits for it */
 	WANT_PROFILE, /* that of the address of `state`: arn/profile.h; nobody waits for it */
 };
 

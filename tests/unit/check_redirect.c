@@ -775,7 +775,57 @@ static Suite *redirect_suite(void)
 	return s;
 }
 
+/* ---- where the client is (row H9) ---- */
+
+static struct region in_region(const char *prefix, const char *place)
+{
+	struct region r = {.prefix = {.len = 0}};
+
+	ck_assert_int_eq(prefix_parse(&r.prefix, slice_of(prefix)), 0);
+	snprintf(r.place, sizeof(r.place), "%s", place);
+	return r;
+}
+
+#define GET_A "GET /a HTTP/1.1\r\nHost: 10.1.18.27\r\n\r\n"
+
+START_TEST(test_a_client_is_redirected_to_the_nodes_of_its_region)
+{
+	struct region configured = in_region("198.51.100.0/24", "rome.italy"),
+		      measured[] = {in_region("203.0.113.0/24", "rome.italy"),
+			      in_region("198.51.100.0/24", "usa"), in_region("192.0.2.0/24", "")};
+	struct slice get = slice_of(GET_A);
+	struct addr client = literal("192.88.99.1");
+
+	snprintf(add_node("home", "10.0.0.1")->place, PLACE_LEN, "sanjose.usa");
+	snprintf(add_node("rome", "10.0.0.2")->place, PLACE_LEN, "rome.italy");
+	snap->node[1].far = true;
+	snap->regions = region_table_new(&configured, 1);
+	ck_assert_int_eq(ask_bytes(TEXT_HTTP, "192.0.2.1", get), 302);
+	ck_assert_str_eq(told("Location"), "http://10.0.0.1/a");
+	ck_assert_int_eq(rs.want.what, WANT_NOTHING);
+	ck_assert_int_eq(ask_bytes(TEXT_HTTP, "198.51.100.7", get), 302);
+	ck_assert_str_eq(told("Location"), "http://10.0.0.2/a");
+	/* What is measured is for those of whom nothing is configured. */
+	snap->measured = region_table_new(measured, 3);
+	ck_assert_int_eq(ask_bytes(TEXT_HTTP, "198.51.100.7", get), 302);
+	ck_assert_str_eq(told("Location"), "http://10.0.0.2/a");
+	ck_assert_int_eq(ask_bytes(TEXT_HTTP, "203.0.113.9", get), 302);
+	ck_assert_str_eq(told("Location"), "http://10.0.0.2/a");
+	ck_assert_int_eq(rs.want.what, WANT_NOTHING);
+	/* It was tried, and nobody knows. */
+	ck_assert_int_eq(ask_bytes(TEXT_HTTP, "192.0.2.1", get), 302);
+	ck_assert_str_eq(told("Location"), "http://10.0.0.1/a");
+	ck_assert_int_eq(rs.want.what, WANT_NOTHING);
+	/* The first one of its network does not wait. */
+	ck_assert_int_eq(ask_bytes(TEXT_HTTP, "192.88.99.1", get), 302);
+	ck_assert_str_eq(told("Location"), "http://10.0.0.1/a");
+	ck_assert_int_eq(rs.want.what, WANT_REGION);
+	ck_assert(addr_same_host(&rs.want.state.anycast, &client));
+}
+END_TEST
+
 int main(void)
 {
+	tcase_add_test(t, test_a_client_is_redirected_to_the_nodes_of_its_region);
 	return run_suite(redirect_suite());
 }

@@ -682,6 +682,105 @@ START_TEST(test_no_set_of_nodes_breaks_the_rules)
 }
 END_TEST
 
+/* ---- the group nearest to the client (row H9) ---- */
+
+static struct announce *add_at(const char *id, const char *address, bool far, const char *place)
+{
+	struct announce *n = add_node(id, address);
+
+	snap->node[snap->nodes - 1].far = far;
+	snprintf(n->place, sizeof(n->place), "%s", place);
+	return n;
+}
+
+static const char *chosen_for(const char *region)
+{
+	q.region = region;
+	return chosen();
+}
+
+START_TEST(test_a_client_is_sent_to_the_group_nearest_to_it)
+{
+	add_at("home", "10.0.0.1", false, "sanjose.california.usa");
+	add_at("orlando", "10.0.0.2", true, "orlando.florida.usa")->sessions = 500;
+	add_at("seattle", "10.0.0.3", true, "seattle.washington.usa");
+	add_at("rome", "10.0.0.4", true, "rome.italy");
+	ck_assert_str_eq(chosen_for(NULL), "home");
+	ck_assert_str_eq(chosen_for(""), "home");
+	ck_assert_str_eq(chosen_for("sanjose.california.usa"), "home");
+	ck_assert_str_eq(chosen_for("orlando.florida.usa"), "orlando");
+	/* A place that has no node: one that is most like it. */
+	ck_assert_str_eq(chosen_for("miami.florida.usa"), "orlando");
+	ck_assert_str_eq(chosen_for("milan.italy"), "rome");
+	/* All are equally near, or far: home goes first. */
+	ck_assert_str_eq(chosen_for("austin.texas.usa"), "home");
+	ck_assert_str_eq(chosen_for("tokyo.japan"), "home");
+}
+END_TEST
+
+START_TEST(test_own_nodes_that_say_no_place_are_where_the_arn_is)
+{
+	add_at("home", "10.0.0.1", false, "");
+	add_at("rome", "10.0.0.2", true, "rome.italy");
+	add_at("unknown", "10.0.0.3", true, "");
+	ck_assert_str_eq(chosen_for("rome.italy"), "rome");
+	ck_assert_str_eq(chosen_for("sanjose.usa"), "rome"); /* it is not known where home is */
+	snprintf(snap->place, sizeof(snap->place), "sanjose.usa");
+	ck_assert_str_eq(chosen_for("sanjose.usa"), "home");
+	/* Without any place nothing is nearer. */
+	snap->nodes = 1;
+	*snap->place = '\0';
+	ck_assert_str_eq(chosen_for("rome.italy"), "home");
+}
+END_TEST
+
+START_TEST(test_when_the_nearest_group_is_full_the_next_nearest_has_the_client)
+{
+	struct announce *rome, *milan;
+
+	add_at("home", "10.0.0.1", false, "sanjose.usa");
+	rome = add_at("rome", "10.0.0.2", true, "rome.italy.europe");
+	milan = add_at("milan", "10.0.0.3", true, "milan.italy.europe");
+	add_at("paris", "10.0.0.4", true, "paris.france.europe");
+	rome->max_sessions = milan->max_sessions = 10;
+	ck_assert_str_eq(chosen_for("rome.italy.europe"), "rome");
+	rome->sessions = 10;
+	ck_assert_str_eq(chosen_for("rome.italy.europe"), "milan");
+	milan->healthy = false;
+	ck_assert_str_eq(chosen_for("rome.italy.europe"), "paris");
+	q.avoid[q.avoids++] = SLICE("paris");
+	ck_assert_str_eq(chosen_for("rome.italy.europe"), "home");
+}
+END_TEST
+
+START_TEST(test_within_a_group_the_round_trip_from_the_arn_does_not_matter)
+{
+	add_at("home", "10.0.0.1", false, "sanjose.usa");
+	add_at("rome1", "10.0.0.2", true, "rome.italy")->sessions = 300;
+	add_at("rome2", "10.0.0.3", true, "rome.italy")->sessions = 100;
+	snap->node[1].rtt_us = 10000;
+	snap->node[2].rtt_us = 90000;
+	snap->least_rtt_us = 10000;
+	snap->select.latency_cost = 0.1;
+	ck_assert_str_eq(chosen_for("rome.italy"), "rome2");
+}
+END_TEST
+
+START_TEST(test_what_is_explained_is_what_is_chosen_for_a_region)
+{
+	struct select_verdict v[MAX_NODES];
+
+	add_at("home", "10.0.0.1", false, "sanjose.usa");
+	add_at("rome", "10.0.0.2", true, "rome.italy");
+	q.region = "rome.italy";
+	select_explain(snap, &q, v);
+	ck_assert_int_eq(v[1].place, 1);
+	ck_assert(!v[1].far && v[0].far);
+	ck_assert_int_eq(v[1].levels, 0);
+	ck_assert_int_eq(v[0].levels, 2);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *t = tcase_create("select");
@@ -718,5 +817,10 @@ int main(void)
 	tcase_add_test(t, test_port_of_the_client_does_not_matter);
 	tcase_add_test(t, test_node_that_goes_moves_only_its_own_clients);
 	tcase_add_loop_test(t, test_no_set_of_nodes_breaks_the_rules, 0, 10);
+	tcase_add_test(t, test_a_client_is_sent_to_the_group_nearest_to_it);
+	tcase_add_test(t, test_own_nodes_that_say_no_place_are_where_the_arn_is);
+	tcase_add_test(t, test_when_the_nearest_group_is_full_the_next_nearest_has_the_client);
+	tcase_add_test(t, test_within_a_group_the_round_trip_from_the_arn_does_not_matter);
+	tcase_add_test(t, test_what_is_explained_is_what_is_chosen_for_a_region);
 	return run_case("select", t);
 }
