@@ -11,6 +11,7 @@ dist_nearlab_DATA = \
 	lab/nearlab_lib/budget.py \
 	lab/nearlab_lib/capacity.py \
 	lab/nearlab_lib/catchment.py \
+	lab/nearlab_lib/catchments.py \
 	lab/nearlab_lib/cli.py \
 	lab/nearlab_lib/cluster.py \
 	lab/nearlab_lib/compare.py \
@@ -39,6 +40,7 @@ dist_nearlab_DATA = \
 	lab/nearlab_lib/overlay.py \
 	lab/nearlab_lib/pcap.py \
 	lab/nearlab_lib/players.py \
+	lab/nearlab_lib/predict.py \
 	lab/nearlab_lib/probe.py \
 	lab/nearlab_lib/reach.py \
 	lab/nearlab_lib/report.py \
@@ -51,6 +53,7 @@ dist_nearlab_DATA = \
 	lab/nearlab_lib/site.py \
 	lab/nearlab_lib/soak.py \
 	lab/nearlab_lib/state.py \
+	lab/nearlab_lib/tables.py \
 	lab/nearlab_lib/timeline.py \
 	lab/nearlab_lib/topology.py \
 	lab/nearlab_lib/trust.py \

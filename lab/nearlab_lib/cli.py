@@ -94,13 +94,17 @@ def parse(argv):
 
     sub = command("fault", do_fault, "break something: kill-sn, hang-sn, cut-sn, slow-sn (of the "
                   "node that serves the client, if none is named), kill-arn, hang-arn, cut-arn, "
-                  "slow-arn; or kill, hang, slow, cont, restart DAEMON@NODE; cut, join NODE or "
-                  "NODE-NODE")
+                  "slow-arn; or kill, hang, slow, cont, restart DAEMON@NODE or AS64500; cut, join NODE, "
+                  "NODE-NODE or AS64500")
     sub.add_argument("kind")
     sub.add_argument("target", nargs="?")
     sub.add_argument("--ms", type=positive, default=80, help="how long `slow` lasts [80]")
 
     command("heal", do_heal, "undo all faults")
+
+    sub = command("catchment", do_catchment, "which client reaches which ARN, on which way, and what "
+                  "has changed since somebody last asked")
+    sub.add_argument("--json", action="store_true")
 
     sub = command("run", do_run, "run a scenario in a lab of its own (or in the running one that "
                   "--name says); exits 0 only if every assertion held")
@@ -379,6 +383,22 @@ def do_status(arguments):
         print("running: " + ", ".join(names) + " (nearlab status --name N)" if names
               else "no lab is running")
     return 0 if names else 1
+
+
+def do_catchment(arguments):
+    """catchment"""
+    from . import catchments  # pylint: disable=import-outside-toplevel
+    control = state.Control(state.find(arguments.name))
+    try:
+        found = control.call({"do": "catchment"})["catchment"]
+        nodes = control.call({"do": "status"})["nodes"]
+    finally:
+        control.close()
+    if arguments.json:
+        print(json.dumps(found, indent=2))
+    else:
+        print("\n".join(catchments.show(found, {n: e["as"] for n, e in nodes.items()})))
+    return 0
 
 
 def print_status(status):

@@ -8,13 +8,15 @@ What can be broken, and healed again.
     cont DAEMON@NODE     SIGCONT
     restart DAEMON@NODE  killed if it runs, and started
     cut NODE             all of the node's links go down
+    cut AS64500          all links between the AS and others go down
     cut NODE-NODE        the link, or the overlay's tunnel, between two nodes goes down
     part NODE,NODE…      the LAN falls in two parts: these nodes, and the others
     deaf NODE            no announcement reaches it
     mute NODE            none leaves it
     join TARGET          the end of a cut, part, deaf or mute
 
-A target NODE without a daemon means the node's own one (arn, sn-agent, bird of a router). The
+A target NODE without a daemon means the node's own one (arn, sn-agent, bird of a router); AS64500
+means all daemons of all nodes of that autonomous system. The
 shorthands kill-sn, hang-sn, cut-sn, slow-sn and kill-arn, hang-arn, cut-arn take a node; without
 one they mean the service node that now serves a client, or the ARN that its block is routed to.
 """
@@ -27,7 +29,7 @@ import time
 
 from . import daemons
 from .links import Lan
-from .nodes import Arn, Client, KeyedNode, LabNode, ServiceNode
+from .nodes import Arn, Client, KeyedNode, LabNode, Router, ServiceNode
 
 KINDS = ("kill", "hang", "slow", "cont", "restart", "cut", "part", "deaf", "mute", "join")
 MENDS = ("cont", "restart", "join")  # those that break nothing
@@ -67,20 +69,33 @@ class Faults:
                     found.append(names[peer])
         return found
 
-    def nearest_arn(self, client=None):
-        """Name of the ARN that the first client's packets to the service address reach."""
+    def nearest_arn(self, client=None, address=None):
+        """
+        Name of the ARN that packets to an anycast address (the topology's service, if none) reach; of
+        that client, or the first one.
+        """
         clients = [c for c in self.nodes(Client) if client in (None, c.name)]
-        address = self.net.topo.service
-        node = clients[0] if clients else None
-        seen = set()
+        path = self.path(clients[0], address or self.net.topo.service) if clients else []
+        return path[-1] if path and isinstance(self.net[path[-1]], Arn) else None
+
+    def path(self, node, address, known=None):
+        """
+        [names of the nodes] that packets from a node to an address pass, by the kernels' routes, and
+        the last one that they reach. known: a dictionary for next hops, when many ways are looked for.
+        """
+        known = {} if known is None else known
+        seen = []
         while node is not None and node.name not in seen:
+            seen.append(node.name)
             if isinstance(node, Arn):
-                return node.name
-            seen.add(node.name)
-            out, _, _ = node.pexec(["ip", "-o", "route", "get", address])
-            via = re.search(r" via (\S+)", out)
-            node = via and (self._owner(via.group(1)) or self._claimant(node, via.group(1)))
-        return None
+                break
+            if (node.name, address) not in known:
+                out, _, _ = node.pexec(["ip", "-o", "route", "get", address])
+                via = re.search(r" via (\S+)", out)
+                known[node.name, address] = via and (self._owner(via.group(1))
+                                                     or self._claimant(node, via.group(1)))
+            node = known[node.name, address]
+        return seen
 
     def _claimant(self, router, address):
         """The ARN that answers a router for the floating next hop."""
@@ -98,6 +113,23 @@ class Faults:
             if any(i.ip == address for i in node.intfList()):
                 return node
         return None
+
+    def members(self, target):
+        """The nodes of 'AS64500', or None when the target is no AS."""
+        if not re.fullmatch(r"AS\d+", target) or target in self.net:
+            return None
+        number = int(target[2:])
+        if number not in self.net.topo.systems:
+            raise FaultError(f"no {target} (there are: "
+                             f"{', '.join(f'AS{n}' for n in sorted(self.net.topo.systems))})")
+        return [n for n in self.net.hosts if n.params.get("asn") == number]
+
+    def daemons(self, target):
+        """The daemons of 'DAEMON@NODE', 'NODE', or all of 'AS64500'."""
+        members = self.members(target)
+        if members is None:
+            return [self.daemon(target)]
+        return [daemon for node in members for daemon in node.daemons.values()]
 
     def daemon(self, target):
         """The daemon of 'DAEMON@NODE' or 'NODE'."""
@@ -117,7 +149,13 @@ class Faults:
         return self.net[name]
 
     def _ends(self, target):
-        """[(node, interface)] that a cut of 'NODE' or 'NODE-NODE' takes down."""
+        """[(node, interface)] that a cut of 'NODE', 'NODE-NODE' or 'AS64500' takes down."""
+        members = self.members(target)
+        if members is not None:
+            names = {n.name for n in members}
+            return [(end.node, end.name) for k in self.net.links for end in (k.intf1, k.intf2)
+                    if len(names & {k.intf1.node.name, k.intf2.node.name}) == 1
+                    and {k.intf1.node, k.intf2.node} <= set(self.nodes(Router))]
         if target in self.net and isinstance(self.net[target], LabNode):
             node = self.net[target]
             return [(node, i) for i in node.intfNames() if i != "lo"]
@@ -128,7 +166,7 @@ class Faults:
                 return [(e.node, e.name) for k in links for e in (k.intf1, k.intf2)]
             if two in dict(self.net.topo.neighbours(one)):
                 return [(self.net[one], f"nc-{two}"), (self.net[two], f"nc-{one}")]
-        raise FaultError(f"'{target}' is neither a node nor a link or tunnel (NODE-NODE)")
+        raise FaultError(f"'{target}' is neither a node nor an AS nor a link or tunnel (NODE-NODE)")
 
     def _lan_ports(self, name):
         """[(LAN, interface of its bridge)] that a node is plugged into."""
@@ -153,12 +191,12 @@ class Faults:
         if kind not in KINDS:
             raise FaultError(f"no fault '{kind}' (there are: {', '.join(KINDS + SHORTHANDS)})")
         if not target:
-            raise FaultError(f"{kind} needs a target: DAEMON@NODE, NODE or NODE-NODE")
+            raise FaultError(f"{kind} needs a target: DAEMON@NODE, NODE, NODE-NODE or an AS")
         getattr(self, f"_{kind}")(target, ms)
         return {"kind": kind, "target": target}
 
-    def _send(self, daemon, sig):
-        pids = daemon.processes()
+    def _send(self, found, sig):
+        pids = [pid for daemon in found for pid in daemon.processes()]
         self.at = time.monotonic()
         for pid in pids:
             try:
@@ -167,30 +205,31 @@ class Faults:
                 pass
 
     def _kill(self, target, _ms):
-        daemon = self.daemon(target)
-        self._send(daemon, signal.SIGKILL)
-        self.broken.append(("kill", target, daemon.start))
+        found = self.daemons(target)
+        self._send(found, signal.SIGKILL)
+        self.broken.append(("kill", target, lambda: [d.start() for d in found]))
 
     def _hang(self, target, _ms):
-        daemon = self.daemon(target)
-        self._send(daemon, signal.SIGSTOP)
-        self.broken.append(("hang", target, lambda: (daemon.signal(signal.SIGCONT, everyone=True),
-                                                      daemon.start())))
+        found = self.daemons(target)
+        self._send(found, signal.SIGSTOP)
+        self.broken.append(("hang", target, lambda: [
+            (d.signal(signal.SIGCONT, everyone=True), d.start()) for d in found]))
 
     def _slow(self, target, ms):
-        daemon = self.daemon(target)
-        self._send(daemon, signal.SIGSTOP)
-        timer = threading.Timer(ms / 1000, daemon.signal, (signal.SIGCONT, True))
+        found = self.daemons(target)
+        self._send(found, signal.SIGSTOP)
+        timer = threading.Timer(ms / 1000, self._send, (found, signal.SIGCONT))
         timer.daemon = True
         timer.start()
 
     def _cont(self, target, _ms):
-        self._send(self.daemon(target), signal.SIGCONT)
+        self._send(self.daemons(target), signal.SIGCONT)
         self._forget("hang", target)
 
     def _restart(self, target, _ms):
         self.at = time.monotonic()
-        self.daemon(target).restart()
+        for daemon in self.daemons(target):
+            daemon.restart()
         self._forget("kill", target)
         self._forget("hang", target)
 

@@ -30,7 +30,7 @@ RELATIONS = {"customer": (1, 200, "provider"),
 REVERSE = {"customer": "provider", "peer": "peer", "provider": "customer"}
 TABLE = "interdomain"
 
-TIMERS = """	connect delay time 1; connect retry time 2; error wait time 1, 8;
+TIMERS = """	connect delay time 1; connect retry time 2; error wait time 1, 2;
 	hold time 30;
 """
 

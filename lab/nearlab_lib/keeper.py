@@ -26,7 +26,7 @@ from mininet.cli import CLI
 from mininet.log import setLogLevel
 from mininet.node import Node
 
-from . import daemons, isolate, reach, state
+from . import catchments, daemons, isolate, reach, state
 from .faults import FaultError, Faults
 from .links import kernel_has_netem
 from .network import Network
@@ -62,6 +62,7 @@ class Keeper:
         self.net = None
         self.faults = None
         self.scenario = None  # the thread that runs one
+        self.catchment = None  # the last one that was asked for
         self.ended = False
         self.ready = False
         self.code = 0
@@ -164,8 +165,10 @@ class Keeper:
         if any(isinstance(h, Arn) for h in self.net.hosts):
             self.say("waiting for the anycast block")
             for client in clients:
-                daemons.wait_until(lambda c=client: self.faults.nearest_arn(c.name), timeout,
-                                   f"{topo.service} is routed from {client.name} to an ARN")
+                for service in map(topo.service_of, topo.blocks()):
+                    daemons.wait_until(
+                        lambda c=client, s=service: self.faults.nearest_arn(c.name, s), timeout,
+                        f"{service} is routed from {client.name} to an ARN")
 
     def check_daemons(self):
         """ValueError when a daemon has ended, with the last lines of its log."""
@@ -271,6 +274,19 @@ class Keeper:
 
     def do_heal(self, _request, _peer):
         return {"healed": self.faults.heal()}
+
+    def do_catchment(self, _request, peer):
+        """Which client reaches which ARN now, and which it was when somebody last asked."""
+        def look():
+            try:
+                found = catchments.survey(self.net, self.faults)
+                self.catchment = catchments.compare(found, self.catchment)
+                peer.answer({"catchment": found})
+            except BaseException as error:  # pylint: disable=broad-except
+                traceback.print_exc()
+                peer.answer({"error": f"{type(error).__name__}: {error}"})
+
+        threading.Thread(target=look, daemon=True).start()
 
     def do_down(self, _request, _peer):
         self.ended = True

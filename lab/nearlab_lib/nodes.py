@@ -164,7 +164,8 @@ class Arn(KeyedNode):
     def boot(self):
         self.start_bird(routing.arn(self.topo, self.name))
         # What every ARN has itself, with the same time, so that they answer alike.
-        own = f"run/nearcast/direct/{self.topo.service}/robots.txt"
+        service = self.topo.service_of(self.topo.block(self.name))
+        own = f"run/nearcast/direct/{service}/robots.txt"
         self.write(own, "User-agent: *\nDisallow: /\n")
         os.utime(self.file(own), (0, 1700000000))
         super().boot()
@@ -177,7 +178,7 @@ class Arn(KeyedNode):
         if self.params.get("addresses"):
             more += f' addresses = {{{", ".join(self.params["addresses"])}}}'
         return self.common("arn") + (
-            f'anycast {{ block = "{self.topo.anycast}" interface = "anycast0"{more} }}\n'
+            f'anycast {{ block = "{self.topo.block(self.name)}" interface = "anycast0"{more} }}\n'
             'direct { directory = "/run/nearcast/direct" }\n'
             + ("prime { rtsp = yes }\n" if self.params.get("prime") else "")
             + ("token { issue = yes }\n" if self.params.get("token") else "")

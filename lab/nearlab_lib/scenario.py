@@ -454,7 +454,8 @@ class Lab:
         broken = {target for _, target, _ in self.faults.broken}
         dead = [f"{daemon.name} of {host.name} ({daemon.state()})"
                 for host in self.net.hosts for daemon in host.daemons.values()
-                if not daemon.alive() and not broken & {host.name, f"{daemon.name}@{host.name}"}]
+                if not daemon.alive() and not broken & {host.name, f"{daemon.name}@{host.name}",
+                                                        f"AS{host.params.get('asn')}"}]
         return dead + [f"the wire {link.intf1.node.name}-{link.intf2.node.name}"
                        for link in self.net.links if not link.alive()]
 

@@ -117,7 +117,10 @@ class Internet(Topo):
         return name
 
     def addArn(self, name, lan, number, **opts):
-        """An anycast referral node on a LAN: arn, and BIRD that carries its block into OSPF."""
+        """
+        An anycast referral node on a LAN: arn, and BIRD that carries its block into OSPF. block: which
+        one; otherwise the first that its AS originates, or `anycast`.
+        """
         return self._addLanHost(name, Arn, lan, number, opts)
 
     def addServiceNode(self, name, lan, number, upstream=(), **opts):
@@ -258,6 +261,21 @@ class Internet(Topo):
             raise LookupError(f"no node '{name}' "
                               f"(there are: {', '.join(sorted(self.hosts()))})") from None
         return info.get("address") or info.get("loopback")
+
+    def block(self, arn):
+        """The anycast block that an ARN has."""
+        info = self.nodeInfo(arn)
+        return info.get("block") or (self.systems[info["asn"]].originates or [self.anycast])[0]
+
+    def blocks(self):
+        """All anycast blocks that ARNs have."""
+        return sorted({self.block(arn) for arn in self.of_class(Arn)}, key=ipaddress.ip_network)
+
+    def service_of(self, block):
+        """The address in a block that a service has: in each the same as in `anycast`."""
+        offset = int(ipaddress.ip_address(self.service)) \
+            - int(ipaddress.ip_network(self.anycast).network_address)
+        return str(ipaddress.ip_network(block)[offset])
 
     def neighbours(self, name):
         """[(neighbour in the overlay, OSPF's cost)] of a node."""
