@@ -124,16 +124,17 @@ static void lose_node(struct flood *f, struct flood_node *n, ns_t now)
 }
 
 /* Whoever spoke last of a node has the word. */
-static struct flood_node *claim(struct flood *f, struct flood_record *r, const struct announce *a)
+static void claim(struct flood *f, struct flood_record *r, const struct announce *a, ns_t now)
 {
 	struct flood_node **at = node_slot(f, a->id), *n = *at;
 
+	(void)now;
 	if (n) {
 		LIST_REMOVE(n, of_record);
 	} else {
 		n = calloc(1, sizeof(*n));
 		if (!n)
-			return NULL;
+			return;
 		memcpy(n->id, a->id, sizeof(n->id));
 		*at = n;
 		f->nodes++;
@@ -141,17 +142,16 @@ static struct flood_node *claim(struct flood *f, struct flood_record *r, const s
 	LIST_INSERT_HEAD(&r->known, n, of_record);
 	n->record = r;
 	n->seq = r->seq;
-	return n;
 }
 
 static void tell_node(struct flood *f, struct flood_record *r, const struct announce *a, ns_t now)
 {
 	struct flood_news news = {
 		.said = a, .origin = r->origin, .hops = r->hops, .expires = r->expires};
-	struct flood_node *n = claim(f, r, a);
+	struct flood_node *n = *node_slot(f, a->id);
 	struct addr control = a->addr;
 
-	if (!n)
+	if (!n || n->record != r)
 		return; /* no memory: it is not known until it is said again */
 	addr_set_port(&control, a->control_port);
 	if (n->control.sa.sa_family != AF_UNSPEC && addr_cmp(&n->control, &control) &&
@@ -162,21 +162,31 @@ static void tell_node(struct flood *f, struct flood_record *r, const struct anno
 		f->events.node(f->events.arg, &news, now);
 }
 
-void flood_news(struct flood *f, struct flood_record *r, ns_t now)
+typedef void each_cb(struct flood *f, struct flood_record *r, const struct announce *a, ns_t now);
+
+static void each(struct flood *f, struct flood_record *r, each_cb *cb, ns_t now)
 {
 	const uint8_t *p = r->body;
-	struct flood_node *n, *next;
 	struct announce said;
 	const char *why;
 
 	for (int i = 0; i < r->nodes; p += r->len[i++])
 		if (announce_decode(&said, p, r->len[i], &why) == 0)
-			tell_node(f, r, &said, now);
+			cb(f, r, &said, now);
+}
+
+/* Who is there no more goes first: another node may have the same address now. */
+void flood_news(struct flood *f, struct flood_record *r, ns_t now)
+{
+	struct flood_node *n, *next;
+
+	each(f, r, claim, now);
 	for (n = LIST_FIRST(&r->known); n; n = next) {
 		next = LIST_NEXT(n, of_record);
 		if (n->seq != r->seq)
 			lose_node(f, n, now);
 	}
+	each(f, r, tell_node, now);
 }
 
 /* ---- the end ---- */

@@ -100,6 +100,8 @@ arn_libarn_a_SOURCES = \
 	arn/resolve.c \
 	arn/resolve.h \
 	arn/scout.h \
+	arn/scout_flood.c \
+	arn/scout_flood.h \
 	arn/scout_configured.c \
 	arn/scout_crawl.c \
 	arn/scout_names.c \

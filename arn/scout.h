@@ -8,7 +8,7 @@
  *
  *	local   the configured nodes, as many as are wanted, in their order
  *	wide    all configured nodes
- *	flood   what other ARNs say of their nodes (arn/flood.h)
+ *	flood   what other ARNs say of their nodes (arn/scout_flood.h)
  *	crawl   nodes are asked for their neighbours in the overlay (arn/scout_crawl.c)
  *	names   a directory in the DNS, the most similar name first (arn/scout_names.c)
  *

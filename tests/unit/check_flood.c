@@ -456,6 +456,21 @@ START_TEST(test_a_node_that_two_speak_of_is_gone_when_nobody_does)
 }
 END_TEST
 
+START_TEST(test_who_is_gone_is_told_before_who_has_his_address_now)
+{
+	struct announce a = node("young", 1);
+	const char *why;
+
+	hear_node(1, "other", 5, 10);
+	told = 0;
+	ck_assert_int_eq(hear(1, "peer", "other", 6, 1, &a, &why), 0);
+	ck_assert_int_eq(told, 2);
+	ck_assert_str_eq(news[0], "far gone");
+	ck_assert_str_eq(news[1], "young=1 1");
+	ck_assert_int_eq(flood_nodes(f), 1);
+}
+END_TEST
+
 /* Many nodes take several records, and what becomes of one node leaves the other records alone. */
 START_TEST(test_many_nodes_are_in_several_records)
 {
@@ -606,6 +621,7 @@ int main(void)
 	tcase_add_test(c, test_an_earlier_life_is_superseded);
 	tcase_add_test(c, test_a_neighbour_is_sent_no_more_than_the_rate);
 	tcase_add_test(c, test_a_node_that_two_speak_of_is_gone_when_nobody_does);
+	tcase_add_test(c, test_who_is_gone_is_told_before_who_has_his_address_now);
 	tcase_add_test(c, test_many_nodes_are_in_several_records);
 	tcase_add_test(c, test_a_message_is_decoded_to_what_was_encoded);
 	tcase_add_test(c, test_values_out_of_range_are_named);
