@@ -581,10 +581,26 @@ static int open_secrets(struct agent *a)
 	return 0;
 }
 
+/* When all is there that counts. */
+static int open_metrics(struct agent *a)
+{
+	struct addr at;
+	int err;
+
+	a->metrics = metrics_new();
+	if (!a->metrics)
+		return complain("metrics", -ENOMEM);
+	metrics_add(a->metrics, a->metric, agent_fill_metrics(a));
+	if (!*a->conf.management)
+		return 0;
+	addr_parse(&at, slice_of(a->conf.management), 0);
+	err = metrics_serve(a->metrics, a->loop, &at);
+	return err ? complain(a->conf.management, err) : 0;
+}
+
 static int open_management(struct agent *a)
 {
 	const struct sn_conf *c = &a->conf;
-	struct addr at;
 	char why[256];
 	int err;
 
@@ -597,21 +613,13 @@ static int open_management(struct agent *a)
 	err = accounts_open(a);
 	if (err)
 		return complain("accounting", err);
-	a->metrics = metrics_new();
-	if (!a->metrics)
-		return complain("metrics", -ENOMEM);
-	metrics_add(a->metrics, a->metric, agent_fill_metrics(a));
-	if (c->management[0]) {
-		addr_parse(&at, slice_of(c->management), 0);
-		err = metrics_serve(a->metrics, a->loop, &at);
-		if (err)
-			return complain(c->management, err);
-	}
 	err = web_door_open(a);
 	if (!err)
 		err = open_primes(a);
 	if (!err)
 		err = attach_door_open(a);
+	if (!err)
+		err = open_metrics(a);
 	if (err)
 		return err;
 	if (c->interface[0]) {
