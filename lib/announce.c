@@ -58,7 +58,6 @@ static const struct field fields[] = {
 	{35, PLACE, false, "place", MEMBER(place), 0, 0},
 };
 #define FIRST_OF_ARN 14 /* from this key on, what has its default is left out */
-#define CHANNEL_LEN  6  /* bytes: a hash, a bit rate */
 #define REFUSED_LEN  4  /* a hash */
 #define FIELDS       (sizeof(fields) / sizeof(fields[0]))
 
@@ -199,9 +198,9 @@ static void encode_block(const struct prefix *b, struct item_writer *w)
 
 static void encode_channels(const struct announce *a, struct item_writer *w)
 {
-	uint8_t bytes[ANNOUNCE_CHANNELS * CHANNEL_LEN], *p = bytes;
+	uint8_t bytes[ANNOUNCE_CHANNELS * ANNOUNCE_CHANNEL_LEN], *p = bytes;
 
-	for (int i = 0; i < a->channels; i++, p += CHANNEL_LEN) {
+	for (int i = 0; i < a->channels; i++, p += ANNOUNCE_CHANNEL_LEN) {
 		uint32_t hash = htobe32(a->channel[i]);
 		uint16_t kbps = htobe16(a->channel_kbps[i]);
 
@@ -280,10 +279,10 @@ static bool decode_block(struct prefix *b, struct slice s)
 
 static bool decode_channels(struct announce *a, struct slice s)
 {
-	if (s.n % CHANNEL_LEN || s.n / CHANNEL_LEN > ANNOUNCE_CHANNELS)
+	if (s.n % ANNOUNCE_CHANNEL_LEN || s.n / ANNOUNCE_CHANNEL_LEN > ANNOUNCE_CHANNELS)
 		return false;
-	a->channels = (uint16_t)(s.n / CHANNEL_LEN);
-	for (int i = 0; i < a->channels; i++, s.p += CHANNEL_LEN) {
+	a->channels = (uint16_t)(s.n / ANNOUNCE_CHANNEL_LEN);
+	for (int i = 0; i < a->channels; i++, s.p += ANNOUNCE_CHANNEL_LEN) {
 		uint32_t hash;
 		uint16_t kbps;
 

@@ -46,8 +46,8 @@ struct udp_msg {
  * on a connected socket shows as -ECONNREFUSED, -EHOSTUNREACH, … */
 int udp_recv(int fd, struct udp_msg *m, int max);
 
-/* From now on the kernel notes when datagrams come, and, if `sent`, when those leave that are sent. 0
- * or negative errno. */
+/* From now on, or very soon, the kernel notes when datagrams come, and, if `sent`, when those leave that
+ * are sent. 0 or negative errno. */
 int udp_stamp(int fd, bool sent);
 /* When one left: its number, from 0 for the first that was sent after udp_stamp, and the wall time at
  * which the kernel gave it to the device. To be repeated until false; also when the socket has an

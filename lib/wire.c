@@ -208,6 +208,17 @@ const char *wire_error_str(enum wire_error e)
 	return (unsigned)e < WIRE_ERRORS ? text[e] : "unknown error";
 }
 
+int wire_type_of(const uint8_t *p, size_t n)
+{
+	struct rcur c = rcur_init(p, n);
+	int type;
+
+	if (n < HEADER + MAC_LEN || rcur_u32(&c) != MAGIC || rcur_u8(&c) != VERSION)
+		return -1;
+	type = rcur_u8(&c);
+	return type < 64 ? type : -1; /* those have no bit */
+}
+
 struct memory {
 	uint64_t sender, epoch, counter; /* the last accepted */
 	int64_t fresh_until;             /* wall time: until then it has to be remembered */

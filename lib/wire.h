@@ -105,6 +105,10 @@ struct wire_view {
 	size_t len;
 };
 
+/* The type that a datagram says it has, before anybody knows whether it is authentic: by it one can
+ * choose who is to open it. < 0: none. */
+int wire_type_of(const uint8_t *p, size_t n);
+
 struct wire_receiver; /* remembers at most `max` senders */
 /* Keys are borrowed; skew in ns. NULL without memory. */
 struct wire_receiver *wire_receiver_new(const struct wire_keys *k, int64_t skew, int max);
@@ -175,6 +179,7 @@ const char *announce_trouble_str(enum announce_trouble t); /* a constant string 
 #define ANNOUNCE_MIN_INTERVAL 10      /* ms */
 #define ANNOUNCE_MAX_INTERVAL 3600000 /* ms */
 #define ANNOUNCE_CHANNELS     128     /* at most, so that it fits into a datagram */
+#define ANNOUNCE_CHANNEL_LEN  6       /* bytes of one: a hash, a bit rate */
 #define ANNOUNCE_REFUSED      16
 #define SERVICE_RTSP          1u
 #define SERVICE_HTTP          2u

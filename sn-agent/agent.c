@@ -17,6 +17,7 @@
 #include "sn-agent/attach_door.h"
 #include "sn-agent/load.h"
 #include "sn-agent/rtsp_door.h"
+#include "sn-agent/survey_door.h"
 #include "sn-agent/web_door.h"
 
 #define RING_BYTES (64 * 1024 * 1024) /* of one medium: 10 s of 50 Mbit/s */
@@ -371,7 +372,7 @@ static bool healthy(const struct agent *a)
 	return a->server && server_addr(a->server) && selfcheck_healthy(a->selfcheck);
 }
 
-static void fill_announcement(void *arg, struct announce *n)
+void agent_announcement(void *arg, struct announce *n)
 {
 	const struct agent *a = arg;
 	const struct sn_conf *c = &a->conf;
@@ -399,7 +400,7 @@ static void fill_announcement(void *arg, struct announce *n)
 	n->interval_ms = (uint32_t)(c->announce.interval / NS_MS);
 	n->attached = a->rtsp.attached;
 	n->attaches = attach_door_takes(a->attach);
-	load_channels(&a->channels, n);
+	load_channels(&a->channels, n, ANNOUNCE_CHANNELS);
 	n->refused = (uint16_t)refusals_list(&a->rtsp.refusals, now, n->refuses);
 }
 
@@ -619,12 +620,14 @@ static int open_management(struct agent *a)
 	if (!err)
 		err = attach_door_open(a);
 	if (!err)
+		err = survey_door_open(a);
+	if (!err)
 		err = open_metrics(a);
 	if (err)
 		return err;
 	if (c->interface[0]) {
 		a->announcer = announcer_new(a->loop, c->name, &c->announce.group, c->interface,
-			&a->keys, fill_announcement, a, why);
+			&a->keys, agent_announcement, a, why);
 		if (!a->announcer) {
 			log_msg(NLOG_ERROR, "%s", why);
 			return EX_UNAVAILABLE;
@@ -665,6 +668,7 @@ static void close_all(struct agent *a)
 	metrics_free(a->metrics);
 	selfcheck_free(a->selfcheck);
 	web_quit(a->web);
+	survey_door_free(a->survey);
 	attach_door_free(a->attach);
 	primes_free(a->primes);
 	web_free(a->web);

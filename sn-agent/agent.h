@@ -33,9 +33,10 @@
 
 #define AGENT_SAMPLES 10 /* of bytes sent, one a house-keeping: kbps is over them */
 #define AGENT_HOUSE   (100 * NS_MS)
-#define AGENT_METRICS 125
+#define AGENT_METRICS 127
 
 struct attach_door;
+struct survey_door;
 
 struct agent {
 	struct sn_conf conf;
@@ -65,6 +66,7 @@ struct agent {
 	struct userlist users;
 	struct primes *primes;      /* NULL: it cannot be primed */
 	struct attach_door *attach; /* NULL: nor attached, or others to it */
+	struct survey_door *survey; /* NULL: it cannot be asked by far ARNs */
 	struct casd *casd;          /* NULL: it allots no channels */
 	struct ledger *ledger;      /* NULL: nothing is accounted for */
 	ns_t account_at;
@@ -92,7 +94,8 @@ int agent_run(struct sn_conf *conf, const char *conf_path);
 
 /* agent.c */
 void agent_drain(struct agent *a, bool drain);
-void agent_users_tick(struct agent *a, ns_t now); /* there may be other users */
+void agent_announcement(void *arg, struct announce *n); /* what is so now; arg: the agent */
+void agent_users_tick(struct agent *a, ns_t now);       /* there may be other users */
 /* 0, or -EINVAL with what is wrong in err. */
 int agent_reload(struct agent *a, struct conf_errors *err);
 

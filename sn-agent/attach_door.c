@@ -13,9 +13,10 @@
 #include "sn-agent/attached.h"
 #include "sn-agent/sender.h"
 
-#define ANSWER (2 * NS_S) /* of the anycast address */
-#define BODY   1024
-#define TYPES  (WIRE_BIT(WIRE_ATTACH) | WIRE_BIT(WIRE_ATTACHED))
+#define ANSWER  (2 * NS_S) /* of the anycast address */
+#define BODY    1024
+#define SENDERS 256 /* nodes that ask and that answer */
+#define TYPES   (WIRE_BIT(WIRE_ATTACH) | WIRE_BIT(WIRE_ATTACHED))
 
 struct attach_door {
 	struct agent *agent;
@@ -276,14 +277,14 @@ static void on_ask(struct attach_door *d, const struct wire_view *v, const struc
 			&d->log, NLOG_WARN, "answer to %s: %s", addr_str(from, text), strerror(-n));
 }
 
-static void on_message(void *arg, const struct wire_view *v, const struct addr *from)
+static void on_message(void *arg, const struct wire_view *v, const struct udp_msg *m)
 {
 	struct attach_door *d = arg;
 
 	if (v->type == WIRE_ATTACH)
-		on_ask(d, v, from);
+		on_ask(d, v, &m->from);
 	else
-		on_answer(d, v, from);
+		on_answer(d, v, &m->from);
 }
 
 /* ---- time, life ---- */
@@ -353,7 +354,10 @@ int attach_door_open(struct agent *a)
 	attach_door_set_conf(a);
 	memcpy(sc.name, a->conf.name, sizeof(sc.name));
 	sender_init(&d->sender, &sc, primes_generation(a->primes));
-	primes_listen(a->primes, TYPES, on_message, d);
+	if (primes_listen(a->primes, TYPES, SENDERS, on_message, d)) {
+		log_msg(NLOG_ERROR, "attachments: %s", strerror(ENOMEM));
+		return EX_UNAVAILABLE;
+	}
 	return 0;
 }
 
@@ -363,7 +367,7 @@ void attach_door_free(struct attach_door *d)
 		return;
 	sender_stop(&d->sender);
 	run(d);
-	primes_listen(d->agent->primes, 0, NULL, NULL);
+	primes_unlisten(d->agent->primes, d);
 	http_free(d->http);
 	free(d);
 }

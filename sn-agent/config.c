@@ -385,6 +385,9 @@ static const struct conf_option neighbour_options[] = {
 	{"vni", CONF_INT, AT_NEIGHBOUR(vni), 0, "0", 0, TUNNEL_VNI_MAX,
 		.help = "the tunnel's VXLAN number, at both ends; 0: it follows from the "
 			"addresses"},
+	{"control-port", CONF_INT, AT_NEIGHBOUR(control), 0, "0", 0, 65535,
+		.help = "its prime.port, which this node tells who looks for nodes (row H6); 0: as "
+			"its own"},
 	{"kbps", CONF_INT, AT_NEIGHBOUR(kbps), 0, "0", 0, (int64_t)ANNOUNCE_MAX_KBPS,
 		.help = "what channels may take of the link, this way; 0: no limit"},
 	{0},

@@ -136,6 +136,7 @@ struct sn_conf_neighbour {
 	struct addr address; /* unicast */
 	int64_t vni;         /* 0: as the addresses say */
 	int64_t kbps;        /* that go to it, 0: unlimited */
+	int64_t control;     /* its control port, 0: as this node's */
 };
 
 /* A class of channels on the links to neighbours. */

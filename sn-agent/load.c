@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "sn-agent/load.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 #include "sn-agent/group.h"
@@ -74,7 +75,7 @@ static int by_hash(const void *a, const void *b)
 	return (x->hash > y->hash) - (x->hash < y->hash);
 }
 
-void load_channels(const struct channels *c, struct announce *a)
+void load_channels(const struct channels *c, struct announce *a, int max)
 {
 	const struct channel *all[CHANNEL_MAX];
 	struct carried carried[ANNOUNCE_CHANNELS];
@@ -83,9 +84,9 @@ void load_channels(const struct channels *c, struct announce *a)
 	for (const struct channel *ch = c->first; ch && n < CHANNEL_MAX; ch = ch->next)
 		if (ch->listed && ch->state == CHANNEL_LIVE && (!*ch->origin || *ch->origin == '@'))
 			all[n++] = ch;
-	if (n > ANNOUNCE_CHANNELS) {
+	if (n > max) {
 		qsort(all, (size_t)n, sizeof(all[0]), by_demand);
-		n = ANNOUNCE_CHANNELS;
+		n = max;
 	}
 	for (int i = 0; i < n; i++)
 		carried[i] = (struct carried){announce_channel(slice_of(all[i]->path)),
@@ -99,4 +100,25 @@ void load_channels(const struct channels *c, struct announce *a)
 		a->channel[a->channels] = carried[i].hash;
 		a->channel_kbps[a->channels++] = carried[i].kbps;
 	}
+}
+
+int load_survey(const struct channels *c, struct survey_answer *a, uint8_t *out, size_t cap)
+{
+	int n, max;
+
+	a->said.channels = 0;
+	while ((n = survey_answer_encode(a, out, cap)) == -EMSGSIZE && a->neighbours)
+		a->neighbours--;
+	if (n < 0)
+		return n;
+	/* A channel takes the same room as every other; a string's head may become longer, too. */
+	max = (int)(cap - (size_t)n) / ANNOUNCE_CHANNEL_LEN;
+	for (max = max < ANNOUNCE_CHANNELS ? max : ANNOUNCE_CHANNELS; max > 0; max--) {
+		load_channels(c, &a->said, max);
+		n = survey_answer_encode(a, out, cap);
+		if (n != -EMSGSIZE)
+			return n;
+	}
+	a->said.channels = 0;
+	return survey_answer_encode(a, out, cap);
 }

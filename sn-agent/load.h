@@ -7,6 +7,7 @@
 #ifndef NEARCAST_SN_LOAD_H
 #define NEARCAST_SN_LOAD_H
 
+#include "lib/survey.h"
 #include "lib/wire.h"
 #include "sn-agent/channel.h"
 #include "sn-agent/session.h"
@@ -18,7 +19,10 @@
 void load_rate(struct channels *c, ns_t now);
 /* kbit/s: `measured`, and what is to come. */
 uint64_t load_committed(const struct sessions *t, uint64_t measured, ns_t now);
-/* The channels that are carried, into an announcement. */
-void load_channels(const struct channels *c, struct announce *a);
+/* The channels that are carried, into an announcement: max at most, the most wanted. */
+void load_channels(const struct channels *c, struct announce *a, int max);
+/* The answer to a survey in so many bytes: neighbours and then channels are left out as far as there is
+ * no room. a->said has all but channels. Length; -EMSGSIZE: even without them it does not fit; -EINVAL. */
+int load_survey(const struct channels *c, struct survey_answer *a, uint8_t *out, size_t cap);
 
 #endif

@@ -89,6 +89,8 @@ sn_agent_libsnagent_a_SOURCES = \
 	sn-agent/stock.h \
 	sn-agent/ts.c \
 	sn-agent/ts.h \
+	sn-agent/survey_door.c \
+	sn-agent/survey_door.h \
 	sn-agent/tunnel.c \
 	sn-agent/tunnel.h \
 	sn-agent/unwritten.c \

@@ -2,6 +2,7 @@
 /* The metrics. */
 #include "sn-agent/agent.h"
 #include "sn-agent/attach_door.h"
+#include "sn-agent/survey_door.h"
 
 static uint64_t read_healthy(void *arg)
 {
@@ -174,6 +175,7 @@ int agent_fill_metrics(struct agent *a)
 	const struct vod_counters *vc = films_counters(a->films);
 	const struct casd_counters *cs = casd_counters(a->casd);
 	const struct attach_counters *at = attach_door_counters(a->attach);
+	const struct survey_counters *su = survey_door_counters(a->survey);
 	const struct web_counters *wb = web_counters(a->web);
 #define COUNTER(n, h, v)                                                                           \
 	{                                                                                          \
@@ -235,6 +237,9 @@ int agent_fill_metrics(struct agent *a)
 			NULL, read_primes, a},
 		{"nearcast_sn_primes_refused_total", "refused, or not to be believed",
 			METRIC_COUNTER, NULL, NULL, read_primes_refused, a},
+		COUNTER("surveys_total", "questions of far ARNs answered", &su->answered),
+		COUNTER("surveys_refused_total", "such that were not to be believed, or too short",
+			&su->refused),
 		{"nearcast_sn_primes_gone_total", "ports taken back for want of room",
 			METRIC_COUNTER, NULL, NULL, read_primes_gone, a},
 		COUNTER("cas_allotted_total", "ARNs told a channel's number", &cs->allotted),

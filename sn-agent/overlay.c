@@ -326,6 +326,19 @@ bool overlay_up(const struct overlay *o, const char *name)
 	return n && feeds_neighbour_up(o->conf.feeds, (int)(n - o->neighbour));
 }
 
+const char *overlay_neighbour(const struct overlay *o, int i, struct addr *address)
+{
+	for (int k = 0; o && k < UPSTREAM_NODES; k++) {
+		const struct neighbour *n = &o->neighbour[k];
+
+		if (!*n->name || !feeds_neighbour_up(o->conf.feeds, k) || i-- > 0)
+			continue;
+		*address = n->address;
+		return n->name;
+	}
+	return NULL;
+}
+
 int overlay_neighbours(const struct overlay *o, bool up)
 {
 	int count = 0;

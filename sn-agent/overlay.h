@@ -62,7 +62,9 @@ void overlay_set_end(struct overlay *o, const char *name, const struct addr *add
 int overlay_route(const struct overlay *o, const struct addr *source);
 
 bool overlay_up(const struct overlay *o, const char *name); /* whether this one answers */
-int overlay_neighbours(const struct overlay *o, bool up);   /* all, or those that answer */
+/* The i-th of those that answer, and its unicast address (port 0). NULL: there are not so many. */
+const char *overlay_neighbour(const struct overlay *o, int i, struct addr *address);
+int overlay_neighbours(const struct overlay *o, bool up); /* all, or those that answer */
 /* Tunnels and joins; NULL makes an empty array. */
 struct js *overlay_show(const struct overlay *o);
 

@@ -9,10 +9,9 @@
 
 #include "lib/event.h"
 #include "lib/log.h"
-#include "lib/udp.h"
 
 #define HOUSE   NS_S /* ports expire */
-#define SENDERS 256  /* ARNs */
+#define SENDERS 1024 /* ARNs, also those that are far away */
 #define TRIES   8    /* numbers that cannot be listened at, one after the other */
 #define WAITING 64   /* requests for ports that are opening; who finds no room asks again */
 
@@ -27,9 +26,13 @@ struct primes {
 	int fd;
 	struct primes_counters count;
 	struct log_limit log;
-	unsigned services;      /* offered */
-	primes_other_cb *other; /* of what is no prime */
-	void *other_arg;
+	unsigned services;                      /* offered */
+	struct listener {                       /* to what is no prime */
+		struct wire_receiver *receiver; /* NULL: free */
+		uint64_t types;
+		primes_other_cb *cb;
+		void *arg;
+	} listener[PRIMES_LISTENERS];
 	struct waiting {
 		const struct port *port; /* NULL: free */
 		struct addr from;
@@ -43,7 +46,8 @@ static void refuse(struct primes *p, const struct addr *from, uint64_t *counter,
 	char peer[ADDR_STRLEN];
 
 	(*counter)++;
-	log_limited(&p->log, NLOG_REMOTE, "%s: prime refused: %s", addr_str(from, peer), why);
+	log_limited(&p->log, NLOG_REMOTE, "%s: datagram to the control port refused: %s",
+		addr_str(from, peer), why);
 }
 
 static void answer(struct primes *p, const struct addr *to, const struct prime_answer *a)
@@ -241,8 +245,20 @@ static void on_ask(struct primes *p, const struct prime_ask *ask, const struct a
 
 /* ---- the control port ---- */
 
+/* Whose type it says it is; the seal will tell whether that is so. NULL: a prime's, or nobody's. */
+static const struct listener *listener_of(const struct primes *p, const struct udp_msg *m)
+{
+	int type = wire_type_of(m->data, m->len);
+
+	for (int i = 0; i < PRIMES_LISTENERS; i++)
+		if (type >= 0 && p->listener[i].types & WIRE_BIT(type))
+			return &p->listener[i];
+	return NULL;
+}
+
 static void on_datagram(struct primes *p, const struct udp_msg *m)
 {
+	const struct listener *other = listener_of(p, m);
 	enum wire_error e = WIRE_MALFORMED;
 	struct prime_ask ask;
 	struct wire_view v;
@@ -250,11 +266,12 @@ static void on_datagram(struct primes *p, const struct udp_msg *m)
 
 	p->count.received++;
 	if (!m->truncated)
-		e = wire_open(p->receiver, m->data, m->len, clock_wall(), &v);
+		e = wire_open(
+			other ? other->receiver : p->receiver, m->data, m->len, clock_wall(), &v);
 	if (e != WIRE_OK)
 		return refuse(p, &m->from, &p->count.unopened, wire_error_str(e));
-	if (v.type != WIRE_PRIME)
-		return p->other(p->other_arg, &v, &m->from);
+	if (other)
+		return other->cb(other->arg, &v, m);
 	if (prime_ask_decode(&ask, v.payload, v.len, &why) < 0)
 		return refuse(p, &m->from, &p->count.bad_payload, why);
 	if (wire_sender_id(ask.from) != v.sender)
@@ -313,6 +330,9 @@ struct primes *primes_new(struct loop *l, const struct primes_conf *c, int *err)
 		*err = p->fd;
 	else
 		p->watch = loop_fd_new(l, p->fd, on_readable, p);
+	/* Without the kernel's times surveys take those of the loop. */
+	if (p->fd >= 0)
+		udp_stamp(p->fd, false);
 	if (!p->ports || !p->receiver || !p->timer || !p->watch ||
 		(*err = loop_fd_want(p->watch, LOOP_READ))) {
 		primes_free(p);
@@ -342,11 +362,33 @@ void primes_free(struct primes *p)
 	free(p);
 }
 
-void primes_listen(struct primes *p, uint64_t types, primes_other_cb *cb, void *arg)
+int primes_listen(struct primes *p, uint64_t types, int senders, primes_other_cb *cb, void *arg)
 {
-	p->other = cb;
-	p->other_arg = arg;
-	wire_receiver_take(p->receiver, WIRE_BIT(WIRE_PRIME) | types);
+	for (int i = 0; i < PRIMES_LISTENERS; i++) {
+		struct listener *l = &p->listener[i];
+
+		if (l->receiver)
+			continue;
+		*l = (struct listener){
+			wire_receiver_new(p->conf.keys, p->conf.skew, senders), types, cb, arg};
+		if (!l->receiver) {
+			*l = (struct listener){0};
+			return -ENOMEM;
+		}
+		wire_receiver_take(l->receiver, types);
+		return 0;
+	}
+	return -ENOSPC;
+}
+
+void primes_unlisten(struct primes *p, const void *arg)
+{
+	for (int i = 0; i < PRIMES_LISTENERS; i++) {
+		if (!p->listener[i].receiver || p->listener[i].arg != arg)
+			continue;
+		wire_receiver_free(p->listener[i].receiver);
+		p->listener[i] = (struct listener){0};
+	}
 }
 
 int primes_send(

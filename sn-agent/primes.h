@@ -12,11 +12,13 @@
 
 #include "lib/json.h"
 #include "lib/loop.h"
+#include "lib/udp.h"
 #include "lib/wire.h"
 #include "sn-agent/ports.h"
 
-#define PRIMES_SERVICES 2
-#define PRIMES_LATER    1
+#define PRIMES_SERVICES  2
+#define PRIMES_LATER     1
+#define PRIMES_LISTENERS 2
 
 struct primes_service {
 	unsigned service; /* SERVICE_… */
@@ -57,10 +59,14 @@ void primes_offer(struct primes *p, unsigned service, bool offered);
 /* What has become of a port whose open() gave PRIMES_LATER: 0, or negative errno, and the port is
  * gone then, without its close(). Not from within open(). */
 void primes_opened(struct primes *p, struct port *x, int err);
-/* Other messages of the control port, of these types (WIRE_BIT): cb has those that the seal lets
- * through. 0: none any more. Answers go back by primes_send(): 0 or negative errno. */
-typedef void primes_other_cb(void *arg, const struct wire_view *v, const struct addr *from);
-void primes_listen(struct primes *p, uint64_t types, primes_other_cb *cb, void *arg);
+/* Other messages of the control port, of these types (WIRE_BIT) and from so many senders: cb has those
+ * that the seal lets through; m is the datagram with the kernel's time. The replays of each listener's
+ * types are watched apart, so that many senders of the one do not take the room of the other, and one
+ * who seals them in two lives of its own is heard with both. Answers go back by primes_send(): 0 or
+ * negative errno. 0; -ENOMEM; -ENOSPC: there are PRIMES_LISTENERS. */
+typedef void primes_other_cb(void *arg, const struct wire_view *v, const struct udp_msg *m);
+int primes_listen(struct primes *p, uint64_t types, int senders, primes_other_cb *cb, void *arg);
+void primes_unlisten(struct primes *p, const void *arg);
 int primes_send(struct primes *p, enum wire_type type, const void *payload, size_t n,
 	const struct addr *to);
 uint64_t primes_generation(const struct primes *p);

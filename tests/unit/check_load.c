@@ -4,6 +4,7 @@
 #include "sn-agent/load.h"
 
 #include <check.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -116,7 +117,7 @@ START_TEST(test_live_channels_are_announced_in_order_of_their_hashes)
 	make("/sport")->kbps = 100000;
 	make("/sought")->state = CHANNEL_SEEKING;
 	make("/old")->listed = false;
-	load_channels(&c, &said);
+	load_channels(&c, &said, ANNOUNCE_CHANNELS);
 	ck_assert_int_eq(said.channels, 2);
 	ck_assert_uint_lt(said.channel[0], said.channel[1]);
 	for (int i = 0; i < 2; i++) {
@@ -138,7 +139,7 @@ START_TEST(test_most_wanted_channels_are_announced_when_there_are_too_many)
 		snprintf(path, sizeof(path), "/c%d", i);
 		make(path)->playing = i % 2;
 	}
-	load_channels(&c, &said);
+	load_channels(&c, &said, ANNOUNCE_CHANNELS);
 	ck_assert_int_eq(said.channels, ANNOUNCE_CHANNELS);
 	ck_assert_int_ge(announce_find_channel(&said, announce_channel(SLICE("/c1"))), 0);
 	ck_assert_int_lt(announce_find_channel(&said, announce_channel(SLICE("/c2"))), 0);
@@ -157,6 +158,68 @@ START_TEST(test_most_wanted_channels_are_announced_when_there_are_too_many)
 }
 END_TEST
 
+static struct survey_answer answer(void)
+{
+	struct survey_answer a = {.id = 1,
+		.to = "arn908",
+		.held = SURVEY_MAX_HELD,
+		.total = 40,
+		.neighbours = SURVEY_NEIGHBOURS};
+
+	a.said = (struct announce){.role = ROLE_SN, .id = "sn942", .interval_ms = 200};
+	addr_parse(&a.said.addr, SLICE("10.7.4.12"), 0);
+	for (int i = 0; i < SURVEY_NEIGHBOURS; i++) {
+		snprintf(a.neighbour[i].id, sizeof(a.neighbour[i].id), "a-neighbour-of-it-%d", i);
+		addr_parse(&a.neighbour[i].control, SLICE("10.7.4.14:7702"), 0);
+	}
+	return a;
+}
+
+START_TEST(test_answer_to_a_survey_is_as_long_as_it_may_be_and_keeps_what_matters)
+{
+	int channels = 0, neighbours = 0;
+	uint8_t out[WIRE_MAX];
+	struct survey_answer a, b;
+	const char *why;
+	char path[16];
+
+	for (int i = 0; i < ANNOUNCE_CHANNELS; i++) {
+		snprintf(path, sizeof(path), "/c%d", i);
+		make(path)->playing = i;
+	}
+	for (size_t cap = 0; cap <= WIRE_MAX; cap++) {
+		int n;
+
+		a = answer();
+		n = load_survey(&c, &a, out, cap);
+		if (n == -EMSGSIZE) {
+			ck_assert_uint_lt(cap, 100);
+			continue;
+		}
+		ck_assert_int_gt(n, 0);
+		ck_assert_uint_le((size_t)n, cap);
+		ck_assert_int_eq(survey_answer_decode(&b, out, (size_t)n, &why), 0);
+		ck_assert_int_eq(b.total, 40);
+		ck_assert_str_eq(b.said.id, "sn942");
+		/* What there is room for is there: neighbours first, then the most wanted channels. */
+		ck_assert_int_ge(b.neighbours, neighbours);
+		neighbours = b.neighbours;
+		ck_assert(!b.said.channels || cap - (size_t)n < 2 * ANNOUNCE_CHANNEL_LEN ||
+			  b.said.channels == ANNOUNCE_CHANNELS);
+		for (int i = 0; i < b.said.channels; i++) {
+			snprintf(path, sizeof(path), "/c%d", ANNOUNCE_CHANNELS - 1 - i);
+			ck_assert_int_ge(
+				announce_find_channel(&b.said, announce_channel(slice_of(path))),
+				0);
+		}
+		if (b.said.channels > channels)
+			channels = b.said.channels;
+	}
+	ck_assert_int_eq(neighbours, SURVEY_NEIGHBOURS);
+	ck_assert_int_gt(channels, 100);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *t = tcase_create("load");
@@ -167,5 +230,6 @@ int main(void)
 	tcase_add_test(t, test_session_that_is_about_to_play_counts_and_one_that_never_does_not);
 	tcase_add_test(t, test_live_channels_are_announced_in_order_of_their_hashes);
 	tcase_add_test(t, test_most_wanted_channels_are_announced_when_there_are_too_many);
+	tcase_add_test(t, test_answer_to_a_survey_is_as_long_as_it_may_be_and_keeps_what_matters);
 	return run_case("load", t);
 }

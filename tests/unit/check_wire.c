@@ -120,6 +120,22 @@ START_TEST(test_empty_and_longest_payload)
 }
 END_TEST
 
+START_TEST(test_type_is_known_before_it_is_opened)
+{
+	seal(&sender, "x", WALL);
+	ck_assert_int_eq(wire_type_of(out, (size_t)out_len), WIRE_ANNOUNCE);
+	ck_assert_int_eq(wire_type_of(out, 71), -1);
+	ck_assert_int_eq(wire_type_of(out, 0), -1);
+	out[5] = 63;
+	ck_assert_int_eq(wire_type_of(out, (size_t)out_len), 63);
+	out[5] = 64;
+	ck_assert_int_eq(wire_type_of(out, (size_t)out_len), -1);
+	out[5] = WIRE_ANNOUNCE;
+	out[4] = 2;
+	ck_assert_int_eq(wire_type_of(out, (size_t)out_len), -1);
+}
+END_TEST
+
 START_TEST(test_without_a_key_nothing_is_sealed_nor_opened)
 {
 	seal(&sender, "abc", WALL);
@@ -498,6 +514,7 @@ static void add_tests(TCase *t)
 	tcase_add_test(t, test_datagram_is_as_drawn);
 	tcase_add_test(t, test_what_was_sealed_is_opened);
 	tcase_add_test(t, test_empty_and_longest_payload);
+	tcase_add_test(t, test_type_is_known_before_it_is_opened);
 	tcase_add_test(t, test_without_a_key_nothing_is_sealed_nor_opened);
 	tcase_add_test(t, test_first_key_seals_and_every_key_opens);
 	tcase_add_test(t, test_cut_datagram_is_never_accepted);
