@@ -714,67 +714,6 @@ START_TEST(test_ports_are_each_anycast_addresss_own)
 }
 END_TEST
 
-static TCase *with(Suite *s, const char *name)
-{
-	TCase *t = tcase_create(name);
-
-	tcase_add_checked_fixture(t, setup, teardown);
-	suite_add_tcase(s, t);
-	return t;
-}
-
-static Suite *redirect_suite(void)
-{
-	Suite *s = suite_create("redirect");
-	TCase *t = with(s, "rtsp");
-
-	tcase_add_test(t, test_describe_is_sent_to_a_node_with_path_and_query_kept);
-	tcase_add_test(t, test_options_setup_and_announce_are_redirected_too);
-	tcase_add_test(t, test_host_that_is_named_is_irrelevant);
-	tcase_add_test(t, test_url_without_a_path_gets_the_root);
-	tcase_add_test(t, test_port_is_named_when_it_is_not_the_usual_one);
-	tcase_add_test(t, test_ipv6_node_is_written_in_brackets);
-	tcase_add_test(t, test_options_of_the_server_itself_is_answered_here);
-	tcase_add_test(t, test_requests_of_a_session_find_none);
-	tcase_add_test(t, test_unknown_rtsp_method_is_refused_with_what_is_allowed);
-	tcase_add_test(t, test_rtsp_request_without_a_number_is_refused);
-	tcase_add_test(t, test_rtsp_connection_closes_when_the_client_wants_it);
-	t = with(s, "http");
-	tcase_add_test(t, test_get_is_sent_to_a_node_and_the_connection_ends);
-	tcase_add_test(t, test_only_get_and_head_may_change_their_method);
-	tcase_add_test(t, test_absolute_url_counts_as_its_path);
-	tcase_add_test(t, test_http_needs_one_host_header_except_in_version_1_0);
-	t = with(s, "node");
-	tcase_add_test(t, test_node_that_failed_the_client_is_avoided_by_address_or_name);
-	tcase_add_test(t, test_accused_nodes_are_reported_whatever_the_answer_is);
-	tcase_add_test(t, test_avoided_node_is_used_when_nothing_else_is_left);
-	tcase_add_test(t, test_no_node_means_come_back_later);
-	tcase_add_test(t, test_node_without_the_service_is_not_named);
-	t = with(s, "priming");
-	tcase_add_test(t, test_node_has_to_be_primed_before_a_client_is_sent_there);
-	tcase_add_test(t, test_client_is_sent_to_the_port_that_was_primed);
-	tcase_add_test(t, test_node_is_told_what_a_client_is_about_to_ask_it_for);
-	tcase_add_test(t, test_request_that_waited_in_vain_is_sent_to_the_usual_port);
-	tcase_add_test(t, test_node_that_refuses_to_be_primed_is_not_waited_for);
-	tcase_add_test(t, test_port_of_a_nodes_earlier_life_is_void);
-	tcase_add_test(t, test_who_need_not_be_primed_is_sent_on_at_once);
-	tcase_add_test(t, test_ports_are_each_anycast_addresss_own);
-	t = with(s, "bad input");
-	tcase_add_test(t, test_no_request_can_put_a_line_into_an_answer);
-	tcase_add_test(t, test_what_is_no_url_for_this_port_is_refused);
-	tcase_add_test(t, test_url_is_kept_up_to_its_bound_and_refused_past_it);
-	tcase_add_test(t, test_longest_answer_fits);
-	tcase_add_test(t, test_what_cannot_be_read_is_refused_and_the_connection_ends);
-	tcase_add_test(t, test_a_sources_node_is_told_the_most_available_one);
-	tcase_add_test(t, test_a_sources_node_is_told_another_one_than_it_avoids_if_there_is_one);
-	tcase_add_test(t, test_a_sources_node_waits_when_nobody_takes_attachments);
-	tcase_add_test(t, test_too_many_headers_are_refused);
-	tcase_add_test(t, test_request_in_pieces_is_answered_when_it_is_whole);
-	tcase_add_test(t, test_pipelined_requests_are_answered_one_by_one);
-	tcase_add_test(t, test_same_request_gets_the_same_bytes_whatever_came_before);
-	return s;
-}
-
 /* ---- where the client is (row H9) ---- */
 
 static struct region in_region(const char *prefix, const char *place)
@@ -824,8 +763,69 @@ START_TEST(test_a_client_is_redirected_to_the_nodes_of_its_region)
 }
 END_TEST
 
+static TCase *with(Suite *s, const char *name)
+{
+	TCase *t = tcase_create(name);
+
+	tcase_add_checked_fixture(t, setup, teardown);
+	suite_add_tcase(s, t);
+	return t;
+}
+
+static Suite *redirect_suite(void)
+{
+	Suite *s = suite_create("redirect");
+	TCase *t = with(s, "rtsp");
+
+	tcase_add_test(t, test_describe_is_sent_to_a_node_with_path_and_query_kept);
+	tcase_add_test(t, test_options_setup_and_announce_are_redirected_too);
+	tcase_add_test(t, test_host_that_is_named_is_irrelevant);
+	tcase_add_test(t, test_url_without_a_path_gets_the_root);
+	tcase_add_test(t, test_port_is_named_when_it_is_not_the_usual_one);
+	tcase_add_test(t, test_ipv6_node_is_written_in_brackets);
+	tcase_add_test(t, test_options_of_the_server_itself_is_answered_here);
+	tcase_add_test(t, test_requests_of_a_session_find_none);
+	tcase_add_test(t, test_unknown_rtsp_method_is_refused_with_what_is_allowed);
+	tcase_add_test(t, test_rtsp_request_without_a_number_is_refused);
+	tcase_add_test(t, test_rtsp_connection_closes_when_the_client_wants_it);
+	t = with(s, "http");
+	tcase_add_test(t, test_get_is_sent_to_a_node_and_the_connection_ends);
+	tcase_add_test(t, test_only_get_and_head_may_change_their_method);
+	tcase_add_test(t, test_absolute_url_counts_as_its_path);
+	tcase_add_test(t, test_http_needs_one_host_header_except_in_version_1_0);
+	t = with(s, "node");
+	tcase_add_test(t, test_node_that_failed_the_client_is_avoided_by_address_or_name);
+	tcase_add_test(t, test_accused_nodes_are_reported_whatever_the_answer_is);
+	tcase_add_test(t, test_avoided_node_is_used_when_nothing_else_is_left);
+	tcase_add_test(t, test_no_node_means_come_back_later);
+	tcase_add_test(t, test_node_without_the_service_is_not_named);
+	tcase_add_test(t, test_a_client_is_redirected_to_the_nodes_of_its_region);
+	t = with(s, "priming");
+	tcase_add_test(t, test_node_has_to_be_primed_before_a_client_is_sent_there);
+	tcase_add_test(t, test_client_is_sent_to_the_port_that_was_primed);
+	tcase_add_test(t, test_node_is_told_what_a_client_is_about_to_ask_it_for);
+	tcase_add_test(t, test_request_that_waited_in_vain_is_sent_to_the_usual_port);
+	tcase_add_test(t, test_node_that_refuses_to_be_primed_is_not_waited_for);
+	tcase_add_test(t, test_port_of_a_nodes_earlier_life_is_void);
+	tcase_add_test(t, test_who_need_not_be_primed_is_sent_on_at_once);
+	tcase_add_test(t, test_ports_are_each_anycast_addresss_own);
+	t = with(s, "bad input");
+	tcase_add_test(t, test_no_request_can_put_a_line_into_an_answer);
+	tcase_add_test(t, test_what_is_no_url_for_this_port_is_refused);
+	tcase_add_test(t, test_url_is_kept_up_to_its_bound_and_refused_past_it);
+	tcase_add_test(t, test_longest_answer_fits);
+	tcase_add_test(t, test_what_cannot_be_read_is_refused_and_the_connection_ends);
+	tcase_add_test(t, test_a_sources_node_is_told_the_most_available_one);
+	tcase_add_test(t, test_a_sources_node_is_told_another_one_than_it_avoids_if_there_is_one);
+	tcase_add_test(t, test_a_sources_node_waits_when_nobody_takes_attachments);
+	tcase_add_test(t, test_too_many_headers_are_refused);
+	tcase_add_test(t, test_request_in_pieces_is_answered_when_it_is_whole);
+	tcase_add_test(t, test_pipelined_requests_are_answered_one_by_one);
+	tcase_add_test(t, test_same_request_gets_the_same_bytes_whatever_came_before);
+	return s;
+}
+
 int main(void)
 {
-	tcase_add_test(t, test_a_client_is_redirected_to_the_nodes_of_its_region);
 	return run_suite(redirect_suite());
 }
