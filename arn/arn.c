@@ -384,6 +384,7 @@ static int open_directory(struct arn *a)
 	if (!a->prober)
 		return -ENOMEM;
 	arn_configure_nodes(a);
+	arn_configure_regions(a);
 	return 0;
 }
 

@@ -264,6 +264,10 @@ static const struct conf_option options[] = {
 	{"site", CONF_SECTION_LIST, offsetof(struct arn_conf, site), sizeof(struct arn_conf_site),
 		.sub = site_options, .help = "an ARN of another site"},
 	{"flood", CONF_SECTION, .sub = arn_flood_options},
+	{"regions", CONF_SECTION, .sub = arn_regions_options},
+	{"region", CONF_SECTION_LIST, offsetof(struct arn_conf, region),
+		sizeof(struct arn_conf_region), .sub = arn_region_options,
+		.help = "clients that are sent to the nodes nearest to a place"},
 	{"node", CONF_SECTION_LIST, offsetof(struct arn_conf, nodes), sizeof(struct arn_conf_node),
 		.sub = node_options, .help = "a service node, announced or not"},
 	{0},
@@ -393,6 +397,7 @@ static void check_all(const void *conf, struct conf_errors *e)
 	check_addresses(c, e);
 	check_sites(c, e);
 	arn_conf_check_flood(c, e);
+	arn_conf_check_regions(c, e);
 	if (*c->interface && !*c->key_file)
 		conf_error(e,
 			"interface \"%s\" is given but no key-file: announcements there "

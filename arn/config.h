@@ -114,7 +114,11 @@ struct arn_conf {
 		int64_t max_age;     /* s */
 		int64_t max_objects, max_bytes;
 	} direct;
-	struct conf_list nodes; /* struct arn_conf_node */
+	struct {
+		char file[256]; /* "": none */
+	} regions;
+	struct conf_list region; /* struct arn_conf_region */
+	struct conf_list nodes;  /* struct arn_conf_node */
 };
 
 struct arn_conf_node {
@@ -122,6 +126,12 @@ struct arn_conf_node {
 	struct addr address;
 	int64_t rtsp_port, http_port; /* 0: not offered */
 	int64_t weight;
+};
+
+struct arn_conf_region {
+	char name[CONF_TITLE];
+	char place[PLACE_LEN];
+	struct conf_prefix_list prefixes;
 };
 
 struct arn_conf_site {
@@ -155,6 +165,12 @@ int arn_conf_naming(const struct arn_conf *c, struct naming_conf *out);
 
 /* out->pinned is the caller's to free. 0, or -1 without memory. */
 int arn_conf_profiles(const struct arn_conf *c, struct profiles_conf *out);
+
+/* config_region.c */
+extern const struct conf_option arn_regions_options[], arn_region_options[];
+void arn_conf_check_regions(const struct arn_conf *c, struct conf_errors *e);
+/* Where clients are, by the sections and the file. NULL: nothing is known of any, or there are errors. */
+struct region_table *arn_conf_regions(const struct arn_conf *c, struct conf_errors *e);
 
 struct casc_conf arn_conf_cas(const struct arn_conf *c);
 

@@ -25,6 +25,7 @@ arn_libarn_a_SOURCES = \
 	arn/config.h \
 	arn/config_flood.c \
 	arn/config_naming.c \
+	arn/config_region.c \
 	arn/crew.c \
 	arn/crew.h \
 	arn/deadman.c \

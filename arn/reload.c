@@ -40,6 +40,17 @@ struct directory_conf arn_directory_conf(const struct arn *a)
 			.keys = a->token_keys}};
 }
 
+void arn_configure_regions(struct arn *a)
+{
+	struct conf_errors e = {.n = 0};
+	struct region_table *t = arn_conf_regions(&a->conf, &e);
+
+	if (e.n) /* the file has changed since it was checked: what is there stays */
+		return arn_log_errors(&e);
+	directory_set_regions(a->directory, t);
+	region_table_unref(t);
+}
+
 struct prober_conf arn_prober_conf(const struct arn_conf *c)
 {
 	struct prober_conf p = {.timeout = c->probe.timeout,
@@ -99,7 +110,7 @@ void arn_log_errors(const struct conf_errors *e)
 /* Moves what can change while we run from `next`; the rest stays as it is. */
 static void adopt(struct arn_conf *conf, struct arn_conf *next)
 {
-	struct conf_list nodes = conf->nodes, services = conf->services;
+	struct conf_list nodes = conf->nodes, services = conf->services, region = conf->region;
 
 	conf->log_level = next->log_level;
 	conf->limits = next->limits;
@@ -115,6 +126,9 @@ static void adopt(struct arn_conf *conf, struct arn_conf *next)
 	memcpy(conf->key_file, next->key_file, sizeof(conf->key_file));
 	conf->nodes = next->nodes;
 	next->nodes = nodes; /* freed with it */
+	conf->regions = next->regions;
+	conf->region = next->region;
+	next->region = region;
 	conf->naming = next->naming;
 	conf->profiles = next->profiles;
 	conf->cas = next->cas;
@@ -170,6 +184,7 @@ static void apply(struct arn *a)
 	if (a->cluster)
 		cluster_set_misses(a->cluster, (int)a->conf.discovery.misses);
 	arn_configure_nodes(a);
+	arn_configure_regions(a);
 	direct_reader_set_conf(a->direct, &direct);
 	crew_set_limits(a->crew, &lc);
 	set_naming(a);

@@ -14,6 +14,7 @@ struct directory_conf arn_directory_conf(const struct arn *a); /* with keys: to 
 struct prober_conf arn_prober_conf(const struct arn_conf *c);
 struct arn_listener_conf arn_listener_conf_of(const struct arn_conf *c);
 void arn_configure_nodes(struct arn *a);
+void arn_configure_regions(struct arn *a);
 
 /* The keys that the configuration names: for the group, and for tokens; none where none are needed.
  * Both or nothing: negative errno, and `why` says what is wrong. With 0, it is "" or a warning. */

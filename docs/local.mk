@@ -46,6 +46,8 @@ nobase_dist_doc_DATA = \
 	docs/decisions/0031-the-network-is-told-of-a-source.md \
 	docs/decisions/0034-one-question-for-a-far-node.md \
 	docs/decisions/0036-load-is-flooded.md \
+	docs/decisions/0037-crawl-and-names-go-outwards.md \
+	docs/decisions/0038-regions-are-places-of-clients.md \
 	docs/examples/arn.conf \
 	docs/examples/bird-overlay.conf \
 	docs/examples/bird.conf \

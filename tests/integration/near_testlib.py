@@ -250,6 +250,8 @@ class Announcer:
             12: fields.get("weight", 100),
             13: fields.get("interval", 200),
         }
+        if "place" in fields:
+            self.fields[35] = fields["place"]
         if "block" in fields:
             block = ipaddress.ip_network(fields["block"])
             self.fields[14] = bytes([block.prefixlen]) + block.network_address.packed
