@@ -138,6 +138,8 @@ static void on_look(void *arg)
 
 	share_nodes(a);
 	directory_look(a->directory, loop_now(a->loop));
+	if (a->overflow)
+		overflow_look(a->overflow);
 	loop_timer_at(a->look, loop_now(a->loop) + directory_look_interval(a->directory));
 }
 
@@ -164,11 +166,13 @@ static void on_turned(void *arg)
 	send_beat(a);
 }
 
-/* What the other sites are told of this one. */
+/* What the other sites are told of this one. With a far node it need not go; but it is of no use to
+ * others, who might be relying on that very node. */
 static void tell_sites(struct arn *a)
 {
 	if (a->sites)
-		sites_set(a->sites, directory_usable(a->directory) > 0, a->word.block == FATE_UP,
+		sites_set(a->sites, directory_usable(a->directory) > 0,
+			directory_usable_here(a->directory) > 0 && a->word.block == FATE_UP,
 			&cluster_election(a->cluster)->addr);
 }
 
@@ -182,15 +186,18 @@ static void on_node(void *arg, const struct directory_change *c)
 
 	a->hurry = true;
 	addr_host(&c->node->addr, address);
-	log_msg(c->up ? NLOG_INFO : NLOG_WARN, "node %s (%s) %s: %s", c->node->id, address,
-		c->up ? "up" : "down", c->reason);
+	log_msg(c->up || c->far ? NLOG_INFO : NLOG_WARN, "%snode %s (%s) %s: %s",
+		c->far ? "far " : "", c->node->id, address, c->up ? "up" : "down", c->reason);
 	if (!event_wanted())
 		return;
 	o = js_object();
 	js_put_str(o, "node", c->node->id);
 	js_put_str(o, "address", address);
 	js_put_str(o, "reason", c->reason);
-	event_emit(c->up ? "node-up" : "node-down", loop_now(a->loop), o);
+	if (c->far)
+		event_emit(c->up ? "far-up" : "far-down", loop_now(a->loop), o);
+	else
+		event_emit(c->up ? "node-up" : "node-down", loop_now(a->loop), o);
 }
 
 /* ---- the crew ---- */
@@ -249,9 +256,10 @@ static void on_report(void *arg, const struct report *r)
 	struct arn *a = arg;
 
 	if (r->kind == REPORT_WANT)
-		get(a, &r->want);
-	else
-		prober_accuse(a->prober, r->accuse.node, r->accuse.service, &r->accuse.client);
+		return get(a, &r->want);
+	prober_accuse(a->prober, r->accuse.node, r->accuse.service, &r->accuse.client);
+	if (a->overflow)
+		overflow_accuse(a->overflow, r->accuse.node);
 }
 
 static void on_origins(void *arg, const struct origins *o)
@@ -369,6 +377,20 @@ static int open_discovery(struct arn *a)
 		return err;
 	}
 	return open_primer(a);
+}
+
+int arn_open_wide(struct arn *a)
+{
+	struct overflow_conf oc = arn_overflow_conf(a);
+	int err = 0;
+
+	if (a->overflow || !a->keys.n)
+		return 0;
+	if (!a->primer)
+		err = open_primer(a);
+	if (!err)
+		a->overflow = overflow_new(a->loop, &oc, a->directory);
+	return a->overflow ? 0 : -ENOMEM;
 }
 
 static int open_directory(struct arn *a)
@@ -547,6 +569,7 @@ static void close_all(struct arn *a)
 	casc_free(a->casc);
 	naming_free(a->naming);
 	prober_free(a->prober);
+	overflow_free(a->overflow);
 	primer_free(a->primer);
 	directory_free(a->directory);
 	loop_timer_free(a->beat);
@@ -583,6 +606,8 @@ int arn_work(
 		err = open_directory(&a);
 	if (!err)
 		err = open_discovery(&a);
+	if (!err)
+		err = arn_open_wide(&a);
 	if (!err)
 		err = open_sites(&a);
 	if (!err)

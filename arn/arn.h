@@ -19,6 +19,7 @@
 #include "arn/naming.h"
 #include "arn/casc.h"
 #include "arn/profiles.h"
+#include "arn/overflow.h"
 #include "arn/primer.h"
 #include "arn/prober.h"
 #include "arn/sites.h"
@@ -41,9 +42,10 @@ struct arn {
 	struct discovery *discovery; /* NULL: configured nodes only */
 	struct cluster *cluster;     /* NULL likewise: there is no LAN to have other ARNs on */
 	struct naming *naming;
-	struct sites *sites;     /* NULL: no other site is known */
-	struct flooder *flooder; /* NULL: no load is told to other sites */
-	struct primer *primer;   /* NULL likewise */
+	struct sites *sites;       /* NULL: no other site is known */
+	struct flooder *flooder;   /* NULL: no load is told to other sites */
+	struct primer *primer;     /* NULL: no keys, or no nodes to speak to */
+	struct overflow *overflow; /* of the wide area; NULL: no keys, with which to ask there */
 	struct direct_reader *direct;
 	struct crew *crew;
 	struct loop_turn *turn;   /* looks whether there is something new to publish … */
@@ -74,11 +76,18 @@ int arn_work(
 /* Reads the configuration again and takes over what can be. 0; or negative errno, everything is as
  * before and `why` says why; *fixed names an option whose change has to wait for a restart. */
 int arn_reload(struct arn *a, struct conf_errors *why, const char **fixed);
+/* The wide area, if there are keys to ask there with, and it is not open. 0 or -ENOMEM. */
+int arn_open_wide(struct arn *a);
+struct overflow_conf arn_overflow_conf(const struct arn *a);
 /* Tells the guardian that the block shall go (or may come back). */
 void arn_set_draining(struct arn *a, bool draining);
 
 /* explain.c */
 enum ctl_code arn_explain(void *ctx, struct slice args, struct js *body);
+
+/* show_far.c */
+enum ctl_code arn_show_far(void *ctx, struct slice args, struct js *body);
+enum ctl_code arn_show_area(void *ctx, struct slice args, struct js *body);
 
 /* command.c */
 extern const struct ctl_command arn_commands[];

@@ -110,6 +110,7 @@ static enum ctl_code show_status(void *ctx, struct slice args, struct js *body)
 	o = js_object();
 	js_put_int(o, "known", directory_count(a->directory));
 	js_put_int(o, "usable", directory_usable(a->directory));
+	js_put_int(o, "far", directory_usable(a->directory) - directory_usable_here(a->directory));
 	js_put(body, "nodes", o);
 	js_put(body, "direct", describe_direct(a));
 	js_put_int(body, "connections", crew_connections(a->crew));
@@ -197,8 +198,11 @@ static struct js *describe_node(const struct arn *a, const struct directory_view
 	js_put_int(o, "reserved_kbps", (int64_t)v->reserved.kbps);
 	js_put_int(o, "channels", n->channels);
 	js_put_bool(o, "configured", v->configured);
+	js_put_bool(o, "far", v->far != NULL);
+	if (v->far && v->far->rtt_us)
+		js_put_real(o, "rtt_ms", v->far->rtt_us / 1000.0);
 	js_put_int(o, "announcements", (int64_t)v->announcements);
-	if (v->heard_ever)
+	if (v->heard_ever || v->far)
 		js_put_real(o, "heard_s_ago", (double)(now - v->heard_at) / NS_S);
 	describe_services(a, n, now, o);
 	return o;
@@ -417,6 +421,8 @@ const struct ctl_command arn_commands[] = {
 	{"show peers", NULL, "the other ARNs of the block on this LAN", show_peers},
 	{"show sites", NULL, "the ARNs of other sites, and whether they serve", show_sites},
 	{"show flood", NULL, "what ARNs of all sites say of the load of their nodes", show_flood},
+	{"show far", NULL, "nodes beyond the own network: how far, how loaded", arn_show_far},
+	{"show area", NULL, "how many of them are eligible, and why so many", arn_show_area},
 	{"show primes", NULL, "ports that nodes have been asked for, and have given", show_primes},
 	{"show counters", NULL, "all counters, by the names of the metrics", show_counters},
 	{"show names", NULL, "origins, and the DNS records that lead to them", show_names},

@@ -254,6 +254,10 @@ static const struct conf_option options[] = {
 	{"direct", CONF_SECTION, .sub = direct_options},
 	{"retry-after", CONF_INT, AT(retry_after), "1", 0, 86400,
 		.help = "seconds that a client is told to wait when there is no node"},
+	{"place", CONF_STR, AT(place), "", .check = conf_check_place,
+		.help = "where this ARN is, from the narrowest name to the widest; \"\": not "
+			"known"},
+	{"wide", CONF_SECTION, .sub = arn_wide_options},
 	{"naming", CONF_SECTION, .sub = arn_naming_options},
 	{"service", CONF_SECTION_LIST, offsetof(struct arn_conf, services),
 		sizeof(struct arn_conf_service), .sub = arn_service_options,
@@ -398,6 +402,7 @@ static void check_all(const void *conf, struct conf_errors *e)
 	check_sites(c, e);
 	arn_conf_check_flood(c, e);
 	arn_conf_check_regions(c, e);
+	arn_conf_check_wide(c, e);
 	if (*c->interface && !*c->key_file)
 		conf_error(e,
 			"interface \"%s\" is given but no key-file: announcements there "
@@ -409,9 +414,9 @@ static void check_all(const void *conf, struct conf_errors *e)
 	if (c->token.issue && !*arn_conf_token_keys(c))
 		conf_error(e, "token.issue is yes but there is neither token.key-file nor "
 			      "key-file: nobody would believe the tokens");
-	if (!*c->interface && !c->nodes.n)
-		conf_error(e, "neither interface nor node is given: no service node could ever "
-			      "be known");
+	if (!*c->interface && !c->nodes.n && !c->wide.method)
+		conf_error(e, "neither interface, node nor wide.method is given: no service node "
+			      "could ever be known");
 	if (c->probe.quarantine > c->probe.quarantine_max)
 		conf_error(e, "probe: quarantine is longer than quarantine-max");
 	if (prefix_has(&c->anycast.block, &c->address))
@@ -453,6 +458,8 @@ struct select_conf arn_conf_select(const struct arn_conf *c)
 		.session_kbps = (uint64_t)c->select.session_kbps,
 		.per_client = (unsigned)c->select.per_client,
 		.window = (unsigned)((c->select.reservation + NS_S - 1) / NS_S),
+		.far_share = (double)c->wide.share / 100,
+		.latency_cost = (double)c->wide.latency_cost / NS_S,
 	};
 }
 

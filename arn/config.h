@@ -10,6 +10,7 @@
 #include "arn/casc.h"
 #include "arn/profiles.h"
 #include "arn/snapshot.h"
+#include "arn/wide.h"
 #include "lib/addr.h"
 #include "lib/clock.h"
 #include "lib/conf.h"
@@ -69,7 +70,16 @@ struct arn_conf {
 		int64_t connections;
 		ns_t request_timeout, idle_timeout;
 	} limits;
-	int64_t retry_after; /* s */
+	int64_t retry_after;   /* s */
+	char place[PLACE_LEN]; /* where this ARN is; "": it does not say */
+	struct {
+		int method; /* arn_conf_method() is its name; 0: none */
+		struct conf_addr_list nodes;
+		char directory[DNS_NAME]; /* "": none */
+		ns_t interval, interval_max, hold, latency_cost;
+		int64_t misses, rate, max, warm;
+		int64_t grow, shrink, share; /* per cent */
+	} wide;
 	struct {
 		char zone[DNS_NAME]; /* "": none */
 		int form;            /* enum origin_form */
@@ -171,6 +181,15 @@ extern const struct conf_option arn_regions_options[], arn_region_options[];
 void arn_conf_check_regions(const struct arn_conf *c, struct conf_errors *e);
 /* Where clients are, by the sections and the file. NULL: nothing is known of any, or there are errors. */
 struct region_table *arn_conf_regions(const struct arn_conf *c, struct conf_errors *e);
+
+/* config_wide.c */
+extern const struct conf_option arn_wide_options[];
+void arn_conf_check_wide(const struct arn_conf *c, struct conf_errors *e);
+/* What it points to is the configuration's. */
+struct wide_conf arn_conf_wide(const struct arn_conf *c);
+const char *arn_conf_method(const struct arn_conf *c);
+/* Whether the method has to begin anew. */
+bool arn_conf_wide_again(const struct arn_conf *was, const struct arn_conf *now);
 
 struct casc_conf arn_conf_cas(const struct arn_conf *c);
 

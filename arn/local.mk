@@ -26,6 +26,7 @@ arn_libarn_a_SOURCES = \
 	arn/config_flood.c \
 	arn/config_naming.c \
 	arn/config_region.c \
+	arn/config_wide.c \
 	arn/crew.c \
 	arn/crew.h \
 	arn/deadman.c \
@@ -62,9 +63,13 @@ arn_libarn_a_SOURCES = \
 	arn/health.h \
 	arn/listener.c \
 	arn/listener.h \
+	arn/lookups.c \
+	arn/lookups.h \
 	arn/meter.c \
 	arn/nexthop.c \
 	arn/nexthop.h \
+	arn/overflow.c \
+	arn/overflow.h \
 	arn/pass.c \
 	arn/pass.h \
 	arn/peer.c \
@@ -110,6 +115,7 @@ arn_libarn_a_SOURCES = \
 	arn/select.h \
 	arn/share.c \
 	arn/share.h \
+	arn/show_far.c \
 	arn/site.c \
 	arn/site.h \
 	arn/sites.c \

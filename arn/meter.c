@@ -374,6 +374,41 @@ static struct metric *add_channels(struct metric *m, struct arn *a)
 	return m;
 }
 
+static uint64_t far_known(void *arg)
+{
+	return (uint64_t)far_count(wide_far(overflow_wide(((const struct arn *)arg)->overflow)));
+}
+
+static uint64_t far_eligible_now(void *arg)
+{
+	return (uint64_t)far_eligible(wide_far(overflow_wide(((const struct arn *)arg)->overflow)));
+}
+
+static uint64_t use_at_home(void *arg)
+{
+	const struct arn *a = arg;
+
+	return (uint64_t)(1000 * wide_area(overflow_wide(a->overflow))->local);
+}
+
+static struct metric *add_wide(struct metric *m, struct arn *a)
+{
+	const struct far_counters *c = far_counters(wide_far(overflow_wide(a->overflow)));
+	static const char help[] = "Questions to nodes elsewhere, and what came of them.";
+
+	*m++ = GAUGE("far_known", "Nodes elsewhere that are known.", far_known, a);
+	*m++ = GAUGE("far_eligible", "Of these, who can get clients.", far_eligible_now, a);
+	*m++ = GAUGE("home_use_permille", "Use of the nodes at home.", use_at_home, a);
+	*m++ = COUNTER("far_questions_total", help, "result=\"sent\"", &c->asked);
+	*m++ = COUNTER("far_questions_total", help, "result=\"answered\"", &c->answered);
+	*m++ = COUNTER("far_questions_total", help, "result=\"missed\"", &c->missed);
+	*m++ = COUNTER("far_strays_total", "Answers that nobody waited for.", NULL, &c->strays);
+	*m++ = COUNTER("far_lost_total", "Times that one ceased to answer.", NULL, &c->lost);
+	*m++ = COUNTER("far_crowded_total", "Nodes elsewhere that there was no room for.", NULL,
+		&c->crowded);
+	return m;
+}
+
 static struct metric *add_primes(struct metric *m, const struct prime_counters *c)
 {
 	*m++ = COUNTER("primes_asked_total", "Requests for ports sent to nodes.", NULL, &c->asked);
@@ -431,6 +466,8 @@ int arn_meter(struct arn *a)
 		m = add_discovery(m, discovery_counters(a->discovery));
 	if (a->cluster)
 		m = add_cluster(m, a);
+	if (a->overflow)
+		m = add_wide(m, a);
 	if (a->primer)
 		m = add_primes(m, prime_counters(primer_core(a->primer)));
 	assert(m - a->metric < METRICS_MAX);

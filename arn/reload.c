@@ -51,6 +51,20 @@ void arn_configure_regions(struct arn *a)
 	region_table_unref(t);
 }
 
+struct overflow_conf arn_overflow_conf(const struct arn *a)
+{
+	const struct arn_conf *c = &a->conf;
+
+	return (struct overflow_conf){.name = c->name,
+		.skew = c->discovery.skew,
+		.keys = &a->keys,
+		.wide = arn_conf_wide(c),
+		.dns = {.server = c->naming.servers.addr,
+			.servers = c->naming.servers.n,
+			.timeout = c->naming.timeout,
+			.tries = (int)c->naming.tries}};
+}
+
 struct prober_conf arn_prober_conf(const struct arn_conf *c)
 {
 	struct prober_conf p = {.timeout = c->probe.timeout,
@@ -129,6 +143,8 @@ static void adopt(struct arn_conf *conf, struct arn_conf *next)
 	conf->regions = next->regions;
 	conf->region = next->region;
 	next->region = region;
+	memcpy(conf->place, next->place, sizeof(conf->place));
+	conf->wide = next->wide;
 	conf->naming = next->naming;
 	conf->profiles = next->profiles;
 	conf->cas = next->cas;
@@ -170,7 +186,16 @@ static void set_cas(struct arn *a)
 		log_msg(NLOG_ERROR, "channels stay as they were: %s", strerror(ENOMEM));
 }
 
-static void apply(struct arn *a)
+static void set_wide(struct arn *a, bool again)
+{
+	struct overflow_conf oc = arn_overflow_conf(a);
+	int err = a->overflow ? overflow_set_conf(a->overflow, &oc, again) : arn_open_wide(a);
+
+	if (err)
+		log_msg(NLOG_ERROR, "the wide area stays as it was: %s", strerror(-err));
+}
+
+static void apply(struct arn *a, bool wide_again)
 {
 	struct directory_conf dc = arn_directory_conf(a);
 	struct arn_listener_conf lc = arn_listener_conf_of(&a->conf);
@@ -190,6 +215,7 @@ static void apply(struct arn *a)
 	set_naming(a);
 	set_profiles(a);
 	set_cas(a);
+	set_wide(a, wide_again);
 }
 
 int arn_load_keys(
@@ -199,7 +225,7 @@ int arn_load_keys(
 
 	*group = *tokens = (struct wire_keys){0};
 	*why = '\0';
-	if (*c->interface)
+	if (*c->interface || c->wide.method)
 		err = wire_keys_load(group, c->key_file, why);
 	if (!err && c->token.issue)
 		err = wire_keys_load(tokens, arn_conf_token_keys(c), why);
@@ -213,6 +239,7 @@ int arn_reload(struct arn *a, struct conf_errors *why, const char **fixed)
 	struct wire_keys group, tokens;
 	struct arn_conf next;
 	char text[256];
+	bool wide_again;
 	int err = daemon_load(&arn_daemon, a->conf_path, &next, why);
 
 	*fixed = NULL;
@@ -225,14 +252,15 @@ int arn_reload(struct arn *a, struct conf_errors *why, const char **fixed)
 		return err;
 	}
 	/* In place: whoever was heard stays known, so nothing can be played again. */
-	if (a->discovery)
+	if (group.n)
 		a->keys = group;
 	a->token_keys = tokens;
 	wire_keys_wipe(&group);
 	wire_keys_wipe(&tokens);
 	*fixed = arn_conf_fixed_change(&a->conf, &next);
+	wide_again = arn_conf_wide_again(&a->conf, &next);
 	adopt(&a->conf, &next);
-	apply(a);
+	apply(a, wide_again);
 	conf_free(arn_daemon.options, &next);
 	event_emit("reload", loop_now(a->loop), NULL);
 	return 0;

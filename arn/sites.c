@@ -141,10 +141,9 @@ static void on_timer(void *arg)
 	work(arg);
 }
 
-void sites_set(struct sites *s, bool usable, bool up, const struct addr *addr)
+void sites_set(struct sites *s, bool usable, bool serves, const struct addr *addr)
 {
 	ns_t now = loop_now(s->loop);
-	bool serves = usable && up;
 
 	site_set_usable(&s->core, usable, now);
 	s->word.addr = *addr;

@@ -38,9 +38,10 @@ typedef const char *sites_flood_cb(
 struct sites *sites_new(struct loop *l, const struct sites_conf *c, int *err);
 void sites_free(struct sites *s);
 
-/* What this one says from now on: whether it has a usable node, and whether its block is up. addr:
+/* Whether there is a usable node, and what the others are told: that it serves, by a node of its own
+ * network and with its block up. addr:
  * its own address, as the other ARNs of its LAN know it. */
-void sites_set(struct sites *s, bool usable, bool up, const struct addr *addr);
+void sites_set(struct sites *s, bool usable, bool serves, const struct addr *addr);
 void sites_on_flood(struct sites *s, sites_flood_cb *cb, void *arg); /* NULL: they are ignored */
 void sites_flood(struct sites *s, int site, const uint8_t *payload, size_t n);
 bool sites_away(const struct sites *s);

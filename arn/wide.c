@@ -81,15 +81,20 @@ static void pump(struct wide *w, ns_t now)
 		obey(w, &act, now);
 }
 
+bool wide_varies(const struct wide *w)
+{
+	return w->scout && w->conf.method->varies;
+}
+
 static void set_scope(struct wide *w, ns_t now)
 {
 	int scope = w->area.scope, watch;
 
-	if (!w->scout || !w->conf.method->varies)
+	if (!wide_varies(w))
 		scope = w->conf.far.max;
 	watch = 2 * scope < w->conf.far.max ? 2 * scope : w->conf.far.max;
 	far_set_area(w->far, scope, watch, now);
-	if (w->scout && w->conf.method->varies && watch != w->wanted) {
+	if (wide_varies(w) && watch != w->wanted) {
 		w->wanted = watch;
 		w->conf.method->want(w->scout, watch, now);
 	}
@@ -170,7 +175,7 @@ void wide_look(struct wide *w, ns_t now)
 	for (int i = 0; far_view(w->far, i, &v); i++)
 		if (v.eligible)
 			far[n++] = w->on.load(w->on.arg, v.said->id, w->conf.share);
-	if (!area_step(&w->area, &local, far, n, now) || !w->scout || !w->conf.method->varies)
+	if (!area_step(&w->area, &local, far, n, now) || !wide_varies(w))
 		return;
 	w->on.scoped(w->on.arg, &w->area, was, now);
 	set_scope(w, now);

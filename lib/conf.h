@@ -28,7 +28,8 @@ enum conf_type {
 	CONF_BOOL,         /* bool */
 	CONF_ADDR,         /* struct addr; port `def_port` when none is given */
 	CONF_PREFIX,       /* struct prefix */
-	CONF_ADDR_LIST,    /* struct conf_addr_list */
+	CONF_ADDR_LIST,    /* struct conf_addr_list, of `max` addresses at most; 0: 16. May be given
+	                    * in several values, each of which adds to it */
 	CONF_PREFIX_LIST,  /* struct conf_prefix_list */
 	CONF_ENUM,         /* int, index into the NULL-ended `names` */
 	CONF_SECTION,      /* struct at `offset`, options in `sub` */
@@ -37,7 +38,7 @@ enum conf_type {
 };
 
 #define CONF_TITLE        64
-#define CONF_MAX_ADDRS    16
+#define CONF_MAX_ADDRS    256
 #define CONF_MAX_PREFIXES 64
 
 struct conf_addr_list {

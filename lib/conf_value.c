@@ -19,6 +19,11 @@ bool conf_is_value(const struct conf_option *o)
 	return o->type != CONF_SECTION && o->type != CONF_SECTION_LIST;
 }
 
+static int most_addrs(const struct conf_option *o)
+{
+	return o->max && o->max < CONF_MAX_ADDRS ? (int)o->max : o->max ? CONF_MAX_ADDRS : 16;
+}
+
 /* No bounds given means all that the type can hold. */
 static void bounds(const struct conf_option *o, int64_t *min, int64_t *max)
 {
@@ -57,7 +62,7 @@ const char *conf_value_expected(const struct conf_option *o, char why[CONF_WHY])
 		sbuf_printf(&b, "an address block as 10.1.18.0/24, its host bits zero");
 		break;
 	case CONF_ADDR_LIST:
-		sbuf_printf(&b, "up to %d addresses, separated by commas", CONF_MAX_ADDRS);
+		sbuf_printf(&b, "up to %d addresses, separated by commas", most_addrs(o));
 		break;
 	case CONF_PREFIX_LIST:
 		sbuf_printf(&b, "up to %d prefixes, separated by commas", CONF_MAX_PREFIXES);
@@ -109,11 +114,10 @@ static int parse_addr_list(const struct conf_option *o, const char *text, struct
 {
 	struct slice rest = slice_trim(slice_of(text));
 
-	/* The list may be given in several values; each adds to what is there. */
 	while (rest.n) {
 		struct slice item = slice_trim(slice_cut(&rest, ','));
 
-		if (l->n == CONF_MAX_ADDRS || addr_parse(&l->addr[l->n], item, o->def_port) < 0)
+		if (l->n == most_addrs(o) || addr_parse(&l->addr[l->n], item, o->def_port) < 0)
 			return -EINVAL;
 		l->n++;
 	}
