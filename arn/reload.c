@@ -27,7 +27,7 @@ struct directory_conf arn_directory_conf(const struct arn *a)
 {
 	const struct arn_conf *c = &a->conf;
 
-	return (struct directory_conf){.misses = (int)c->discovery.misses,
+	struct directory_conf d = {.misses = (int)c->discovery.misses,
 		.retry_after = (uint32_t)c->retry_after,
 		.block = c->anycast.block,
 		.prime = (c->prime.rtsp ? SERVICE_RTSP : 0) | (c->prime.http ? SERVICE_HTTP : 0),
@@ -38,6 +38,9 @@ struct directory_conf arn_directory_conf(const struct arn *a)
 			.resume = c->token.resume / NS_S,
 			.skew = c->discovery.skew / NS_S,
 			.keys = a->token_keys}};
+
+	memcpy(d.place, c->place, sizeof(d.place));
+	return d;
 }
 
 void arn_configure_regions(struct arn *a)

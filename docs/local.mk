@@ -52,6 +52,7 @@ nobase_dist_doc_DATA = \
 	docs/examples/arn.conf \
 	docs/examples/bird-overlay.conf \
 	docs/examples/bird.conf \
+	docs/examples/directory.zone \
 	docs/examples/sn-agent.conf \
 	docs/lab.md \
 	docs/nearcast.svg \
