@@ -76,6 +76,10 @@ arn_libarn_a_SOURCES = \
 	arn/peer.h \
 	arn/peers.c \
 	arn/peers.h \
+	arn/measure.c \
+	arn/measure.h \
+	arn/measure_msg.c \
+	arn/measure_msg.h \
 	arn/naming.c \
 	arn/naming.h \
 	arn/origin.c \

@@ -50,7 +50,9 @@ enum wire_type {
 	WIRE_ATTACHED = 12,
 	WIRE_SURVEY = 13, /* lib/survey.h */
 	WIRE_SURVEYED = 14,
-	WIRE_FLOOD = 15, /* of an ARN to its neighbours: arn/flood_msg.h */
+	WIRE_FLOOD = 15,   /* of an ARN to its neighbours: arn/flood_msg.h */
+	WIRE_MEASURE = 16, /* of an ARN to those of other sites: arn/measure_msg.h */
+	WIRE_MEASURED = 17,
 };
 
 struct wire_key {

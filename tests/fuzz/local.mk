@@ -28,6 +28,7 @@ fuzz_targets +=
 
 # arn
 fuzz_targets += tests/fuzz/fuzz_flood tests/fuzz/fuzz_nexthop tests/fuzz/fuzz_peer tests/fuzz/fuzz_redirect
+fuzz_targets += tests/fuzz/fuzz_measure
 fuzz_targets += tests/fuzz/fuzz_origin tests/fuzz/fuzz_profile tests/fuzz/fuzz_cas
 
 # sn-agent
