@@ -7,6 +7,8 @@
 """
 
 import ipaddress
+import os
+import signal
 import threading
 import time
 
@@ -14,7 +16,8 @@ import pytest
 
 import near_testlib as near
 from conftest import wait_until
-from test_arn import ANYCAST, Site, describe, keep_announcing, wait_up
+from sn_testlib import Player, Publisher
+from test_arn import ANYCAST, BLOCK, Site, describe, keep_announcing, wait_up
 
 SURVEY, SURVEYED = 13, 14
 WIDE = """
@@ -276,3 +279,40 @@ def test_far_nodes_of_ipv6_are_as_those_of_ipv4(site):
     assert ipaddress.ip_address(far(arn)["six"]["address"]) == ipaddress.ip_address("2001:db8:4::42")
     status, headers = describe(site.client, host=f"[{anycast}]")
     assert status == 302 and "[2001:db8:4::42]" in headers["location"]
+
+
+def test_site_without_nodes_sends_its_clients_to_primed_ports_of_real_nodes_elsewhere(site):
+    """Rows H1, B6, A2: no interface, no node at home; a node elsewhere that hangs is none."""
+    keys = near.key_file(site.folder)
+    names = ("sn942", "10.4.0.42"), ("sn944", "10.4.0.44")
+    agents = [near.Daemon(site.west, site.program("sn-agent"), site.folder, name, (
+        f'name = "{name}"\naddress = "{host}"\ninterface = "west0"\nkey-file = "{keys}"\n'
+        'place = "seattle.washington.pacificcoast"\nrtsp { publishers = "10.4.0.0/24" }\n'))
+              for name, host in names]
+    wide = WIDE.format(method="wide", nodes='"10.4.0.42", "10.4.0.44"', warm=1, more="")
+    arn = near.Daemon(site.host, site.program("arn"), site.folder, "arn804", (
+        f'name = "arn804"\nkey-file = "{keys}"\nprime {{ rtsp = yes wait = 1000 }}\n'
+        f'place = "sanjose.california.pacificcoast"\n'
+        f'anycast {{ block = "{BLOCK}" hang-bound = 300 hold = 500 }}\n{wide}'))
+    site.route_statically()
+    wait_up(arn)
+    wait_until(lambda: eligible(arn) == {"sn942", "sn944"}, "both answer")
+    assert {n["distance"] for n in far(arn).values()} == {3}, "levels up to the coast, and one"
+    publishers = [near.socket_in(site.west, lambda h=h: Publisher(h)) for _, h in names]
+    host, port = sent_to(site).removeprefix("rtsp://").removesuffix("/news").split(":")
+    assert 20000 <= int(port) <= 20999, "a port that the node has given"
+    player = near.socket_in(site.client, lambda: Player(host, port=int(port)))
+    assert player.describe().status == 200
+    player.play()
+    chosen = [h for _, h in names].index(host)
+    player.wait(publishers[chosen].send(20))
+    wait_until(lambda: far(arn)[names[chosen][0]]["sessions"] == 1, "the player is known")
+    # It hangs: whoever asks gets the other one.
+    os.kill(agents[chosen].process.pid, signal.SIGSTOP)
+    wait_until(lambda: eligible(arn) == {names[1 - chosen][0]}, "a node that hangs does not answer")
+    assert names[1 - chosen][1] in sent_to(site)
+    os.kill(agents[chosen].process.pid, signal.SIGCONT)
+    wait_until(lambda: len(eligible(arn)) == 2, "it is back")
+    player.close()
+    for publisher in publishers:
+        publisher.close()
