@@ -812,7 +812,7 @@ def test_arn_with_a_lower_address_gets_the_block_and_its_goodbye_gives_it_back_a
     arn = site.arn()
     wait_up(arn)
     assert cluster(arn)["state"] == "master" and cluster(arn)["address"] == "10.2.0.4"
-    other = other_arn(site)
+    other = other_arn(site, interval=1000)  # a test that gets no processor is not yet silent
     keep_announcing(other, lambda: cluster(arn)["state"] == "backup", "the lower one is master")
     assert cluster(arn)["master"] == "arn2" and cluster(arn)["reason"] == "higher address"
     assert [p["address"] for p in arn.ask("show peers")["peers"]] == ["10.2.0.2"]
@@ -827,7 +827,7 @@ def test_arn_with_a_lower_address_gets_the_block_and_its_goodbye_gives_it_back_a
 
 
 def test_silent_master_is_replaced_by_the_backup_after_its_misses(site):
-    other = other_arn(site, interval=100, master=True)
+    other = other_arn(site, interval=300, master=True)
     arn = site.arn(ready=False)
     keep_announcing(
         other,
@@ -839,7 +839,7 @@ def test_silent_master_is_replaced_by_the_backup_after_its_misses(site):
     wait_up(arn)
     elected = arn.events("master")[-1]
     assert elected["reason"] == "master silent"
-    assert elected["t"] - silent < 0.3 + MARGIN
+    assert elected["t"] - silent < 0.9 + MARGIN
     assert arn.events("block-up")[-1]["t"] - elected["t"] < HOLD
 
 
