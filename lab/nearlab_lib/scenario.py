@@ -55,6 +55,7 @@ class Lines:
         self.lines = []  # [(monotonic time, text)]
         self.changed = threading.Condition()
         self.on_line = on_line
+        self.trouble = None  # what on_line() failed at: it is not called again then
         with open(self.log, "ab") as log:
             streams = {"stdout": log, "stderr": log, output: subprocess.PIPE}
             self.process = self.node.popen(argv, stdin=subprocess.DEVNULL, cwd="/",
@@ -71,21 +72,32 @@ class Lines:
                 file.write(line)
                 with self.changed:
                     self.lines.append((now, line.decode("utf-8", "replace").rstrip("\n")))
-                    if self.on_line:
-                        self.on_line(now, self.lines[-1][1])
+                    if self.on_line and not self.trouble:
+                        self._take(now, self.lines[-1][1])
                     self.changed.notify_all()
         with self.changed:
             self.ended = time.monotonic()
             self.changed.notify_all()
 
+    def _take(self, now, text):
+        """Whatever is wrong with on_line(), the output is read to its end, and it is told of."""
+        try:
+            self.on_line(now, text)
+        except Exception as error:  # pylint: disable=broad-except
+            traceback.print_exc()
+            self.trouble = f"the line {text!r} led to {type(error).__name__}: {error}"
+
     def wait_for(self, condition, timeout, what):
-        """Until condition() is true; ScenarioError when the process ends before, or too late."""
+        """Until condition() is true; ScenarioError when the process ends before, or too late, or when
+        on_line() failed."""
         deadline = time.monotonic() + timeout
         with self.changed:
             while True:
                 value = condition()
                 if value:
                     return value
+                if self.trouble:
+                    raise ScenarioError(f"{self.name}: {self.trouble}")
                 if not self.thread.is_alive():
                     raise ScenarioError(f"{self.name} ended before {what}: {self.last_words()}")
                 left = deadline - time.monotonic()
@@ -503,6 +515,9 @@ def execute(net, faults, request, say):
         casualties = lab.casualties()
         lab.stop()
         lab.save_logs()
+    for process in lab.processes:
+        if process.trouble and process.trouble not in (failure or ""):
+            lab.check(False, f"{process.name}: {process.trouble}")
     if failure:
         lab.check(False, failure)
         for dead in casualties:

@@ -2,7 +2,9 @@
 """What the lab's verdict rests on: the comparison of what was sent with what was written."""
 
 import struct
+import subprocess
 import sys
+import types
 
 import pytest
 from conftest import SOURCE
@@ -10,6 +12,7 @@ from conftest import SOURCE
 sys.path.insert(0, str(SOURCE / "lab"))
 
 from nearlab_lib import compare, pcap, rtp, rtpdump  # noqa: E402
+from nearlab_lib.scenario import Lines, ScenarioError  # noqa: E402
 
 
 def rtp_packet(seq, ssrc=0x1234, payload=None, pt=96):
@@ -185,3 +188,23 @@ def test_a_file_of_another_kind_is_no_capture(tmp_path):
     path.write_bytes(b"this is not a capture at all, is it?")
     with pytest.raises(ValueError, match="not a pcap"):
         list(pcap.datagrams(path))
+
+
+def test_a_listener_that_fails_is_told_of_and_the_output_is_read_to_its_end(tmp_path):
+    """Row J5: it is not just said that the process ended."""
+    node = types.SimpleNamespace(popen=lambda argv, **more: subprocess.Popen(
+        argv, **{k: v for k, v in more.items() if k != "env"}))
+    lab = types.SimpleNamespace(net={"c1": node}, report=str(tmp_path), processes=[])
+    heard = []
+
+    def hear(_, text):
+        heard.append(text)
+        if text == "2":
+            raise KeyError("no such node")
+
+    lines = Lines(lab, "c1", "counter", ["seq", "5"], hear)
+    with pytest.raises(ScenarioError, match="counter: the line '2' led to KeyError: 'no such node'"):
+        lines.wait_for(lambda: False, 10, "the end of the world")
+    lines.thread.join(10)
+    assert lines.stop() == 0
+    assert heard == ["1", "2"] and [text for _, text in lines.lines] == list("12345")
