@@ -12,10 +12,14 @@ int deadman_init(struct deadman *d, ns_t bound)
 	return timer_create(CLOCK_MONOTONIC, &ev, &d->timer) < 0 ? -errno : 0;
 }
 
-void deadman_feed(struct deadman *d)
+void deadman_grant(struct deadman *d, ns_t time)
 {
-	struct itimerspec left = {
-		.it_value = {.tv_sec = d->bound / NS_S, .tv_nsec = d->bound % NS_S}};
+	struct itimerspec left = {.it_value = {.tv_sec = time / NS_S, .tv_nsec = time % NS_S}};
 
 	timer_settime(d->timer, 0, &left, NULL);
+}
+
+void deadman_feed(struct deadman *d)
+{
+	deadman_grant(d, d->bound);
 }

@@ -52,6 +52,9 @@
 
 #define BEATS_IN_BOUND  6
 #define HIGH_DESCRIPTOR 200
+/* How long the kernel may take to change an interface. It does that for one at a time (RTNL), and on a
+ * busy host who has his turn may himself wait for a processor: 0.5 s were measured. */
+#define KERNEL_BOUND (5 * NS_S)
 
 struct guardian {
 	const struct arn_conf *conf;
@@ -336,6 +339,10 @@ static enum fate_action act(struct guardian *g, ns_t now)
 	bool was_up = g->fate.block == FATE_UP;
 	enum fate_action a = fate_next(&g->fate, now);
 
+	/* The bound is for a block that is up while nobody serves. It is not up before it is raised,
+	 * and once its end has begun, killing this process would make that no quicker. */
+	if (a == FATE_RAISE || a == FATE_WITHDRAW || a == FATE_DROP)
+		deadman_grant(&g->deadman, KERNEL_BOUND);
 	switch (a) {
 	case FATE_NOTHING:
 	case FATE_EXIT: return a;
@@ -383,8 +390,12 @@ static void turn_share(struct guardian *g, ns_t now)
 	int i;
 
 	while ((i = share_next(&g->share, g->fate.block == FATE_UP, &add, now)) >= 0) {
-		int err = block_put(g->block, &list->addr[i], add);
 		struct js *o;
+		int err;
+
+		deadman_grant(&g->deadman, KERNEL_BOUND);
+		err = block_put(g->block, &list->addr[i], add);
+		deadman_feed(&g->deadman);
 
 		addr_host(&list->addr[i], text);
 		if (err)
