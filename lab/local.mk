@@ -12,6 +12,7 @@ dist_nearlab_DATA = \
 	lab/nearlab_lib/capacity.py \
 	lab/nearlab_lib/catchment.py \
 	lab/nearlab_lib/catchments.py \
+	lab/nearlab_lib/checked.py \
 	lab/nearlab_lib/cli.py \
 	lab/nearlab_lib/cluster.py \
 	lab/nearlab_lib/compare.py \
@@ -57,6 +58,7 @@ dist_nearlab_DATA = \
 	lab/nearlab_lib/timeline.py \
 	lab/nearlab_lib/topology.py \
 	lab/nearlab_lib/trust.py \
+	lab/nearlab_lib/userfile.py \
 	lab/nearlab_lib/vod.py \
 	lab/nearlab_lib/web.py \
 	lab/nearlab_lib/web_cache.py \

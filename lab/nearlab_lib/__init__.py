@@ -9,7 +9,10 @@ A reader's map, from what a user touches down to the kernel:
   isolate.py    namespaces: how a lab is cut off from the host, and how to enter one
   keeper.py     the process inside that holds the network and answers the control socket
 
+  library.py userfile.py    where topologies and scenarios are found, also those of the user's own
+
   topology.py   Internet: Mininet's Topo with routers, LANs, autonomous systems
+  checked.py    what is wrong with a topology, before it is brought up
   routing.py    BIRD configurations, as a pure function of the topology
   nodes.py      what a router, an ARN, a service node, a client, a publisher run
   links.py      wires with delay and loss, LANs

@@ -76,6 +76,7 @@ def parse(argv):
                          help="of the topology or the scenario (nearlab list says which)")
 
     sub = command("list", do_list, "topologies, their nodes and scenarios", lab=False)
+    sub.add_argument("topology", nargs="?", help="only this one; a file of your own is checked")
     sub.add_argument("--json", action="store_true")
 
     sub = command("up", do_up, "bring a lab up")
@@ -172,7 +173,8 @@ def named_topology(library, arguments):
 def do_list(arguments):
     """list"""
     library = Library()
-    listing = library.listing()
+    topology = library.topology(arguments.topology) if arguments.topology else None
+    listing = library.listing(topology and [topology])
     if arguments.json:
         print(json.dumps(listing, indent=2))
         return 0
@@ -182,7 +184,7 @@ def do_list(arguments):
                             subsequent_indent=" " * 15))
         print("    parameters", " ".join(f"{k}={v}" for k, v in entry["params"].items()) or "none")
         for name in entry["scenarios"]:
-            scenario = library.scenario(name)
+            scenario = library.scenario(name, topology)
             print(f"    {name:<17} {scenario.title}")
             words = " ".join(f"{k}={v}" for k, v in scenario.params.items())
             print(textwrap.fill(f"parameters {words or 'none'}", 96, initial_indent=" " * 15,
@@ -478,8 +480,8 @@ def run_scenario(lab_path, scenario, params, seed, report, say):
     """Runs a scenario in a running lab. Its report, as report.json has it."""
     control = state.Control(lab_path)
     try:
-        control.send({"do": "run", "file": scenario.file, "params": params, "seed": seed,
-                      "report": report, "cache": cache_folder()})
+        control.send({"do": "run", "file": scenario.file, "function": scenario.function,
+                      "params": params, "seed": seed, "report": report, "cache": cache_folder()})
         while True:
             answer = control.receive()
             if "say" in answer:
@@ -536,7 +538,7 @@ def prepare_run(arguments):
     made = topology.scenarios(library)
     if not arguments.scenario and not made:
         raise LibraryError(f"no scenario is made for {topology.name}: name one")
-    scenario = library.scenario(arguments.scenario or made[0])
+    scenario = library.scenario(arguments.scenario or made[0], topology)
     scenario.check_topology(topology)
     params = given_parameters(arguments)
     scenario.check(params, topology)
@@ -544,6 +546,7 @@ def prepare_run(arguments):
     params = {**scenario.params, **params}
     mine = {k: v for k, v in params.items() if k in topology.params}
     rest = {k: v for k, v in params.items() if k not in topology.params}
+    topology.check(mine)
     seed = arguments.seed if arguments.seed is not None else int(time.time()) % 1000000
     report = os.path.abspath(arguments.report or default_report(topology.name, scenario.name))
     os.makedirs(report, exist_ok=True)
@@ -562,6 +565,7 @@ def do_run(arguments):
     lab = None
     if arguments.name and arguments.name in state.running():
         path = state.find(arguments.name)
+        check_running(path, topology, mine)
     else:
         lab = Lab(topology, mine, arguments.name, keep=[report, cache_folder()], say=say)
         path = lab.path
@@ -580,6 +584,22 @@ def do_run(arguments):
             print(line)
         print(f"report: {report}")
     return 0 if result["passed"] else 1
+
+
+def check_running(path, topology, params):
+    """StateError when the running lab is another topology, or has other parameters than are wanted."""
+    control = state.Control(path)
+    running = control.call({"do": "status"})
+    control.close()
+    name = running["name"]
+    if running["topology"] != topology.name:
+        raise state.StateError(f"lab '{name}' is {running['topology']}, not {topology.name}: say "
+                               "another --name, or end it (nearlab down)")
+    has = {**topology.params, **running["params"]}
+    other = [k for k, v in params.items() if has[k] != v]
+    if other:
+        raise state.StateError(f"lab '{name}' runs with {other[0]}={has[other[0]]}, which is given "
+                               "when it comes up: end it (nearlab down), or say another --name")
 
 
 def remove_empty(report):

@@ -9,8 +9,6 @@ outer process as JSON lines through a pipe: {"say": …}, {"ready": …}, {"fail
 
 import array
 import faulthandler
-import importlib.util
-import inspect
 import json
 import os
 import resource
@@ -26,20 +24,11 @@ from mininet.cli import CLI
 from mininet.log import setLogLevel
 from mininet.node import Node
 
-from . import catchments, daemons, isolate, reach, state
+from . import catchments, daemons, isolate, reach, state, userfile
 from .faults import FaultError, Faults
 from .links import kernel_has_netem
 from .network import Network
 from .nodes import Arn
-
-
-def load_file(path):
-    """A Python file as a module."""
-    spec = importlib.util.spec_from_file_location(
-        os.path.basename(path).removesuffix(".py").replace("-", "_"), path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 class NodeCLI(CLI):
@@ -125,7 +114,7 @@ class Keeper:
                 daemons.find(program)
         setLogLevel("warning")
 
-        module = load_file(self.options["file"])
+        module = userfile.load(self.options["file"])
         self.topo_class = module.topos[self.options["topology"]]
         topo = self.topo_class(**self.options["topology_params"])
         self.say(f"building {self.options['topology']}: {len(topo.nodes())} nodes")
@@ -229,6 +218,7 @@ class Keeper:
     def describe(self):
         """The answer to status."""
         head = {"name": os.path.basename(self.folder), "topology": self.options["topology"],
+                "params": self.options["topology_params"],
                 "since": self.started, "folder": self.folder}
         if not self.ready:
             return {**head, "state": "coming up", "nodes": {}, "links": [], "serving": [],
@@ -336,6 +326,7 @@ class Keeper:
         """Runs a scenario; progress and, at the end, the result go to the peer."""
         if self.busy():
             return {"error": "a scenario is already running in this lab"}
+        request["topology"] = self.options["topology"]
         from . import scenario  # pylint: disable=import-outside-toplevel,cyclic-import
 
         def run():
@@ -401,12 +392,6 @@ class Peer:
         for fd in self.fds:
             os.close(fd)
         self.sock.close()
-
-
-def topology_parameters(cls):
-    """{name: default} of what a topology's build() takes."""
-    return {p.name: p.default for p in inspect.signature(cls.build).parameters.values()
-            if p.name != "self" and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
 
 
 def inside(options, status_fd):

@@ -81,11 +81,9 @@ class Wire(Link):
     deferred = False  # by Mininet's own `mn`; the lab's keeper makes all interfaces together
 
     def __init__(self, node1, node2, delay=0, jitter=0, loss=0, bw=0, **params):
+        self.check(f"{node1}-{node2}", delay, jitter, loss, bw)
         self.delay, self.jitter = float(delay or 0), float(jitter or 0)
         self.loss, self.bw = float(loss or 0), float(bw or 0)
-        if not (0 <= self.loss < 100 and 0 <= self.jitter <= self.delay and self.bw >= 0):
-            raise ValueError(f"link {node1}-{node2}: delay {delay} ms, jitter {jitter} ms, loss "
-                             f"{loss} %, bw {bw} Mbit/s: out of range (jitter: up to the delay)")
         self.impaired = bool(self.delay or self.loss or self.bw)
         self.by_vde = self.impaired and not kernel_has_netem()
         self.processes = []
@@ -106,6 +104,18 @@ class Wire(Link):
             self._plug()
         elif self.impaired:
             self._netem()
+
+    @staticmethod
+    def check(ends, delay=0, jitter=0, loss=0, bw=0):
+        """ValueError when a link cannot have these properties."""
+        said = (f"link {ends}: delay {delay} ms, jitter {jitter} ms, loss {loss} %, "
+                f"bw {bw} Mbit/s: ")
+        try:
+            delay, jitter, loss, bw = (float(v or 0) for v in (delay, jitter, loss, bw))
+        except ValueError:
+            raise ValueError(said + "expected numbers") from None
+        if not (0 <= loss < 100 and 0 <= jitter <= delay and bw >= 0):
+            raise ValueError(said + "out of range (jitter: up to the delay)")
 
     # pylint: disable=too-many-arguments,too-many-positional-arguments
     def makeIntfPair(self, intfname1, intfname2, addr1=None, addr2=None, node1=None, node2=None,
@@ -185,6 +195,9 @@ class Lan(Switch):
     A LAN: a Linux bridge without spanning tree, that floods multicast to all its ports; with snooping
     only to those that have joined the group (RFC 4541), for which it asks itself.
     """
+
+    kind = "LAN"
+    options = ("next_hop", "snooping")
 
     def __init__(self, name, **params):
         params["inNamespace"] = True

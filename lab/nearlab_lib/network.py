@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from mininet.net import Mininet
 
 from . import inside
+from .checked import TopologyError, nearest
 from .links import Wire
 from .nodes import LabNode
 
@@ -79,3 +80,10 @@ class Network(Mininet):
     def start(self):
         """The daemons of all nodes."""
         each(lambda host: host.boot(), self.hosts)
+
+    def __getitem__(self, name):
+        """A node; TopologyError, which says what there is, when there is none of that name."""
+        try:
+            return super().__getitem__(name)
+        except KeyError:
+            raise TopologyError(f"no node '{name}' ({nearest(name, list(self))})") from None

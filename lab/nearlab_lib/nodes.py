@@ -20,6 +20,7 @@ class LabNode(Node):
     """What all nodes have in common."""
 
     kind = "host"
+    options = ()  # what a topology can say of such a node
     speaks_ospf = False
     forwards = False  # packets that are not for it
     boots_itself = True  # by Mininet's own `mn`; the lab's keeper boots nodes when all are there
@@ -158,6 +159,7 @@ class Arn(KeyedNode):
     """An anycast referral node: arn holds the block, BIRD carries it into OSPF."""
 
     kind = "arn"
+    options = ("sites", "active", "addresses", "prime", "token", "names", "cas")
     speaks_ospf = True
     program = "arn"
 
@@ -200,6 +202,8 @@ class ServiceNode(KeyedNode):
     """A service node: sn-agent, which is fed by its upstream nodes."""
 
     kind = "service node"
+    options = ("upstream", "http", "web", "site", "films", "token", "groups", "weight", "overlay",
+               "attach", "attachments", "allots")
     program = "sn-agent"
 
     def boot(self):
@@ -280,6 +284,7 @@ class NameServer(LabNode):
     """Knot DNS; the resolv.conf of every node names it."""
 
     kind = "name server"
+    options = ("origin",)
 
     def boot(self):
         self.write("run/knot/root.zone", naming.zone(self.topo, self.name))

@@ -23,7 +23,7 @@ def write(lab, scenario, title):
     passed = all(c["held"] for c in lab.checks) and bool(lab.checks)
     players = [p for p in lab.processes if isinstance(p, Player)]
     result = {
-        "topology": type(lab.topo).__name__.lower(), "scenario": scenario,
+        "topology": lab.topology, "scenario": scenario,
         "title": title.splitlines()[0] if title else scenario,
         "seed": lab.seed, "params": lab.params, "passed": passed, "checks": lab.checks,
         "measured": lab.measured, "comparisons": lab.comparisons,

@@ -18,6 +18,9 @@ title), and
         player.wait_end()
         lab.expect_same(source, player)
 
+Or it is a function of a topology's file, in its dictionary `scenarios`; its parameters after `lab` are
+the scenario's.
+
 All waiting has a deadline; `lab.check(condition, text)` notes an assertion, and the run passes only
 if all held. `lab.tell(text)` is a line of the story that is printed at the end.
 """
@@ -35,8 +38,9 @@ import threading
 import time
 import traceback
 
-from . import compare, daemons, media, pcap, rtp
-from .faults import MENDS
+from . import compare, daemons, media, pcap, rtp, userfile
+from .checked import TopologyError
+from .faults import MENDS, FaultError
 from .nodes import Router
 
 
@@ -281,7 +285,7 @@ class Lab:
     def __init__(self, net, faults, request, say):
         self.net, self.faults, self.topo = net, faults, net.topo
         self.params = dict(request["params"])
-        self.seed = request["seed"]
+        self.seed, self.topology = request["seed"], request["topology"]
         self.random = random.Random(self.seed)
         self.report, self.cache = request["report"], request["cache"]
         self.say = say
@@ -497,20 +501,19 @@ class Lab:
 def execute(net, faults, request, say):
     """Runs a scenario's file in a network. Its report, also written as report.json."""
     from . import report  # pylint: disable=import-outside-toplevel,cyclic-import
-    from .keeper import load_file  # pylint: disable=import-outside-toplevel,cyclic-import
-    module = load_file(request["file"])
-    request["params"] = {**getattr(module, "params", {}), **request["params"]}
+    name, title, run = _scenario(request)
     os.makedirs(request["report"], exist_ok=True)
     lab = Lab(net, faults, request, say)
     lab.watch_routes()
     failure = None
     try:
-        module.run(lab)
-    except (ScenarioError, TimeoutError, daemons.MissingProgram) as error:
-        failure = str(error)
+        run(lab)
     except Exception as error:  # pylint: disable=broad-except
-        traceback.print_exc()
-        failure = f"{type(error).__name__}: {error}"
+        if not isinstance(error, SPEAKING):
+            traceback.print_exc()
+        file, line = userfile.line_of(request["file"], error)
+        failure = userfile.words(request["file"], error, SPEAKING)
+        failure += f" ({os.path.basename(file)}:{line})" if line else ""
     finally:
         casualties = lab.casualties()
         lab.stop()
@@ -522,5 +525,23 @@ def execute(net, faults, request, say):
         lab.check(False, failure)
         for dead in casualties:
             lab.tell(f"Died by itself: {dead}.")
-    return report.write(lab, os.path.basename(request["file"]).removesuffix(".py"),
-                        (module.__doc__ or "").strip())
+    return report.write(lab, name, title)
+
+
+# Exceptions whose text says all.
+SPEAKING = (ScenarioError, TimeoutError, daemons.MissingProgram, TopologyError, FaultError)
+
+
+def _scenario(request):
+    """(its name, its docstring, its function of the lab); the request gets its default parameters."""
+    module = userfile.load(request["file"])
+    if not request.get("function"):
+        request["params"] = {**getattr(module, "params", {}), **request["params"]}
+        name = os.path.basename(request["file"]).removesuffix(".py")
+        return name, (module.__doc__ or "").strip(), module.run
+    name = request["function"]
+    function = module.scenarios[name]
+    own = userfile.parameters(function)
+    request["params"] = {**own, **request["params"]}
+    arguments = {k: request["params"][k] for k in own}
+    return name, (function.__doc__ or "").strip(), lambda lab: function(lab, **arguments)

@@ -23,9 +23,8 @@ plain Mininet graph whose node and link options say all.
 
 import ipaddress
 
-from mininet.topo import Topo
-
 from . import interdomain
+from .checked import Checked, TopologyError
 from .links import Lan, Wire
 from .nodes import Arn, Client, NameServer, Publisher, Router, ServiceNode
 
@@ -53,7 +52,7 @@ class AutonomousSystem:
         return next(self._loopbacks)
 
 
-class Internet(Topo):
+class Internet(Checked):
     """
     See the essay above. `anycast` and `service` are the patent's examples; bfd: the time between two
     packets of BFD on a link, in ms.
@@ -65,7 +64,6 @@ class Internet(Topo):
     bfd = 100
 
     def __init__(self, *args, **params):
-        self.systems = {}
         self.relations = {}  # {(AS, other AS): what the first one is to the other}
         self.tunnels = []  # [(node, node, OSPF's cost)]
         self.budgets = {}  # of the tunnels: {(from, to): kbit/s}
@@ -84,11 +82,12 @@ class Internet(Topo):
         An autonomous system. Its routers announce its prefix by BGP. originates: the anycast blocks
         that it is the master AS of: it announces each while an ARN in it carries it.
         """
+        self.check_new_system(number, prefix)
         self.systems[number] = AutonomousSystem(number, prefix, description, originates)
 
     def addRouter(self, name, asn, **opts):
         """A router of an AS: BIRD with OSPF on its internal links, BGP with other ASes."""
-        loopback = str(self.systems[asn].next_loopback())
+        loopback = str(self.system(asn).next_loopback())
         return self.addNode(name, cls=Router, asn=asn, loopback=loopback, topo=self, **opts)
 
     def addLan(self, name, prefix, router, **opts):
@@ -96,22 +95,23 @@ class Internet(Topo):
         A LAN (a bridge) whose gateway, with the first address, is `router`. next_hop: the address
         that the routes of its ARNs to the block lead to; None: their own.
         """
-        net = ipaddress.ip_network(prefix)
-        asn = self.nodeInfo(router)["asn"]
+        asn = self.info_of(router, Router)["asn"]
+        net = self.take_network(prefix, f"LAN '{name}'", self.systems[asn])
         self.addSwitch(name, cls=Lan, asn=asn, prefix=str(net), gateway=str(net[1]), **opts)
         self._join(router, name, net, 1, cost=10)
         return name
 
     def _join(self, node, lan, net, number, **opts):
-        address = net[number]
+        address = self.number_of(net, number, node)
         end = {"ip": f"{address}/{net.prefixlen}", "role": "lan", **opts}
         super().addLink(node, lan, cls=Wire, params1=end, params2={"ip": None})
         return str(address)
 
     def _addLanHost(self, name, cls, lan, number, opts):
-        info = self.nodeInfo(lan)
+        info = self.info_of(lan, Lan)
         net = ipaddress.ip_network(info["prefix"])
-        self.addNode(name, cls=cls, asn=info["asn"], lan=lan, address=str(net[number]),
+        address = self.number_of(net, number, name)
+        self.addNode(name, cls=cls, asn=info["asn"], lan=lan, address=str(address),
                      gateway=info["gateway"], topo=self, **opts)
         self._join(name, lan, net, number, cost=10)
         return name
@@ -136,6 +136,10 @@ class Internet(Topo):
         Two service nodes of the overlay are neighbours. cost: OSPF's; kbps: what channels may take of
         it from the first one to the second (0: no limit).
         """
+        for node in (node1, node2):
+            if not self.info_of(node, ServiceNode).get("overlay"):
+                raise TopologyError(f"tunnel {node1}-{node2}: {node} is not in the overlay: give it "
+                                    "an address there, such as overlay=\"10.77.0.6\"")
         self.tunnels.append((node1, node2, cost))
         self.budgets[node1, node2] = kbps
 
@@ -156,9 +160,10 @@ class Internet(Topo):
 
     def addClient(self, name, router, prefix, **link):
         """A client with an access link of its own; link: delay, jitter (ms), loss (%), bw (Mbit/s)."""
-        net = ipaddress.ip_network(prefix)
-        gateway, address = net[1], net[2]
-        self.addNode(name, cls=Client, asn=self.nodeInfo(router)["asn"], address=str(address),
+        asn = self.info_of(router, Router)["asn"]
+        net = self.take_network(prefix, f"client '{name}'", self.systems[asn])
+        gateway, address = (self.number_of(net, n, name) for n in (1, 2))
+        self.addNode(name, cls=Client, asn=asn, address=str(address),
                      gateway=str(gateway), topo=self)
         super().addLink(router, name, cls=Wire,
                         params1={"ip": f"{gateway}/{net.prefixlen}", "role": "stub", "cost": 10},
@@ -172,7 +177,7 @@ class Internet(Topo):
         it is if none is given (interdomain.py has what follows from that); link: delay, jitter (ms,
         one way), loss (%), bw (Mbit/s).
         """
-        as1, as2 = (self.nodeInfo(n)["asn"] for n in (node1, node2))
+        as1, as2 = (self.info_of(n, Router)["asn"] for n in (node1, node2))
         more1, more2 = {}, {}
         if as1 == as2:
             if relation:
@@ -255,11 +260,7 @@ class Internet(Topo):
 
     def address(self, name):
         """A node's own address. LookupError when there is no such node."""
-        try:
-            info = self.nodeInfo(name)
-        except KeyError:
-            raise LookupError(f"no node '{name}' "
-                              f"(there are: {', '.join(sorted(self.hosts()))})") from None
+        info = self.nodeInfo(name)
         return info.get("address") or info.get("loopback")
 
     def block(self, arn):

@@ -141,6 +141,6 @@ def test_a_run_that_fails_names_what_died_by_itself(lab_with, tmp_path):
     code, report = run_scenario(lab_with(0), "fig6", tmp_path / "dead.py", tmp_path / "report")
     nearlab("fault", "--name", lab_with(0), "restart", "bird@cbb")
     assert code == 1
-    assert "NOT SO: it took too long" in report["story"]
+    assert "NOT SO: it took too long (dead.py:9)" in report["story"]
     assert [line for line in report["story"] if line.startswith("Died by itself")] == [
         "Died by itself: bird of cbb (killed by SIGKILL)."]
