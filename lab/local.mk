@@ -50,6 +50,7 @@ dist_nearlab_DATA = \
 	lab/nearlab_lib/rtp.py \
 	lab/nearlab_lib/rtpdump.py \
 	lab/nearlab_lib/scenario.py \
+	lab/nearlab_lib/script.py \
 	lab/nearlab_lib/service.py \
 	lab/nearlab_lib/site.py \
 	lab/nearlab_lib/soak.py \

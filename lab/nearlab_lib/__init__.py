@@ -17,7 +17,7 @@ A reader's map, from what a user touches down to the kernel:
   nodes.py      what a router, an ARN, a service node, a client, a publisher run
   links.py      wires with delay and loss, LANs
   daemons.py    a supervised process in a node
-  faults.py     what can be broken, and healed
+  faults.py script.py       what can be broken, and healed; at which times
 
   scenario.py   what a scenario file can say
   media.py      the video that is published

@@ -97,8 +97,10 @@ def parse(argv):
                   "node that serves the client, if none is named), kill-arn, hang-arn, cut-arn, "
                   "slow-arn; or kill, hang, slow, cont, restart DAEMON@NODE or AS64500; cut, join NODE, "
                   "NODE-NODE or AS64500")
-    sub.add_argument("kind")
+    sub.add_argument("kind", nargs="?")
     sub.add_argument("target", nargs="?")
+    sub.add_argument("--script", metavar="FILE", help="break what its lines say, each at its time "
+                     "(SECONDS KIND TARGET)")
     sub.add_argument("--ms", type=positive, default=80, help="how long `slow` lasts [80]")
 
     command("heal", do_heal, "undo all faults")
@@ -425,10 +427,47 @@ def print_status(status):
 
 def do_fault(arguments):
     """fault"""
+    if bool(arguments.script) == bool(arguments.kind):
+        print("nearlab fault: which one? nearlab fault KIND TARGET, or --script FILE",
+              file=sys.stderr)
+        return EX_USAGE
+    if arguments.script:
+        return run_script(arguments)
     control = state.Control(state.find(arguments.name))
     done = control.call({"do": "fault", "kind": arguments.kind, "target": arguments.target,
                          "ms": arguments.ms})
     print(f"{done['kind']} {done['target']}")
+    return 0
+
+
+def run_script(arguments):
+    """fault --script"""
+    from . import script  # pylint: disable=import-outside-toplevel
+    try:
+        with open(arguments.script, encoding="utf-8") as file:
+            steps = script.parse(file.read(), arguments.script)
+    except OSError as error:
+        raise LibraryError(f"{arguments.script}: {error.strerror}") from error
+    except ValueError as error:
+        raise LibraryError(str(error)) from error
+    control = state.Control(state.find(arguments.name))
+    for step in steps:
+        try:
+            control.call({"do": "fault", "kind": step.kind, "target": step.target,
+                          "only_check": True})
+        except state.StateError as error:
+            raise state.StateError(f"{arguments.script}:{step.line}: {error}") from error
+    start = time.monotonic()
+
+    def inject(kind, target, ms):
+        done = control.call({"do": "fault", "kind": kind, "target": target, "ms": ms})
+        print(f"{time.monotonic() - start:.1f} {done['kind']} {done['target']}", flush=True)
+
+    def heal():
+        control.call({"do": "heal"})
+        print(f"{time.monotonic() - start:.1f} heal", flush=True)
+
+    script.run(steps, time.monotonic, time.sleep, inject, heal)
     return 0
 
 

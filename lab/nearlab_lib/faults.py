@@ -195,6 +195,21 @@ class Faults:
         getattr(self, f"_{kind}")(target, ms)
         return {"kind": kind, "target": target}
 
+    def check(self, kind, target):
+        """FaultError when inject() would not know the target, as far as can be told beforehand."""
+        kind = kind.partition("-")[0]
+        if target is None:
+            return
+        if kind == "cut":
+            self._ends(target)
+        elif kind == "part":
+            for name in target.split(","):
+                self._node(name)
+        elif kind in ("deaf", "mute"):
+            self._node(target)
+        elif kind in ("kill", "hang", "slow", "cont", "restart"):
+            self.daemons(target)
+
     def _send(self, found, sig):
         pids = [pid for daemon in found for pid in daemon.processes()]
         self.at = time.monotonic()

@@ -260,6 +260,9 @@ class Keeper:
         return {"pid": self.net[name].pid, "path": daemons.search_path()}
 
     def do_fault(self, request, _peer):
+        if request.get("only_check"):
+            self.faults.check(request["kind"], request.get("target"))
+            return {}
         return self.faults.inject(request["kind"], request.get("target"), request.get("ms", 80))
 
     def do_heal(self, _request, _peer):

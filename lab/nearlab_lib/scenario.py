@@ -38,7 +38,7 @@ import threading
 import time
 import traceback
 
-from . import compare, daemons, media, pcap, rtp, userfile
+from . import compare, daemons, media, pcap, rtp, script, userfile
 from .checked import TopologyError
 from .faults import MENDS, FaultError
 from .nodes import Router
@@ -412,6 +412,23 @@ class Lab:
         self.event(what, done["target"], t=self.faults.at, fault=breaks)
         self.say(f"{what} {done['target']}")
         return self.faults.at - self.start
+
+    def script(self, text):
+        """
+        Faults at their times, as script.py has them; returns after the last one. [(kind, target, its
+        moment in seconds of the run)]
+        """
+        try:
+            steps = script.parse(text)
+        except ValueError as error:
+            raise ScenarioError(str(error)) from error
+        for step in steps:
+            try:
+                self.faults.check(step.kind, step.target)
+            except FaultError as error:
+                raise ScenarioError(f"script:{step.line}: {error}") from error
+        done = script.run(steps, time.monotonic, self.pause, self.fault, self.heal)
+        return [(step.kind, step.target, self.now() if at is None else at) for step, at in done]
 
     def heal(self):
         """Undoes all faults."""
