@@ -111,9 +111,11 @@ def compare(captures, dump, source=None, names=None):
         streams, last = published_streams(capture, source, died)
         published.update(streams)
         ends.update(last)
+    samples = {ssrc: next(iter(published.get(ssrc, {}).values()), None) or written[ssrc][0]
+               for ssrc in set(published) | set(written)}
     media = []
-    for ssrc in sorted(set(published) | set(written)):
-        sample = next(iter(published.get(ssrc, {}).values()), None) or written[ssrc][0]
+    # In an order that is the same in every run, though SSRCs are random: the video first.
+    for ssrc, sample in sorted(samples.items(), key=lambda s: (s[1].payload_type, s[0])):
         one = compare_stream(published.get(ssrc, {}), written.get(ssrc, []), ends.get(ssrc))
         if ssrc not in published:
             one["extra"] = one["written"]
