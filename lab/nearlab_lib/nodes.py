@@ -7,7 +7,6 @@ Every node has its own net and mount namespaces (Mininet's), its own /run, /etc/
 `boot` writes the configuration files and starts the daemons of the node's kind.
 """
 
-import functools
 import os
 import signal
 
@@ -292,7 +291,11 @@ class NameServer(LabNode):
         self.daemon("knotd", [daemons.find("knotd"), "-c", "/run/knot/knot.conf"])
 
 
-@functools.lru_cache
+# Made when the keeper starts, not by the first node that asks: nodes boot side by side, and two that are
+# the first (lru_cache calls the function for both) would have a key each.
+_KEY = f"1 {os.urandom(32).hex()}\n"
+
+
 def lab_key():
-    """The key file: one key for each lab, made when it starts."""
-    return f"1 {os.urandom(32).hex()}\n"
+    """The key file: one key for each lab."""
+    return _KEY

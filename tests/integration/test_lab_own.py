@@ -7,6 +7,9 @@ import os
 import re
 import subprocess
 import sys
+import threading
+import types
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from conftest import SOURCE
@@ -14,7 +17,7 @@ from lab_tools import NEARLAB, nearlab, run_scenario
 
 sys.path.insert(0, str(SOURCE / "lab"))
 
-from nearlab_lib import script  # noqa: E402
+from nearlab_lib import nodes, script  # noqa: E402
 from nearlab_lib.library import Library, LibraryError  # noqa: E402
 
 SECTION = re.search(r"^## Your own network\n(.*?)^## ", (SOURCE / "docs" / "lab.md").read_text("utf-8"),
@@ -183,6 +186,19 @@ def test_script_with_a_mistake_breaks_nothing(followed, tmp_path, text, words):
     done = nearlab("fault", "--name", "mine", "--script", tmp_path / "faults.txt", check=False)
     assert followed and done.returncode == 1 and words in done.stderr, done.stderr
     assert json.loads(nearlab("status", "--name", "mine", "--json").stdout)["faults"] == []
+
+
+def test_nodes_that_boot_side_by_side_have_one_key(monkeypatch):
+    """C5: two nodes that asked at once had one each, and took each other for strangers."""
+    def slow(size):
+        barrier.wait(5)
+        return os.urandom(size)
+
+    barrier = threading.Barrier(2)
+    monkeypatch.setattr(nodes, "os", types.SimpleNamespace(urandom=slow))
+    with ThreadPoolExecutor(2) as pool:
+        keys = set(pool.map(lambda _: nodes.lab_key(), range(2)))
+    assert len(keys) == 1 and re.fullmatch(r"1 [0-9a-f]{64}\n", keys.pop())
 
 
 # ---- scripts, as text ----
