@@ -243,6 +243,8 @@ static void get(struct arn *a, const struct want *w)
 {
 	if (w->what == WANT_ORIGIN)
 		naming_want(a->naming, w);
+	if (w->what == WANT_REGION && a->measurer)
+		measurer_want(a->measurer, &w->state.anycast);
 	if (w->what == WANT_PROFILE)
 		profiles_want(a->profiles, &w->state.anycast);
 	if (w->what == WANT_CHANNEL)
@@ -279,6 +281,13 @@ static void on_profiles(void *arg, const struct profile_table *t)
 	struct arn *a = arg;
 
 	directory_set_profiles(a->directory, t);
+}
+
+static void on_measured(void *arg, const struct region_table *t)
+{
+	struct arn *a = arg;
+
+	directory_set_measured(a->directory, t);
 }
 
 static void on_channels(void *arg, const struct cas_table *t)
@@ -444,6 +453,19 @@ static int open_sites(struct arn *a)
 	return err;
 }
 
+static int open_measurer(struct arn *a)
+{
+	struct measure_conf mc = arn_conf_measure(&a->conf);
+	int err;
+
+	if (!a->sites || !a->conf.measure.clients)
+		return 0;
+	a->measurer = measurer_new(a->loop, &mc, a->sites, on_measured, a, &err);
+	if (!a->measurer)
+		log_msg(NLOG_ERROR, "measure: raw sockets for echo requests: %s", strerror(-err));
+	return err;
+}
+
 static int open_flooder(struct arn *a)
 {
 	struct flood_conf fc = arn_conf_flood(&a->conf);
@@ -563,6 +585,7 @@ static void close_all(struct arn *a)
 	loop_timer_free(a->later);
 	discovery_free(a->discovery);
 	cluster_free(a->cluster);
+	measurer_free(a->measurer);
 	flooder_free(a->flooder);
 	sites_free(a->sites);
 	profiles_free(a->profiles);
@@ -610,6 +633,8 @@ int arn_work(
 		err = arn_open_wide(&a);
 	if (!err)
 		err = open_sites(&a);
+	if (!err)
+		err = open_measurer(&a);
 	if (!err)
 		err = open_flooder(&a);
 	if (!err)

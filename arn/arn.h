@@ -16,6 +16,7 @@
 #include "arn/discovery.h"
 #include "arn/flooder.h"
 #include "arn/guardian.h"
+#include "arn/measurer.h"
 #include "arn/naming.h"
 #include "arn/casc.h"
 #include "arn/profiles.h"
@@ -43,6 +44,7 @@ struct arn {
 	struct cluster *cluster;     /* NULL likewise: there is no LAN to have other ARNs on */
 	struct naming *naming;
 	struct sites *sites;       /* NULL: no other site is known */
+	struct measurer *measurer; /* NULL: where clients are is not measured */
 	struct flooder *flooder;   /* NULL: no load is told to other sites */
 	struct primer *primer;     /* NULL: no keys, or no nodes to speak to */
 	struct overflow *overflow; /* of the wide area; NULL: no keys, with which to ask there */

@@ -283,6 +283,16 @@ static enum ctl_code show_flood(void *ctx, struct slice args, struct js *body)
 	return CTL_OK;
 }
 
+static enum ctl_code show_regions(void *ctx, struct slice args, struct js *body)
+{
+	struct arn *a = ctx;
+
+	(void)args;
+	js_put_int(body, "configured", region_table_count(arn_snapshot(a)->regions));
+	js_put(body, "measured", a->measurer ? measurer_show(a->measurer) : js_array());
+	return CTL_OK;
+}
+
 static enum ctl_code show_primes(void *ctx, struct slice args, struct js *body)
 {
 	const struct arn *a = ctx;
@@ -423,6 +433,7 @@ const struct ctl_command arn_commands[] = {
 	{"show flood", NULL, "what ARNs of all sites say of the load of their nodes", show_flood},
 	{"show far", NULL, "nodes beyond the own network: how far, how loaded", arn_show_far},
 	{"show area", NULL, "how many of them are eligible, and why so many", arn_show_area},
+	{"show regions", NULL, "where clients are: prefixes, and what was measured", show_regions},
 	{"show primes", NULL, "ports that nodes have been asked for, and have given", show_primes},
 	{"show counters", NULL, "all counters, by the names of the metrics", show_counters},
 	{"show names", NULL, "origins, and the DNS records that lead to them", show_names},

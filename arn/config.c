@@ -269,6 +269,7 @@ static const struct conf_option options[] = {
 		.sub = site_options, .help = "an ARN of another site"},
 	{"flood", CONF_SECTION, .sub = arn_flood_options},
 	{"regions", CONF_SECTION, .sub = arn_regions_options},
+	{"measure", CONF_SECTION, .sub = arn_measure_options},
 	{"region", CONF_SECTION_LIST, offsetof(struct arn_conf, region),
 		sizeof(struct arn_conf_region), .sub = arn_region_options,
 		.help = "clients that are sent to the nodes nearest to a place"},
@@ -516,6 +517,8 @@ const char *arn_conf_fixed_change(const struct arn_conf *was, const struct arn_c
 		return "sites";
 	if (!same_sites(was, now))
 		return "site";
+	if (!arn_conf_measure_same(was, now))
+		return "measure";
 	if (!arn_conf_flood_same(was, now))
 		return "flood";
 	if (was->announce.interval != now->announce.interval)

@@ -6,6 +6,7 @@
 #include <net/if.h>
 
 #include "arn/flood.h"
+#include "arn/measure.h"
 #include "arn/naming.h"
 #include "arn/casc.h"
 #include "arn/profiles.h"
@@ -128,7 +129,12 @@ struct arn_conf {
 		char file[256]; /* "": none */
 	} regions;
 	struct conf_list region; /* struct arn_conf_region */
-	struct conf_list nodes;  /* struct arn_conf_node */
+	struct {
+		bool clients;
+		ns_t lifetime, patience;
+		int64_t rate, networks;
+	} measure;
+	struct conf_list nodes; /* struct arn_conf_node */
 };
 
 struct arn_conf_node {
@@ -177,10 +183,13 @@ int arn_conf_naming(const struct arn_conf *c, struct naming_conf *out);
 int arn_conf_profiles(const struct arn_conf *c, struct profiles_conf *out);
 
 /* config_region.c */
-extern const struct conf_option arn_regions_options[], arn_region_options[];
+extern const struct conf_option arn_regions_options[], arn_region_options[], arn_measure_options[];
 void arn_conf_check_regions(const struct arn_conf *c, struct conf_errors *e);
 /* Where clients are, by the sections and the file. NULL: nothing is known of any, or there are errors. */
 struct region_table *arn_conf_regions(const struct arn_conf *c, struct conf_errors *e);
+/* Borrows from the configuration. */
+struct measure_conf arn_conf_measure(const struct arn_conf *c);
+bool arn_conf_measure_same(const struct arn_conf *a, const struct arn_conf *b);
 
 /* config_wide.c */
 extern const struct conf_option arn_wide_options[];

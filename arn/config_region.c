@@ -39,6 +39,21 @@ const struct conf_option arn_region_options[] = {
 	{0},
 };
 
+const struct conf_option arn_measure_options[] = {
+	{"clients", CONF_BOOL, AT(measure.clients), "no",
+		.help = "find out which site is nearest to clients of whom no region is "
+			"configured"},
+	{"lifetime", CONF_MS, AT(measure.lifetime), "600000", 1000, 86400000,
+		.help = "how long that is taken for true"},
+	{"patience", CONF_MS, AT(measure.patience), "1000", 10, 10000,
+		.help = "time for a client to answer an echo request"},
+	{"rate", CONF_INT, AT(measure.rate), "50", 1, 10000,
+		.help = "clients a second to whom these are sent, at most"},
+	{"networks", CONF_INT, AT(measure.networks), "4096", 1, 16384,
+		.help = "of clients, that are kept at most"},
+	{0},
+};
+
 struct list {
 	struct region *r;
 	int n, cap;
@@ -133,4 +148,28 @@ void arn_conf_check_regions(const struct arn_conf *c, struct conf_errors *e)
 			conf_error(e, "region \"%s\": no prefixes are given: no client is there",
 				s[i].name);
 	region_table_unref(arn_conf_regions(c, e));
+	if (c->measure.clients && !c->site.n)
+		conf_error(e, "measure: clients is given but no site: none could be nearer");
+	if (c->measure.clients && !*c->place)
+		conf_error(e, "measure: clients is given but no place: nobody could be sent here");
+}
+
+struct measure_conf arn_conf_measure(const struct arn_conf *c)
+{
+	return (struct measure_conf){.name = c->name,
+		.place = c->place,
+		.block = c->anycast.block,
+		.sites = c->site.n,
+		.patience = c->measure.patience,
+		.lifetime = c->measure.lifetime,
+		.rate = (int)c->measure.rate,
+		.entries = (int)c->measure.networks};
+}
+
+bool arn_conf_measure_same(const struct arn_conf *a, const struct arn_conf *b)
+{
+	return a->measure.clients == b->measure.clients &&
+	       a->measure.lifetime == b->measure.lifetime &&
+	       a->measure.patience == b->measure.patience && a->measure.rate == b->measure.rate &&
+	       a->measure.networks == b->measure.networks;
 }

@@ -80,6 +80,8 @@ arn_libarn_a_SOURCES = \
 	arn/measure.h \
 	arn/measure_msg.c \
 	arn/measure_msg.h \
+	arn/measurer.c \
+	arn/measurer.h \
 	arn/naming.c \
 	arn/naming.h \
 	arn/origin.c \

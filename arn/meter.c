@@ -247,7 +247,7 @@ static struct metric *add_health(struct metric *m, const struct health_counters 
 	return m;
 }
 
-#define METRICS_MAX 128
+#define METRICS_MAX 160
 
 static uint64_t origins(void *arg)
 {
@@ -320,6 +320,20 @@ static struct metric *add_flood(struct metric *m, struct arn *a)
 		&c->limited);
 	*m++ = COUNTER(
 		"flood_expired_total", "Records that were not told again.", NULL, &c->expired);
+	return m;
+}
+
+static struct metric *add_measure(struct metric *m, const struct measure_counters *c)
+{
+	*m++ = COUNTER(
+		"measured_networks_total", "Networks of clients to be measured.", NULL, &c->wanted);
+	*m++ = COUNTER(
+		"measured_unknown_total", "Of these, that answer nobody.", NULL, &c->unknown);
+	*m++ = COUNTER("measure_limited_total",
+		"Clients that were left out for the rate, or for want of room.", NULL, &c->limited);
+	*m++ = COUNTER("measure_echoes_total", "Echo requests to clients.", NULL, &c->echoes);
+	*m++ = COUNTER("measure_replies_total", "Replies to these.", NULL, &c->replies);
+	*m++ = COUNTER("measure_answers_total", "Answers to other sites.", NULL, &c->answered);
 	return m;
 }
 
@@ -460,6 +474,8 @@ int arn_meter(struct arn *a)
 	m = add_profiles(m, a);
 	m = add_channels(m, a);
 	m = add_sites(m, a);
+	if (a->measurer)
+		m = add_measure(m, measure_counters(measurer_core(a->measurer)));
 	if (a->flooder)
 		m = add_flood(m, a);
 	if (a->discovery)

@@ -27,6 +27,8 @@ struct sites {
 	struct log_limit log_in, log_out;
 	sites_flood_cb *flood;
 	void *flood_arg;
+	sites_measure_cb *measure;
+	void *measure_arg;
 	struct udp_msg batch[UDP_BATCH];
 };
 
@@ -100,6 +102,17 @@ static void on_flood(struct sites *s, const struct addr *from, const struct wire
 		refuse(s, from, why);
 }
 
+static void on_measure(struct sites *s, const struct addr *from, const struct wire_view *v)
+{
+	const char *why = NULL;
+
+	if (s->measure)
+		why = s->measure(
+			s->measure_arg, site_at(s, from), v->type, v->sender, v->payload, v->len);
+	if (why)
+		refuse(s, from, why);
+}
+
 static void on_datagram(struct sites *s, const struct udp_msg *m)
 {
 	enum wire_error e = WIRE_MALFORMED;
@@ -113,6 +126,8 @@ static void on_datagram(struct sites *s, const struct udp_msg *m)
 		return refuse(s, &m->from, wire_error_str(e));
 	if (v.type == WIRE_FLOOD)
 		return on_flood(s, &m->from, &v);
+	if (v.type == WIRE_MEASURE || v.type == WIRE_MEASURED)
+		return on_measure(s, &m->from, &v);
 	if (announce_decode(&a, v.payload, v.len, &why) < 0)
 		return refuse(s, &m->from, why);
 	if (wire_sender_id(a.id) != v.sender)
@@ -179,7 +194,9 @@ struct sites *sites_new(struct loop *l, const struct sites_conf *c, int *err)
 	s->receiver = wire_receiver_new(c->keys, c->skew, 4 * SITE_MAX);
 	s->timer = loop_timer_new(l, on_timer, s);
 	if (s->receiver && s->timer) {
-		wire_receiver_take(s->receiver, WIRE_BIT(WIRE_SITE) | WIRE_BIT(WIRE_FLOOD));
+		wire_receiver_take(s->receiver, WIRE_BIT(WIRE_SITE) | WIRE_BIT(WIRE_FLOOD) |
+							WIRE_BIT(WIRE_MEASURE) |
+							WIRE_BIT(WIRE_MEASURED));
 		s->fd = udp_open(&c->at, RCVBUF, 0);
 		*err = s->fd < 0 ? s->fd : 0;
 	}
@@ -216,6 +233,19 @@ void sites_on_flood(struct sites *s, sites_flood_cb *cb, void *arg)
 void sites_flood(struct sites *s, int site, const uint8_t *payload, size_t n)
 {
 	send_to(s, site, WIRE_FLOOD, payload, n);
+}
+
+void sites_on_measure(struct sites *s, sites_measure_cb *cb, void *arg)
+{
+	s->measure = cb;
+	s->measure_arg = arg;
+}
+
+void sites_measure(struct sites *s, int site, enum wire_type type, const uint8_t *payload, size_t n)
+{
+	for (int i = 0; i < s->conf.sites; i++)
+		if (site < 0 || site == i)
+			send_to(s, i, type, payload, n);
 }
 
 bool sites_away(const struct sites *s)

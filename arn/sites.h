@@ -34,6 +34,10 @@ struct sites;
 typedef const char *sites_flood_cb(
 	void *arg, int site, uint64_t sender, const uint8_t *payload, size_t n);
 
+/* The same of WIRE_MEASURE and WIRE_MEASURED (arn/measurer.h). */
+typedef const char *sites_measure_cb(void *arg, int site, enum wire_type type, uint64_t sender,
+	const uint8_t *payload, size_t n);
+
 /* *err says why it returned NULL. */
 struct sites *sites_new(struct loop *l, const struct sites_conf *c, int *err);
 void sites_free(struct sites *s);
@@ -44,6 +48,10 @@ void sites_free(struct sites *s);
 void sites_set(struct sites *s, bool usable, bool serves, const struct addr *addr);
 void sites_on_flood(struct sites *s, sites_flood_cb *cb, void *arg); /* NULL: they are ignored */
 void sites_flood(struct sites *s, int site, const uint8_t *payload, size_t n);
+void sites_on_measure(struct sites *s, sites_measure_cb *cb, void *arg);
+/* To this site, or to all: -1. */
+void sites_measure(
+	struct sites *s, int site, enum wire_type type, const uint8_t *payload, size_t n);
 bool sites_away(const struct sites *s);
 
 int sites_serving(const struct sites *s);

@@ -31,6 +31,8 @@ lib_libnearcast_a_SOURCES = \
 	lib/dns.h \
 	lib/dnsmsg.c \
 	lib/dnsmsg.h \
+	lib/echo.c \
+	lib/echo.h \
 	lib/event.c \
 	lib/event.h \
 	lib/gap.c \

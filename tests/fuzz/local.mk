@@ -12,6 +12,7 @@ fuzz_targets += tests/fuzz/fuzz_conf
 fuzz_targets += tests/fuzz/fuzz_ctl
 fuzz_targets += tests/fuzz/fuzz_probe
 fuzz_targets += tests/fuzz/fuzz_digest
+fuzz_targets += tests/fuzz/fuzz_echo
 fuzz_targets += tests/fuzz/fuzz_dnsmsg
 fuzz_targets += tests/fuzz/fuzz_prime
 fuzz_targets += tests/fuzz/fuzz_rtp

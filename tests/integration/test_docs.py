@@ -377,7 +377,7 @@ def daemons(namespaces, program, tmp_path):
         "arn": common + 'name = "a"\nmanagement = "127.0.0.1:7780"\nrtsp { port = 5540 }\n'
                'anycast { block = "10.1.18.0/24" hold = 3600000 }\n'
                'sites { port = 7712 }\nsite "b" { address = "127.0.0.8" }\n'
-               'flood { share = yes }\n',
+               'flood { share = yes }\nplace = "here"\nmeasure { clients = yes }\n',
         "sn-agent": common + 'name = "s"\nmanagement = "127.0.0.1:7781"\naddress = "127.0.0.1"\n',
     }
     return {name: Daemon(space, program(name), tmp_path, name, text)

@@ -16,6 +16,7 @@ unit_tests += tests/unit/check_cursor
 unit_tests += tests/unit/check_daemon
 unit_tests += tests/unit/check_digest
 unit_tests += tests/unit/check_dnsmsg
+unit_tests += tests/unit/check_echo
 unit_tests += tests/unit/check_json
 unit_tests += tests/unit/check_log
 unit_tests += tests/unit/check_loop
