@@ -11,6 +11,7 @@
 
 #include "arn/deadman.h"
 #include "arn/reload.h"
+#include "arn/scout_flood.h"
 #include "lib/event.h"
 #include "lib/log.h"
 
@@ -466,10 +467,41 @@ static int open_measurer(struct arn *a)
 	return err;
 }
 
+/* While far nodes are found in another way, what is flooded is told and shown, and no more. */
+static struct far *flooded_far(const struct arn *a)
+{
+	return a->overflow && arn_conf_wide(&a->conf).method == &scout_flood
+	               ? wide_far(overflow_wide(a->overflow))
+	               : NULL;
+}
+
+static void on_flooded(void *arg, const struct flood_news *news, ns_t now)
+{
+	struct arn *a = arg;
+	struct far *far = flooded_far(a);
+
+	if (!far)
+		return;
+	scout_flood_node(far, news, now);
+	overflow_wake(a->overflow);
+}
+
+static void on_flooded_gone(void *arg, const char *id, const struct addr *control, ns_t now)
+{
+	struct arn *a = arg;
+	struct far *far = flooded_far(a);
+
+	(void)id;
+	if (!far)
+		return;
+	scout_flood_gone(far, control, now);
+	overflow_wake(a->overflow);
+}
+
 static int open_flooder(struct arn *a)
 {
 	struct flood_conf fc = arn_conf_flood(&a->conf);
-	struct flood_events events = {0};
+	struct flood_events events = {.node = on_flooded, .gone = on_flooded_gone, .arg = a};
 
 	if (!a->sites || !arn_conf_floods(&a->conf))
 		return 0;

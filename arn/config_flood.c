@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* arn.conf: what ARNs flood to each other. */
+#include <string.h>
+
 #include "arn/config.h"
+#include "arn/scout_flood.h"
 
 #define AT(field) offsetof(struct arn_conf, field), sizeof(((struct arn_conf *)0)->field)
 
@@ -29,13 +32,14 @@ const struct conf_option arn_flood_options[] = {
 
 bool arn_conf_floods(const struct arn_conf *c)
 {
-	return c->flood.share;
+	return c->flood.share || !strcmp(arn_conf_method(c), scout_flood.name);
 }
 
 void arn_conf_check_flood(const struct arn_conf *c, struct conf_errors *e)
 {
 	if (arn_conf_floods(c) && !c->site.n)
-		conf_error(e, "flood: share is given but no site: there is nobody to tell");
+		conf_error(e, "%s but no site: there is nobody to flood to, or to hear",
+			c->flood.share ? "flood: share is given" : "wide: method is \"flood\"");
 	if (c->flood.min_interval > c->flood.interval)
 		conf_error(e, "flood: min-interval is longer than interval");
 }

@@ -3,13 +3,15 @@
 #include <string.h>
 
 #include "arn/config.h"
+#include "arn/scout_flood.h"
 
 #define AT(field) offsetof(struct arn_conf, field), sizeof(((struct arn_conf *)0)->field)
 
 /* In the order of their names. */
 static const struct scout_ops *const methods[] = {
-	NULL, &scout_local, &scout_wide, &scout_crawl, &scout_names};
-static const char *const method_names[] = {"none", "local", "wide", "crawl", "names", NULL};
+	NULL, &scout_local, &scout_wide, &scout_crawl, &scout_names, &scout_flood};
+static const char *const method_names[] = {
+	"none", "local", "wide", "crawl", "names", "flood", NULL};
 
 static const char *check_directory(const void *value)
 {

@@ -89,8 +89,8 @@ static bool as_told(const struct directory_view *v, struct announce *a)
 	const enum health_verdict rtsp = v->health->of[TEXT_RTSP].verdict;
 	const enum health_verdict http = v->health->of[TEXT_HTTP].verdict;
 
-	if (!v->heard || !v->node->control_port)
-		return false; /* nobody elsewhere could measure the way to it */
+	if (v->far || !v->heard || !v->node->control_port)
+		return false; /* another site tells of it; or nobody could measure the way to it */
 	*a = *v->node;
 	if ((a->rtsp_port && rtsp == HEALTH_BROKEN) || (a->http_port && http == HEALTH_BROKEN))
 		a->healthy = false;

@@ -14,6 +14,7 @@ import pytest
 
 import near_testlib as near
 from conftest import wait_until
+from test_wide import FarNode
 
 FLOOD = 15
 INTERVAL, LEAST, MISSES = 0.4, 0.1, 4
@@ -27,8 +28,9 @@ name = "{name}"
 interface = "lan0"
 key-file = "{keys}"
 anycast {{ block = "10.1.18.0/24" hold = 200 }}
+wide {{ method = "flood" interval = 100 interval-max = 1000 }}
 probe {{ interval = 0 }}
-flood {{ share = yes interval = {interval} min-interval = {least} misses = {misses} }}
+flood {{ interval = {interval} min-interval = {least} misses = {misses} }}
 """
 
 
@@ -45,8 +47,9 @@ class Line:
             near.address(self.spaces[b], f"to{a}", f"{self.way.format(i, 2)}/{bits}")
         sites = {"west": [("middle", 0, 2)], "middle": [("west", 0, 1), ("east", 1, 2)],
                  "east": [("middle", 1, 1)]}
-        for name, space in self.spaces.items():
-            lan = namespaces(f"lan{name}")
+        for name, space in list(self.spaces.items()):
+            lan = self.spaces[f"lan{name}"] = namespaces(f"lan{name}")
+            space.run("sysctl", "-qw", "net.ipv4.ip_forward=1")
             link(space, "lan0", lan, "lan0")
             near.address(space, "lan0", LANS[name])
             options = OPTIONS.format(
@@ -55,15 +58,25 @@ class Line:
             for other, net, host in sites[name]:
                 options += f'site "{other}" {{ address = "{self.way.format(net, host)}" }}\n'
             self.arns[name] = near.Daemon(space, program("arn"), folder, name, options)
+            if family == "v4":
+                self.route(name, space)
             if name in NODES:
                 node, address = NODES[name]
                 near.address(lan, "lan0", f"{address}/24")
-                lan.run("ip", "route", "add", "default", "dev", "lan0")
+                lan.run("ip", "route", "add", "default", "via", LANS[name].split("/")[0])
                 # One announcement is good for the whole test.
                 self.nodes[node] = near.Announcer(
                     lan, "lan0", node, address, interval=60000, max_sessions=100)
                 self.nodes[node].fields[29] = 7702
                 self.say(node, 10)
+
+    @staticmethod
+    def route(name, space):
+        """To the networks on the other side."""
+        for net, via in {"west": [("10.8.1.0/24", "10.8.0.2"), ("10.2.3.0/24", "10.8.0.2")],
+                         "middle": [("10.2.1.0/24", "10.8.0.1"), ("10.2.3.0/24", "10.8.1.2")],
+                         "east": [("10.8.0.0/24", "10.8.1.1"), ("10.2.1.0/24", "10.8.1.1")]}[name]:
+            space.run("ip", "route", "add", net, "via", via)
 
     def say(self, node, sessions):
         """The node says so until its ARN has heard it."""
@@ -134,6 +147,38 @@ def test_load_is_known_beyond_the_neighbour_until_the_way_is_gone(line):
     # An ARN that ends says so.
     line.arns["west"].stop()
     wait_until(lambda: not line.told("east", "w1"), "w1 is gone with its ARN", MARGIN)
+
+
+@pytest.mark.parametrize("line", ["v4"], indirect=True)
+def test_client_overflows_to_a_node_that_was_flooded(line):
+    """Rows H1 and H4: nobody has configured it here; the latency of the way to it is measured."""
+    east = line.arns["east"]
+    wait_until(lambda: line.told("east", "w1"), "w1 is known in the east", MARGIN)
+    far = FarNode(line.spaces["lanwest"], "lan0", "w1", NODES["west"][1], 0.02, sessions=10,
+                  max_sessions=100)
+    try:
+        def chosen():
+            return east.ask("explain rtsp://10.1.18.27/news 10.9.0.2")["chosen"]
+
+        def found():
+            node = {n["node"]: n for n in east.ask("show far")["far"]}["w1"]
+            return node["state"] == "live" and node["rtt_ms"] and node
+
+        node = wait_until(found, "the way to it is measured", MARGIN)
+        assert node["distance"] == 2 and node["use"] == "eligible" and node["rtt_ms"] < 500
+        assert chosen() == "e1"
+        line.say("e1", 100)
+        wait_until(lambda: chosen() == "w1", "e1 is full", MARGIN)
+        far.load(100)
+        line.say("w1", 100)
+        wait_until(lambda: chosen() is None, "both are full", MARGIN)
+        far.load(20)
+        line.say("w1", 20)
+        wait_until(lambda: chosen() == "w1", "it has room again", MARGIN)
+        line.say("e1", 20)
+        wait_until(lambda: chosen() == "e1", "home again", MARGIN)
+    finally:
+        far.close()
 
 
 def flooded(sender, node, address, **seal):
