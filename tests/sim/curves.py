@@ -16,7 +16,7 @@ matplotlib.use("Agg")
 from matplotlib import pyplot  # pylint: disable=wrong-import-position
 
 COLOURS = {"crawl": "#1f77b4", "names": "#2ca02c", "flood": "#d62728", "wide": "#9467bd"}
-MOST = {"wide": 50, "flood": 300}  # sites: beyond that their tables are full
+MOST = {"wide": 50, "flood": 100}  # sites: as far as they are for
 
 
 class Simulator:

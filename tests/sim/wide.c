@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arn/scout_flood.h"
 #include "tests/sim/world.h"
 
 #define CROWD_AT  (30 * NS_S)
@@ -72,6 +73,7 @@ static void add(struct world_count *sum, const struct world_count *c)
 	sum->asked += c->asked;
 	sum->answered += c->answered;
 	sum->lookups += c->lookups;
+	sum->flooded += c->flooded;
 	sum->bytes += c->bytes;
 	sum->clients += c->clients;
 	sum->home += c->home;
@@ -152,7 +154,7 @@ static void run(struct run *r)
 static int usage(void)
 {
 	fprintf(stderr,
-		"usage: wide [--sites N] [--nodes N] [--method local|wide|crawl|names] "
+		"usage: wide [--sites N] [--nodes N] [--method local|wide|flood|crawl|names] "
 		"[--scenario calm|crowd|region]\n            [--seconds S] [--use U] [--times T] "
 		"[--seed S] [--max N] [--series]\n");
 	return 64;
@@ -161,7 +163,7 @@ static int usage(void)
 static const struct scout_ops *method_of(const char *name)
 {
 	const struct scout_ops *const all[] = {
-		&scout_local, &scout_wide, &scout_crawl, &scout_names};
+		&scout_local, &scout_wide, &scout_flood, &scout_crawl, &scout_names};
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
 		if (!strcmp(all[i]->name, name))
@@ -212,7 +214,8 @@ int main(int argc, char **argv)
 		case 'v': r.series = true; break;
 		default: return usage();
 		}
-	if (c.sites < 2 || c.nodes_per_site < 1 || c.far.max < 1 || c.far.max > FAR_MAX)
+	if (c.sites < 2 || c.nodes_per_site < 1 || c.nodes_per_site > WORLD_NODES ||
+		c.far.max < 1 || c.far.max > FAR_MAX)
 		return usage();
 	if (!strcmp(c.method->name, "wide")) {
 		c.seeds = 0;
@@ -241,7 +244,8 @@ int main(int argc, char **argv)
 	       "0f}\n",
 		(double)r.sum.asked / r.sites / r.seconds, (double)r.least / r.seconds,
 		(double)r.most / r.seconds,
-		(double)(r.sum.asked + r.sum.answered + 2 * r.sum.lookups) / r.sites / r.seconds,
+		(double)(r.sum.asked + r.sum.answered + 2 * r.sum.lookups + 2 * r.sum.flooded) /
+			r.sites / r.seconds,
 		(double)r.sum.bytes / r.sites / r.seconds,
 		(double)r.sum.lookups / r.sites / r.seconds,
 		(double)(allocated() - before) / r.sites, r.over, r.recovered);

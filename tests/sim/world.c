@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "arn/directory.h"
+#include "arn/flood.h"
+#include "arn/scout_flood.h"
 #include "arn/select.h"
 #include "lib/survey.h"
 #include "tests/sim/zone.h"
@@ -15,9 +17,10 @@
 #define NET       0x14000000u /* nodes' addresses: 20.0.0.0/8 */
 #define SAY_AGAIN (10 * NS_S) /* local nodes are heard of so often at least */
 #define DNS_DELAY (20 * NS_MS)
-#define HEADERS   28 /* of a datagram */
+#define HEADERS   28                           /* of a datagram */
+#define WALL      (INT64_C(1700000000) * NS_S) /* when it all begins */
 
-enum kind { ARRIVAL, ATTACH, END, QUESTION, ANSWER, RESOLVED, WAKE, LOOK };
+enum kind { ARRIVAL, ATTACH, END, QUESTION, ANSWER, RESOLVED, FLOODED, WAKE, LOOK };
 
 struct event {
 	ns_t at;
@@ -36,6 +39,11 @@ struct event {
 			int tries, avoid[WORLD_TRIES];
 		} client;
 		int lookup; /* index into the table of those under way */
+		struct {
+			uint8_t *payload; /* the event's own */
+			size_t len;
+			int link; /* that it comes by */
+		} flood;
 	};
 };
 
@@ -48,6 +56,8 @@ struct node {
 
 struct site {
 	struct wide *wide;
+	struct flood *flood; /* NULL unless that is the method */
+	char name[16];
 	struct directory *directory;
 	bool dead;
 	double times;      /* as many clients as usual */
@@ -244,6 +254,100 @@ static void on_node(void *arg, const struct directory_change *c)
 	(void)c;
 }
 
+/* ---- flooding: an ARN's neighbours are those of the sites that its own has tunnels to ---- */
+
+static void on_flood_node(void *arg, const struct flood_news *news, ns_t now)
+{
+	struct site *s = arg;
+
+	scout_flood_node(wide_far(s->wide), news, now);
+}
+
+static void on_flood_gone(void *arg, const char *id, const struct addr *control, ns_t now)
+{
+	struct site *s = arg;
+
+	(void)id;
+	scout_flood_gone(wide_far(s->wide), control, now);
+}
+
+static int link_to(const struct world *w, int site, int other)
+{
+	const struct graph_site *g = &w->graph->site[site];
+
+	for (int i = 0; i < g->tunnels; i++)
+		if (g->tunnel[i] == other)
+			return i;
+	abort(); /* tunnels have two ends */
+}
+
+static void send_flood(void *arg, int link, const uint8_t *payload, size_t n)
+{
+	struct site *s = arg;
+	struct world *w = s->world;
+	int site = (int)(s - w->site), to = w->graph->site[site].tunnel[link];
+	struct event e = {.at = w->now + graph_latency(w->graph, site, to),
+		.kind = FLOODED,
+		.site = to,
+		.flood = {grown(NULL, n), n, link_to(w, to, site)}};
+
+	memcpy(e.flood.payload, payload, n);
+	w->count.flooded++;
+	w->count.bytes += HEADERS + WIRE_OVERHEAD + n;
+	schedule(w, e);
+}
+
+static void tell_flood(struct world *w, int site)
+{
+	struct announce said[WORLD_NODES];
+	const struct announce *node[WORLD_NODES];
+	int per = w->conf.nodes_per_site;
+
+	for (int i = 0; i < per; i++) {
+		const struct node *n = &w->node[site * per + i];
+
+		said[i] = said_by(w, site * per + i, n->sessions, n->attached);
+		node[i] = &said[i];
+	}
+	flood_tell(w->site[site].flood, node, per, w->now);
+}
+
+static void serve(struct world *w, int site);
+
+static void on_flooded(struct world *w, struct event *e)
+{
+	struct site *s = &w->site[e->site];
+	struct flood_msg m;
+	const char *why;
+
+	if (!s->dead && flood_msg_decode(&m, e->flood.payload, e->flood.len, &why) == 0) {
+		flood_hear(s->flood, e->flood.link, &m, w->now, WALL + w->now, &why);
+		serve(w, e->site);
+	}
+	free(e->flood.payload);
+}
+
+static bool flood_init(struct world *w, int site)
+{
+	struct site *s = &w->site[site];
+	struct flood_conf c = {.name = s->name,
+		.block = w->conf.far.block,
+		.links = w->graph->site[site].tunnels,
+		.interval = 10 * NS_S,
+		.min_interval = NS_S,
+		.misses = 3,
+		.hops = 64,
+		.records = 4096,
+		.rate = 100,
+		.change = 0.1,
+		.skew = 2 * NS_S};
+	struct flood_events on = {on_flood_node, on_flood_gone, s};
+
+	snprintf(s->name, sizeof(s->name), "arn%d", site);
+	s->flood = flood_new(&c, &on, w->conf.seed * 37 + (uint64_t)site, 0);
+	return s->flood != NULL;
+}
+
 /* Does what the cores want done now, and sees to it that they are woken. */
 static void serve(struct world *w, int site)
 {
@@ -282,6 +386,11 @@ static void serve(struct world *w, int site)
 				    .survey = {q.id, w->now, q.skip, 0, 0, q.neighbours}});
 	}
 	when = wide_when(s->wide);
+	if (s->flood) {
+		flood_run(s->flood, w->now, WALL + w->now, send_flood, s);
+		if (flood_when(s->flood) < when)
+			when = flood_when(s->flood);
+	}
 	if (when < s->wake) {
 		s->wake = when;
 		schedule(w, (struct event){.at = when > w->now ? when : w->now + 1,
@@ -493,6 +602,7 @@ static void handle(struct world *w, struct event *e)
 		return;
 	case END: w->node[e->node].sessions -= w->node[e->node].sessions > 0; return;
 	case QUESTION: on_question(w, e); return;
+	case FLOODED: on_flooded(w, e); return;
 	default: break;
 	}
 	if (s->dead)
@@ -510,6 +620,8 @@ static void handle(struct world *w, struct event *e)
 		hear(w, e->site);
 		directory_look(s->directory, w->now);
 		directory_expire(s->directory, w->now);
+		if (s->flood)
+			tell_flood(w, e->site);
 		wide_look(s->wide, w->now);
 		serve(w, e->site);
 		e->at = w->now + WORLD_LOOK;
@@ -573,7 +685,7 @@ static bool site_init(struct world *w, int site)
 		.interval_max = w->conf.far.interval_max,
 		.random = w->conf.seed + (uint64_t)site};
 	s->wide = wide_new(&wc, &on, w->conf.seed * 31 + (uint64_t)site, 0);
-	return s->wide != NULL;
+	return s->wide && (w->conf.method != &scout_flood || flood_init(w, site));
 }
 
 struct world *world_new(const struct world_conf *c)
@@ -617,7 +729,11 @@ void world_free(struct world *w)
 {
 	if (!w)
 		return;
+	for (size_t i = 0; i < w->n; i++)
+		if (w->heap[i].kind == FLOODED)
+			free(w->heap[i].flood.payload);
 	for (int i = 0; w->site && i < w->conf.sites; i++) {
+		flood_free(w->site[i].flood);
 		wide_free(w->site[i].wide);
 		directory_free(w->site[i].directory);
 		free(w->site[i].nearest);

@@ -18,6 +18,7 @@
 #define WORLD_LOOK    (NS_S / 2) /* how often an ARN looks at its loads */
 #define WORLD_SILENCE NS_S       /* until a client gives a node up that does not answer */
 #define WORLD_TRIES   4          /* of one client */
+#define WORLD_NODES   32         /* of a site, at most */
 
 struct world_conf {
 	int sites, nodes_per_site;
@@ -36,7 +37,8 @@ struct world_conf {
 struct world_count {
 	uint64_t asked, answered; /* surveys */
 	uint64_t lookups;         /* of the DNS */
-	uint64_t bytes;           /* of surveys, their answers and lookups, roughly */
+	uint64_t flooded;         /* records that an ARN sent to another */
+	uint64_t bytes;           /* of all these, roughly */
 	uint64_t clients;         /* that began to ask */
 	uint64_t home, away;      /* attached at a node of the site that they asked, or elsewhere */
 	uint64_t refused, unanswered; /* attempts: at a node that was full, or dead */
