@@ -44,6 +44,7 @@ nobase_dist_doc_DATA = \
 	docs/decisions/0029-budgets-are-dolls.md \
 	docs/decisions/0030-waiting-for-each-other.md \
 	docs/decisions/0031-the-network-is-told-of-a-source.md \
+	docs/decisions/0032-two-tables-in-every-router.md \
 	docs/decisions/0034-one-question-for-a-far-node.md \
 	docs/decisions/0035-the-area-follows-the-load.md \
 	docs/decisions/0036-load-is-flooded.md \

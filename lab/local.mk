@@ -34,6 +34,7 @@ dist_nearlab_DATA = \
 	lab/nearlab_lib/local.py \
 	lab/nearlab_lib/lost_names.py \
 	lab/nearlab_lib/master.py \
+	lab/nearlab_lib/masters.py \
 	lab/nearlab_lib/media.py \
 	lab/nearlab_lib/naming.py \
 	lab/nearlab_lib/network.py \
@@ -78,6 +79,7 @@ dist_scenarios_DATA = \
 	lab/scenarios/cut-web.py \
 	lab/scenarios/dns-dies.py \
 	lab/scenarios/drain-master.py \
+	lab/scenarios/each-failure.py \
 	lab/scenarios/ecmp-kill.py \
 	lab/scenarios/flap-master.py \
 	lab/scenarios/flash-crowd.py \
@@ -87,6 +89,7 @@ dist_scenarios_DATA = \
 	lab/scenarios/hang-overlay-node.py \
 	lab/scenarios/hang-sn.py \
 	lab/scenarios/hang-web.py \
+	lab/scenarios/kill-a4.py \
 	lab/scenarios/kill-arn-sn.py \
 	lab/scenarios/kill-attachment.py \
 	lab/scenarios/kill-arn.py \
@@ -104,6 +107,8 @@ dist_scenarios_DATA = \
 	lab/scenarios/kill-source.py \
 	lab/scenarios/kill-two.py \
 	lab/scenarios/kill-web.py \
+	lab/scenarios/lose-block.py \
+	lab/scenarios/lose-master.py \
 	lab/scenarios/no-service.py \
 	lab/scenarios/one-way-loss.py \
 	lab/scenarios/one-copy.py \

@@ -3,7 +3,9 @@
 topologiesdir = $(pkgdatadir)/topologies
 dist_topologies_DATA = \
 	topologies/fig3.py \
+	topologies/fig4.py \
 	topologies/fig5.py \
 	topologies/fig6.py \
 	topologies/fig8.py \
-	topologies/fig9.py
+	topologies/fig9.py \
+	topologies/multimaster.py

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """
-Many runs: each failure of figures 6, 8 and 9 at random moments, in several networks; and pauses that are no
+Many runs: each failure of figures 4, 6, 8 and 9 and of several masters at random moments, in several networks; and pauses that are no
 failures. A lab is brought up for each network and serves all its runs. Reports of runs that failed
 are kept whole; of others, report.json.
 """
@@ -33,6 +33,12 @@ NETWORKS = {
     "films": ("fig6", {"films": 1, "loss": 1}, ("kill-sn-vod",), ({},)),
     "players": ("fig6", {}, ("kill-sn-gateway", "kill-web", "hang-web", "cut-web", "kill-hls"), ({},)),
     "figure 8": ("fig8", {}, ("one-copy", "group-breaks"), ({},)),
+    "figure 4": ("fig4", {}, ("kill-a4",), ({},)),
+    "figure 4's parts": ("fig4", {}, ("each-failure",), ({"count": 4},)),
+    "masters": ("multimaster", {}, ("lose-master",), ({},)),
+    "masters' parts": ("multimaster", {}, ("each-failure",), ({"count": 4},)),
+    "two blocks": ("multimaster", {"blocks": "disjoint"}, ("lose-block",), ({},)),
+    "blocks' parts": ("multimaster", {"blocks": "disjoint"}, ("each-failure",), ({"count": 4},)),
     "figure 9": ("fig9", {}, ("attach", "kill-attachment"), ({},)),
 }
 SHOWN = (("detection_ms", "detection"), ("transaction_ms", "transaction"),
