@@ -6,6 +6,7 @@
 Rows A1 fate, A2 hang, A4 drain, A5 igp, B1 http, B2 rtsp, C1 discover, C2 elect, C5 trust.
 """
 
+import contextlib
 import ipaddress
 import os
 import pathlib
@@ -243,10 +244,11 @@ def test_worker_has_no_descriptor_of_the_interface(site):
     guardian, worker = near.arn_pids(arn)
 
     def holds_tun(pid):
-        folder = f"/proc/{pid}/fd"
-        return any(
-            os.readlink(f"{folder}/{fd}") == "/dev/net/tun" for fd in os.listdir(folder)
-        )
+        found = []
+        for fd in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):  # it was closed meanwhile
+                found.append(os.readlink(fd))
+        return "/dev/net/tun" in found
 
     assert holds_tun(guardian)
     assert not holds_tun(worker)
