@@ -39,7 +39,7 @@ class Fig4(Internet):
         for router in ("w1", "w2", "w3"):
             self.addRouter(router, 65402)
         self.addLink("w1", "w2")
-        self.addLink("w2", "w3")
+        self.addLink("w2", "w3", cost=15)
         self.addLink("w1", "m1", relation="peer", delay=delay)
         self.addLink("w3", "m2", relation="peer", delay=delay)
         self.addClient("C1", "w1", "10.42.81.0/30")
