@@ -77,7 +77,10 @@ def router(topo, name):
     """bird.conf of a router."""
     info = topo.nodeInfo(name)
     interfaces = topo.interfaces(name)
-    text = _head(topo, info["loopback"], f"\t\t\tkrt_prefsrc = {info['loopback']};\n")
+    # Two routes of BGP that are equally good are a choice, by router id, and not two ways: flows of one
+    # client would reach different ARNs.
+    merge = "no" if interdomain.is_spoken(topo, info["asn"]) else "yes"
+    text = _head(topo, info["loopback"], f"\t\t\tkrt_prefsrc = {info['loopback']};\n", merge)
 
     ospf = '\t\tinterface "lo" { stub yes; };\n'
     for interface, params in interfaces:
