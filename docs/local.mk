@@ -45,6 +45,7 @@ nobase_dist_doc_DATA = \
 	docs/decisions/0030-waiting-for-each-other.md \
 	docs/decisions/0031-the-network-is-told-of-a-source.md \
 	docs/decisions/0032-two-tables-in-every-router.md \
+	docs/decisions/0033-many-nodes-at-a-time.md \
 	docs/decisions/0034-one-question-for-a-far-node.md \
 	docs/decisions/0035-the-area-follows-the-load.md \
 	docs/decisions/0036-load-is-flooded.md \
@@ -55,6 +56,7 @@ nobase_dist_doc_DATA = \
 	docs/examples/bird.conf \
 	docs/examples/directory.zone \
 	docs/examples/sn-agent.conf \
+	docs/internet.png \
 	docs/lab.md \
 	docs/nearcast.svg \
 	docs/operations.md \

@@ -7,6 +7,7 @@ nearlabdir = $(pkgdatadir)/lab/nearlab_lib
 dist_nearlab_DATA = \
 	lab/nearlab_lib/__init__.py \
 	lab/nearlab_lib/accounts.py \
+	lab/nearlab_lib/asgraph.py \
 	lab/nearlab_lib/attach.py \
 	lab/nearlab_lib/budget.py \
 	lab/nearlab_lib/capacity.py \
@@ -64,7 +65,9 @@ dist_nearlab_DATA = \
 	lab/nearlab_lib/vod.py \
 	lab/nearlab_lib/web.py \
 	lab/nearlab_lib/web_cache.py \
-	lab/nearlab_lib/webfail.py
+	lab/nearlab_lib/webfail.py \
+	lab/nearlab_lib/world.py \
+	lab/nearlab_lib/worldmap.py
 
 scenariosdir = $(pkgdatadir)/lab/scenarios
 dist_scenarios_DATA = \
@@ -108,7 +111,9 @@ dist_scenarios_DATA = \
 	lab/scenarios/kill-two.py \
 	lab/scenarios/kill-web.py \
 	lab/scenarios/lose-block.py \
+	lab/scenarios/lose-colo.py \
 	lab/scenarios/lose-master.py \
+	lab/scenarios/lose-tier1.py \
 	lab/scenarios/no-service.py \
 	lab/scenarios/one-way-loss.py \
 	lab/scenarios/one-copy.py \

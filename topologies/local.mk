@@ -8,4 +8,5 @@ dist_topologies_DATA = \
 	topologies/fig6.py \
 	topologies/fig8.py \
 	topologies/fig9.py \
+	topologies/internet.py \
 	topologies/multimaster.py

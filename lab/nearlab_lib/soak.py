@@ -39,6 +39,7 @@ NETWORKS = {
     "masters' parts": ("multimaster", {}, ("each-failure",), ({"count": 4},)),
     "two blocks": ("multimaster", {"blocks": "disjoint"}, ("lose-block",), ({},)),
     "blocks' parts": ("multimaster", {"blocks": "disjoint"}, ("each-failure",), ({"count": 4},)),
+    "internet": ("internet", {}, ("lose-colo", "lose-tier1"), ({"router": 0}, {"router": 1})),
     "figure 9": ("fig9", {}, ("attach", "kill-attachment"), ({},)),
 }
 SHOWN = (("detection_ms", "detection"), ("transaction_ms", "transaction"),
