@@ -2,19 +2,11 @@
 /* The channel allocation service: what is taken of an answer is within its ranges and can be said
  * again; any URL that can be read has one spelling, and comes back from it.
  */
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/cas.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
-
-#define MUST(x)                                                                                    \
-	do {                                                                                       \
-		if (!(x))                                                                          \
-			abort();                                                                   \
-	} while (0)
+#include "tests/fuzz/must.h"
 
 static void read_answer(struct slice text, const char *url)
 {

@@ -4,21 +4,12 @@
  * lies within it, and written again from its parts it is understood as the same; its response is right
  * once it is put in, and wrong with one digit changed.
  */
-#include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "lib/digest.h"
 #include "lib/sbuf.h"
 #include "lib/secret.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
-
-#define MUST(x)                                                                                    \
-	do {                                                                                       \
-		if (!(x))                                                                          \
-			abort();                                                                   \
-	} while (0)
+#include "tests/fuzz/must.h"
 
 static void within(struct slice s, struct slice all)
 {

@@ -1,18 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* A name server's answer: what is read is within its bounds, and its names can be asked for. */
-#include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "lib/dnsmsg.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
-
-#define MUST(x)                                                                                    \
-	do {                                                                                       \
-		if (!(x))                                                                          \
-			abort();                                                                   \
-	} while (0)
+#include "tests/fuzz/must.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {

@@ -1,19 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What a raw socket has received: an echo reply of ours has the cookie that a request had. The first byte
  * says the family. */
-#include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "lib/echo.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
-
-#define MUST(x)                                                                                    \
-	do {                                                                                       \
-		if (!(x))                                                                          \
-			abort();                                                                   \
-	} while (0)
+#include "tests/fuzz/must.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {

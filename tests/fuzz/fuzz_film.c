@@ -4,19 +4,10 @@
  * they are; packets are stamped the same when only the blocks that count are known; places lie within
  * what was asked for. The input is a small file, repeated to a few blocks: two bytes say how often.
  */
-#include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "sn-agent/film.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
-
-#define MUST(x)                                                                                    \
-	do {                                                                                       \
-		if (!(x))                                                                          \
-			abort();                                                                   \
-	} while (0)
+#include "tests/fuzz/must.h"
 
 #define MOST (4 * FILM_BLOCK + 999)
 

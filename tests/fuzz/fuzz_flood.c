@@ -1,19 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Flooded records: what is decoded can be encoded, and is then decoded to the same; and an ARN that hears
  * it passes on what can be decoded. */
-#include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "arn/flood.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
-
-#define MUST(x)                                                                                    \
-	do {                                                                                       \
-		if (!(x))                                                                          \
-			abort();                                                                   \
-	} while (0)
+#include "tests/fuzz/must.h"
 
 static void on_send(void *arg, int link, const uint8_t *payload, size_t n)
 {

@@ -4,18 +4,8 @@
  * was seen is asked for, what is asked for is missing, and who waits for gap_when does not spin.
  * Three bytes are one operation: what, and a number.
  */
-#include <stdint.h>
-#include <stdlib.h>
-
 #include "lib/gap.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
-
-#define MUST(x)                                                                                    \
-	do {                                                                                       \
-		if (!(x))                                                                          \
-			abort();                                                                   \
-	} while (0)
+#include "tests/fuzz/must.h"
 
 static void ask(struct gap *g, ns_t now, int max)
 {

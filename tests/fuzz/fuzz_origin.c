@@ -1,19 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Origins in paths, and lists of those that are allowed: the first line is the path, the rest the
  * list. What is read is a host; what a checked list allows, something in it names. */
-#include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "arn/origin.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
-
-#define MUST(x)                                                                                    \
-	do {                                                                                       \
-		if (!(x))                                                                          \
-			abort();                                                                   \
-	} while (0)
+#include "tests/fuzz/must.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {

@@ -3,19 +3,10 @@
  * The bytes as what somebody sends on a connection between ARNs, which nobody who has no key can
  * make acceptable; then as the payload of a greeting that is sealed rightly.
  */
-#include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "arn/peer.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
-
-#define MUST(x)                                                                                    \
-	do {                                                                                       \
-		if (!(x))                                                                          \
-			abort();                                                                   \
-	} while (0)
+#include "tests/fuzz/must.h"
 
 #define WALL 1700000000000000000ll
 

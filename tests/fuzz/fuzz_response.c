@@ -4,20 +4,12 @@
  * slices is of the input. Its head is then read as that of a node that a fetch goes on at. The first
  * byte says in which pieces, and whether it answers HEAD.
  */
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "client-failover/object.h"
 #include "client-failover/response.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
-
-#define MUST(x)                                                                                    \
-	do {                                                                                       \
-		if (!(x))                                                                          \
-			abort();                                                                   \
-	} while (0)
+#include "tests/fuzz/must.h"
 
 struct outcome {
 	enum response_kind last;

@@ -3,19 +3,10 @@
  * The bytes as an RTP packet, as an RTCP compound, and, two by two, as numbers to be asked for:
  * the NACKs that are built of them ask for just these.
  */
-#include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "lib/rtp.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
-
-#define MUST(x)                                                                                    \
-	do {                                                                                       \
-		if (!(x))                                                                          \
-			abort();                                                                   \
-	} while (0)
+#include "tests/fuzz/must.h"
 
 static volatile uint8_t sink;
 

@@ -3,18 +3,8 @@
  * A description: what is parsed lies within it, and what is rewritten can be parsed, has the same
  * media, and is not changed by being rewritten again.
  */
-#include <stdint.h>
-#include <stdlib.h>
-
 #include "lib/sdp.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
-
-#define MUST(x)                                                                                    \
-	do {                                                                                       \
-		if (!(x))                                                                          \
-			abort();                                                                   \
-	} while (0)
+#include "tests/fuzz/must.h"
 
 static char once[4 * SDP_MAX_SIZE], twice[4 * SDP_MAX_SIZE];
 

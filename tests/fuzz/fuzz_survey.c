@@ -1,19 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Surveys and their answers: what is decoded can be encoded, and is then decoded to the same. The
  * first byte says which of the two. */
-#include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "lib/survey.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
-
-#define MUST(x)                                                                                    \
-	do {                                                                                       \
-		if (!(x))                                                                          \
-			abort();                                                                   \
-	} while (0)
+#include "tests/fuzz/must.h"
 
 static void ask(const uint8_t *data, size_t len)
 {

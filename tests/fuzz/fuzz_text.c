@@ -3,18 +3,8 @@
  * The message parser: whatever the bytes, at once and in pieces they are the same message or both
  * are refused, and all slices lie within them. Then interleaved frames.
  */
-#include <stdint.h>
-#include <stdlib.h>
-
 #include "lib/text.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
-
-#define MUST(x)                                                                                    \
-	do {                                                                                       \
-		if (!(x))                                                                          \
-			abort();                                                                   \
-	} while (0)
+#include "tests/fuzz/must.h"
 
 static void must_lie_in(struct slice s, const char *p, size_t n)
 {

@@ -5,20 +5,10 @@
  * which is put right, so that the fuzzer comes past it: what is genuine is then read, whatever it
  * says, and written again it must be the same.
  */
-#include <stdint.h>
-#include <stdlib.h>
-
 #include "lib/secret.h"
 #include "lib/text.h"
 #include "lib/token.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
-
-#define MUST(x)                                                                                    \
-	do {                                                                                       \
-		if (!(x))                                                                          \
-			abort();                                                                   \
-	} while (0)
+#include "tests/fuzz/must.h"
 
 static struct wire_keys keys = {.n = 1, .key = {{.id = 7, .key = {1, 2, 3}}}};
 static const struct token_use use = {.path = {"/news", 5},

@@ -3,18 +3,8 @@
  * A URL, a header's parameters and a Transport header, out of the same bytes. What could be parsed
  * is put together again, and must then mean the same.
  */
-#include <stdint.h>
-#include <stdlib.h>
-
 #include "lib/text.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
-
-#define MUST(x)                                                                                    \
-	do {                                                                                       \
-		if (!(x))                                                                          \
-			abort();                                                                   \
-	} while (0)
+#include "tests/fuzz/must.h"
 
 static char mem[8192];
 

@@ -2,21 +2,13 @@
 /* The web cache: whatever an origin's name and path are made of, the configuration of nginx has the
  * statements that it would have with plain ones, or there is none; what nginx is said to report is
  * read within its ranges. */
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "sn-agent/web_conf.h"
 #include "sn-agent/web_report.h"
 #include "tests/unit/nginx_text.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
-
-#define MUST(x)                                                                                    \
-	do {                                                                                       \
-		if (!(x))                                                                          \
-			abort();                                                                   \
-	} while (0)
+#include "tests/fuzz/must.h"
 
 static int statements_of(const struct prime_state *q)
 {

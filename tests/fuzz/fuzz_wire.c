@@ -3,19 +3,10 @@
  * The bytes as a datagram from the network, which nobody who has no key can make acceptable; then
  * as a payload that is sealed, opened, and refused when any byte of it was changed.
  */
-#include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "lib/wire.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
-
-#define MUST(x)                                                                                    \
-	do {                                                                                       \
-		if (!(x))                                                                          \
-			abort();                                                                   \
-	} while (0)
+#include "tests/fuzz/must.h"
 
 #define WALL 1700000000000000000ll
 

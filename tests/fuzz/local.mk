@@ -44,7 +44,7 @@ fuzz_targets += tests/fuzz/fuzz_serve
 fuzz_targets += tests/fuzz/fuzz_table
 
 check_PROGRAMS += $(fuzz_targets)
-EXTRA_DIST += tests/fuzz/corpus
+EXTRA_DIST += tests/fuzz/corpus tests/fuzz/must.h
 
 if FUZZING
 fuzz_driver = $(NC_FUZZ_LDFLAGS)
