@@ -470,9 +470,9 @@ static int open_measurer(struct arn *a)
 /* While far nodes are found in another way, what is flooded is told and shown, and no more. */
 static struct far *flooded_far(const struct arn *a)
 {
-	return a->overflow && arn_conf_wide(&a->conf).method == &scout_flood
-	               ? wide_far(overflow_wide(a->overflow))
-	               : NULL;
+	struct wide *w = a->overflow ? overflow_wide(a->overflow) : NULL;
+
+	return w && wide_method(w) == &scout_flood ? wide_far(w) : NULL;
 }
 
 static void on_flooded(void *arg, const struct flood_news *news, ns_t now)

@@ -95,6 +95,7 @@ static void on_datagram(struct socket *x, const struct udp_msg *m)
 	struct wire_view v;
 	const char *why;
 	struct out *o;
+	ns_t rtt;
 
 	if (!m->truncated)
 		e = wire_open(s->receiver, m->data, m->len, clock_wall(), &v);
@@ -111,7 +112,7 @@ static void on_datagram(struct socket *x, const struct udp_msg *m)
 	if (!o)
 		return refuse(s, &m->from, &s->count.strays, "to no question that it was asked");
 	s->count.answered++;
-	ns_t rtt = rtt_of(s, o, m->came, a.held);
+	rtt = rtt_of(s, o, m->came, a.held);
 	log_msg(NLOG_DEBUG, "node %s answers after %lld us, of which it held %lld", a.said.id,
 		(long long)((rtt + a.held) / NS_US), (long long)(a.held / NS_US));
 	o->id = 0;

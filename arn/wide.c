@@ -262,3 +262,8 @@ const struct area *wide_area(const struct wide *w)
 {
 	return &w->area;
 }
+
+const struct scout_ops *wide_method(const struct wide *w)
+{
+	return w->conf.method;
+}

@@ -72,6 +72,7 @@ ns_t wide_when(const struct wide *w);
 struct far *wide_far(struct wide *w);
 void *wide_scout(struct wide *w); /* NULL: no method */
 const struct area *wide_area(const struct wide *w);
-bool wide_varies(const struct wide *w); /* else all that is found is eligible */
+const struct scout_ops *wide_method(const struct wide *w); /* NULL: none */
+bool wide_varies(const struct wide *w);                    /* else all that is found is eligible */
 
 #endif
