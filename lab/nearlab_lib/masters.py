@@ -7,7 +7,7 @@ client, on which way, and which route to the block each router's BGP has.
 
 import time
 
-from . import daemons, catchment, catchments, tables
+from . import catchment, catchments, tables
 from .interdomain import TABLE, is_spoken
 from .nodes import Arn
 from .predict import Prediction, failures
@@ -140,9 +140,8 @@ def affiliate_fails(lab):
     moved = {c: watch.wait(c, "A3", at, 15) for c in ("C3", "C4")}
     becomes(lab, ["A4"], what="A4 is dead")
     for router in ("x1", "x2", "x3"):
-        daemons.wait_until(
-            lambda r=router: getattr(tables.best(lab.net[r], block), "kind", None) == "BGP", 15,
-            f"{router} has BGP's route alone", 0.1)
+        best = tables.best(lab.net[router], block)
+        lab.check(best and best.kind == "BGP", f"{router} has BGP's route alone")
     lab.pause(0.5)
 
     back = lab.fault("restart", "arn@A4")
