@@ -5,10 +5,13 @@
 
 check_LIBRARIES += tests/sim/libsim.a
 tests_sim_libsim_a_SOURCES = \
+	tests/sim/clients.c \
 	tests/sim/graph.c \
 	tests/sim/graph.h \
+	tests/sim/queue.c \
 	tests/sim/world.c \
 	tests/sim/world.h \
+	tests/sim/world_impl.h \
 	tests/sim/zone.c \
 	tests/sim/zone.h
 
@@ -21,7 +24,7 @@ tests_unit_check_wide_sim_LDADD = tests/sim/libsim.a $(LDADD)
 SIM_SITES = 10 30 100 300 1000 3000 10000
 
 sim: tests/sim/wide
-	$(AM_V_at)python3 -B $(srcdir)/tests/sim/curves.py tests/sim/wide $(srcdir)/docs --sites $(SIM_SITES)
+	$(AM_V_at)$(PYTHON) -B $(srcdir)/tests/sim/curves.py tests/sim/wide $(srcdir)/docs --sites $(SIM_SITES)
 
 EXTRA_DIST += tests/sim/curves.py
 .PHONY: sim

@@ -176,7 +176,7 @@ int main(int argc, char **argv)
 	static const struct option options[] = {{"sites", 1, 0, 'n'}, {"nodes", 1, 0, 'k'},
 		{"method", 1, 0, 'm'}, {"scenario", 1, 0, 's'}, {"seconds", 1, 0, 't'},
 		{"use", 1, 0, 'u'}, {"times", 1, 0, 'x'}, {"seed", 1, 0, 'r'}, {"max", 1, 0, 'a'},
-		{"series", 0, 0, 'v'}, {0}};
+		{"series", 0, 0, 'v'}, {"help", 0, 0, 'h'}, {0}};
 	struct run r = {.scenario = "calm", .seconds = 60, .times = 4, .recovered = -1};
 	struct world_conf c = {.sites = 100,
 		.nodes_per_site = 10,
@@ -212,6 +212,7 @@ int main(int argc, char **argv)
 		case 'r': c.seed = (uint64_t)atoll(optarg); break;
 		case 'a': c.far.max = c.area.max = atoi(optarg); break;
 		case 'v': r.series = true; break;
+		case 'h': usage(); return 0;
 		default: return usage();
 		}
 	if (c.sites < 2 || c.nodes_per_site < 1 || c.nodes_per_site > WORLD_NODES ||

@@ -1,16 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "tests/sim/world.h"
-
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "arn/directory.h"
-#include "arn/flood.h"
 #include "arn/scout_flood.h"
-#include "arn/select.h"
 #include "lib/survey.h"
+#include "tests/sim/world_impl.h"
 #include "tests/sim/zone.h"
 
 #define CONTROL   7702
@@ -20,124 +15,9 @@
 #define HEADERS   28                           /* of a datagram */
 #define WALL      (INT64_C(1700000000) * NS_S) /* when it all begins */
 
-enum kind { ARRIVAL, ATTACH, END, QUESTION, ANSWER, RESOLVED, FLOODED, WAKE, LOOK };
-
-struct event {
-	ns_t at;
-	uint64_t serial; /* what was begun first comes first */
-	enum kind kind;
-	int site, node;
-	union {
-		struct {
-			uint64_t id;
-			ns_t sent;
-			unsigned skip, sessions, attached;
-			bool neighbours;
-		} survey;
-		struct {
-			uint32_t who;
-			int tries, avoid[WORLD_TRIES];
-		} client;
-		int lookup; /* index into the table of those under way */
-		struct {
-			uint8_t *payload; /* the event's own */
-			size_t len;
-			int link; /* that it comes by */
-		} flood;
-	};
-};
-
-struct node {
-	unsigned sessions, attached;
-	unsigned said_sessions; /* as its own ARN has heard */
-	ns_t said_at;
-	bool dead;
-};
-
-struct site {
-	struct wide *wide;
-	struct flood *flood; /* NULL unless that is the method */
-	char name[16];
-	struct directory *directory;
-	bool dead;
-	double times;      /* as many clients as usual */
-	uint32_t arrivals; /* of which generation the next arrival is */
-	ns_t wake;         /* when a WAKE is due; NS_NEVER */
-	uint64_t asked;
-	int heir;     /* of its clients when it is dead */
-	int *nearest; /* made when it is needed */
-	struct world *world;
-};
-
-struct world {
-	struct world_conf conf;
-	struct graph *graph;
-	struct site *site;
-	struct node *node;
-	struct event *heap;
-	size_t n, room;
-	uint64_t serial;
-	ns_t now;
-	struct graph_rng rng;
-	struct world_count count;
-	struct scout_lookup *lookup; /* under way */
-	int lookups, lookup_room;
-};
-
-/* ---- the queue ---- */
-
-static bool before(const struct event *a, const struct event *b)
-{
-	return a->at < b->at || (a->at == b->at && a->serial < b->serial);
-}
-
-static void *grown(void *p, size_t n)
-{
-	p = realloc(p, n);
-	if (!p)
-		abort();
-	return p;
-}
-
-static void schedule(struct world *w, struct event e)
-{
-	size_t i = w->n++;
-
-	if (w->n > w->room) {
-		w->room = w->room ? 2 * w->room : 4096;
-		w->heap = grown(w->heap, w->room * sizeof(*w->heap));
-	}
-	e.serial = w->serial++;
-	for (; i > 0 && before(&e, &w->heap[(i - 1) / 2]); i = (i - 1) / 2)
-		w->heap[i] = w->heap[(i - 1) / 2];
-	w->heap[i] = e;
-}
-
-static struct event take(struct world *w)
-{
-	struct event top = w->heap[0], last = w->heap[--w->n];
-	size_t i = 0, k;
-
-	while ((k = 2 * i + 1) < w->n) {
-		if (k + 1 < w->n && before(&w->heap[k + 1], &w->heap[k]))
-			k++;
-		if (!before(&w->heap[k], &last))
-			break;
-		w->heap[i] = w->heap[k];
-		i = k;
-	}
-	w->heap[i] = last;
-	return top;
-}
-
-static ns_t some_time(struct world *w, ns_t mean)
-{
-	return (ns_t)(-log(graph_uniform(&w->rng)) * (double)mean) + 1;
-}
-
 /* ---- nodes ---- */
 
-static struct addr address(int node)
+struct addr world_address(int node)
 {
 	struct addr a = {0};
 
@@ -148,20 +28,20 @@ static struct addr address(int node)
 
 static struct addr control_of(int node)
 {
-	struct addr a = address(node);
+	struct addr a = world_address(node);
 
 	addr_set_port(&a, CONTROL);
 	return a;
 }
 
-static int node_at(const struct world *w, const struct addr *a)
+int world_node_at(const struct world *w, const struct addr *a)
 {
 	uint32_t n = ntohl(a->in.sin_addr.s_addr) - NET - 1;
 
 	return n < (uint32_t)(w->conf.sites * w->conf.nodes_per_site) ? (int)n : -1;
 }
 
-static int site_of(const struct world *w, int node)
+int world_site_of(const struct world *w, int node)
 {
 	return node / w->conf.nodes_per_site;
 }
@@ -170,7 +50,7 @@ static struct announce said_by(
 	const struct world *w, int node, unsigned sessions, unsigned attached)
 {
 	struct announce a = {.role = ROLE_SN,
-		.addr = address(node),
+		.addr = world_address(node),
 		.rtsp_port = 554,
 		.healthy = true,
 		.sessions = sessions,
@@ -181,12 +61,12 @@ static struct announce said_by(
 		.control_port = CONTROL};
 
 	snprintf(a.id, sizeof(a.id), "n%d", node);
-	graph_place(w->graph, site_of(w, node), GRAPH_LEVELS, a.place);
+	graph_place(w->graph, world_site_of(w, node), GRAPH_LEVELS, a.place);
 	return a;
 }
 
 /* The site's ARN hears of its own nodes. */
-static void hear(struct world *w, int site)
+void world_hear(struct world *w, int site)
 {
 	struct site *s = &w->site[site];
 	const char *why;
@@ -289,12 +169,12 @@ static void send_flood(void *arg, int link, const uint8_t *payload, size_t n)
 	struct event e = {.at = w->now + graph_latency(w->graph, site, to),
 		.kind = FLOODED,
 		.site = to,
-		.flood = {grown(NULL, n), n, link_to(w, to, site)}};
+		.flood = {queue_grown(NULL, n), n, link_to(w, to, site)}};
 
 	memcpy(e.flood.payload, payload, n);
 	w->count.flooded++;
 	w->count.bytes += HEADERS + WIRE_OVERHEAD + n;
-	schedule(w, e);
+	queue_put(w, e);
 }
 
 static void tell_flood(struct world *w, int site)
@@ -312,8 +192,6 @@ static void tell_flood(struct world *w, int site)
 	flood_tell(w->site[site].flood, node, per, w->now);
 }
 
-static void serve(struct world *w, int site);
-
 static void on_flooded(struct world *w, struct event *e)
 {
 	struct site *s = &w->site[e->site];
@@ -322,7 +200,7 @@ static void on_flooded(struct world *w, struct event *e)
 
 	if (!s->dead && flood_msg_decode(&m, e->flood.payload, e->flood.len, &why) == 0) {
 		flood_hear(s->flood, e->flood.link, &m, w->now, WALL + w->now, &why);
-		serve(w, e->site);
+		world_serve(w, e->site);
 	}
 	free(e->flood.payload);
 }
@@ -349,7 +227,7 @@ static bool flood_init(struct world *w, int site)
 }
 
 /* Does what the cores want done now, and sees to it that they are woken. */
-static void serve(struct world *w, int site)
+void world_serve(struct world *w, int site)
 {
 	struct site *s = &w->site[site];
 	struct scout_lookup what;
@@ -360,30 +238,31 @@ static void serve(struct world *w, int site)
 	while (wide_next_lookup(s->wide, w->now, &what)) {
 		if (w->lookups == w->lookup_room) {
 			w->lookup_room = w->lookup_room ? 2 * w->lookup_room : 1024;
-			w->lookup = grown(w->lookup, (size_t)w->lookup_room * sizeof(*w->lookup));
+			w->lookup =
+				queue_grown(w->lookup, (size_t)w->lookup_room * sizeof(*w->lookup));
 		}
 		w->lookup[w->lookups] = what;
 		w->count.lookups++;
 		w->count.bytes += 2 * HEADERS + 2 * strlen(what.name) + 100;
-		schedule(w, (struct event){.at = w->now + DNS_DELAY,
-				    .kind = RESOLVED,
-				    .site = site,
-				    .lookup = w->lookups++});
+		queue_put(w, (struct event){.at = w->now + DNS_DELAY,
+				     .kind = RESOLVED,
+				     .site = site,
+				     .lookup = w->lookups++});
 	}
 	while (wide_next_question(s->wide, w->now, &q)) {
-		int node = node_at(w, &q.to);
+		int node = world_node_at(w, &q.to);
 
 		s->asked++;
 		w->count.asked++;
 		w->count.bytes += HEADERS + SURVEY_LEN;
 		if (node < 0)
 			continue;
-		schedule(w, (struct event){
-				    .at = w->now + graph_latency(w->graph, site, site_of(w, node)),
-				    .kind = QUESTION,
-				    .site = site,
-				    .node = node,
-				    .survey = {q.id, w->now, q.skip, 0, 0, q.neighbours}});
+		queue_put(w, (struct event){.at = w->now + graph_latency(w->graph, site,
+								   world_site_of(w, node)),
+				     .kind = QUESTION,
+				     .site = site,
+				     .node = node,
+				     .survey = {q.id, w->now, q.skip, 0, 0, q.neighbours}});
 	}
 	when = wide_when(s->wide);
 	if (s->flood) {
@@ -393,9 +272,9 @@ static void serve(struct world *w, int site)
 	}
 	if (when < s->wake) {
 		s->wake = when;
-		schedule(w, (struct event){.at = when > w->now ? when : w->now + 1,
-				    .kind = WAKE,
-				    .site = site});
+		queue_put(w, (struct event){.at = when > w->now ? when : w->now + 1,
+				     .kind = WAKE,
+				     .site = site});
 	}
 }
 
@@ -408,8 +287,8 @@ static void on_question(struct world *w, struct event *e)
 	e->kind = ANSWER;
 	e->survey.sessions = n->sessions;
 	e->survey.attached = n->attached;
-	e->at = w->now + graph_latency(w->graph, site_of(w, e->node), e->site);
-	schedule(w, *e);
+	e->at = w->now + graph_latency(w->graph, world_site_of(w, e->node), e->site);
+	queue_put(w, *e);
 }
 
 static void on_answer(struct world *w, const struct event *e)
@@ -430,7 +309,7 @@ static void on_answer(struct world *w, const struct event *e)
 	w->count.bytes += HEADERS + WIRE_OVERHEAD + 160 + (uint64_t)n * 16;
 	wide_answer(w->site[e->site].wide, e->survey.id, &from, w->now - e->survey.sent, &a, list,
 		n, total, w->now);
-	serve(w, e->site);
+	world_serve(w, e->site);
 }
 
 static void on_resolved(struct world *w, const struct event *e)
@@ -442,148 +321,11 @@ static void on_resolved(struct world *w, const struct event *e)
 	rs.n = zone_lookup(w->graph, &what, r);
 	for (int i = 0; i < rs.n; i++)
 		if (what.type == SCOUT_ADDR)
-			r[i].addr = address(atoi(what.name + 1));
+			r[i].addr = world_address(atoi(what.name + 1));
 		else if (what.type == SCOUT_SRV)
 			r[i].port = CONTROL;
 	wide_looked_up(w->site[e->site].wide, &what, &rs, w->now);
-	serve(w, e->site);
-}
-
-/* ---- clients ---- */
-
-static void next_arrival(struct world *w, int site)
-{
-	double rate = w->conf.use * w->conf.places * w->conf.nodes_per_site * w->site[site].times;
-
-	schedule(w, (struct event){.at = w->now + some_time(w, (ns_t)((double)w->conf.stay / rate)),
-			    .kind = ARRIVAL,
-			    .site = site,
-			    .node = (int)w->site[site].arrivals});
-}
-
-/* Where a site's clients ask. -1: nowhere is anybody. */
-static int answers(struct world *w, int site)
-{
-	while (w->site[site].dead) {
-		struct site *s = &w->site[site];
-
-		if (s->heir < 0 && !s->nearest)
-			s->nearest = graph_nearest(w->graph, site);
-		for (int i = 0; s->heir < 0 && i < w->conf.sites - 1; i++)
-			if (!w->site[s->nearest[i]].dead)
-				s->heir = s->nearest[i];
-		if (s->heir < 0)
-			return -1;
-		site = s->heir;
-	}
-	return site;
-}
-
-static void ask(struct world *w, struct event *e)
-{
-	char path[32], name[WORLD_TRIES][16];
-	int site = answers(w, e->site);
-	struct select_choice choice;
-	struct select_query q = {.service = SERVICE_RTSP};
-	struct site *s;
-	ns_t way;
-
-	if (site < 0 || e->client.tries == WORLD_TRIES) {
-		w->count.denied++;
-		return;
-	}
-	s = &w->site[site];
-	hear(w, site);
-	directory_look(s->directory, w->now);
-	q.client = address((int)(e->client.who & 0xffffff));
-	addr_set_port(&q.client, (uint16_t)(1024 + e->client.who % 60000));
-	q.path = (struct slice){
-		path, (size_t)snprintf(path, sizeof(path), "/%u", e->client.who % 9)};
-	for (int i = 0; i < e->client.tries; i++) {
-		snprintf(name[i], sizeof(name[i]), "n%d", e->client.avoid[i]);
-		q.avoid[q.avoids++] = slice_of(name[i]);
-		wide_accuse(s->wide, name[i], w->now);
-	}
-	choice = select_node(directory_snapshot(s->directory), &q);
-	if (!choice.node || !reserve_take(choice.node->reserved, choice.node->over, &choice.need,
-				    &choice.room)) {
-		w->count.denied++;
-		return;
-	}
-	e->node = node_at(w, &choice.node->said.addr);
-	way = graph_latency(w->graph, e->site, site_of(w, e->node));
-	e->kind = ATTACH;
-	/* To the ARN and back, then the node's handshake and request. */
-	e->at = w->now + 2 * graph_latency(w->graph, e->site, site) + 3 * way;
-	schedule(w, *e);
-	if (e->client.tries)
-		serve(w, site);
-}
-
-static void on_arrival(struct world *w, struct event *e)
-{
-	if ((uint32_t)e->node != w->site[e->site].arrivals)
-		return; /* of the time before there were more of them, or fewer */
-	next_arrival(w, e->site);
-	w->count.clients++;
-	e->client.who = (uint32_t)graph_random(&w->rng, UINT32_MAX);
-	e->client.tries = 0;
-	ask(w, e);
-}
-
-/* The nearest node that has a place for a client of elsewhere, as one knows who knows all. */
-static void compare(struct world *w, const struct event *e)
-{
-	unsigned usable = (unsigned)(w->conf.share * w->conf.places);
-	struct site *s = &w->site[e->site];
-
-	if (!s->nearest)
-		s->nearest = graph_nearest(w->graph, e->site);
-	for (int i = 0; i < w->conf.sites - 1; i++)
-		for (int k = 0; k < w->conf.nodes_per_site; k++) {
-			const struct node *n = &w->node[s->nearest[i] * w->conf.nodes_per_site + k];
-
-			if (n->dead || n->sessions >= usable)
-				continue;
-			w->count.best++;
-			w->count.best_ms +=
-				(double)graph_latency(w->graph, e->site, s->nearest[i]) / NS_MS;
-			w->count.away_ms +=
-				(double)graph_latency(w->graph, e->site, site_of(w, e->node)) /
-				NS_MS;
-			return;
-		}
-}
-
-static void on_attach(struct world *w, struct event *e)
-{
-	struct node *n = &w->node[e->node];
-
-	if (n->dead || n->sessions >= w->conf.places) {
-		*(n->dead ? &w->count.unanswered : &w->count.refused) += 1;
-		e->client.avoid[e->client.tries++] = e->node;
-		if (n->dead) {
-			e->at = w->now + WORLD_SILENCE;
-			e->kind = ATTACH;
-			e->node = -1;
-			schedule(w, *e);
-		} else {
-			ask(w, e);
-		}
-		return;
-	}
-	if (site_of(w, e->node) == e->site) {
-		w->count.home++;
-	} else {
-		w->count.away++;
-		if (!w->site[e->site].dead)
-			compare(w, e);
-	}
-	n->sessions++;
-	n->attached++;
-	e->kind = END;
-	e->at = w->now + some_time(w, w->conf.stay);
-	schedule(w, *e);
+	world_serve(w, e->site);
 }
 
 /* ---- life ---- */
@@ -593,12 +335,12 @@ static void handle(struct world *w, struct event *e)
 	struct site *s = &w->site[e->site];
 
 	switch (e->kind) {
-	case ARRIVAL: on_arrival(w, e); return;
+	case ARRIVAL: clients_arrive(w, e); return;
 	case ATTACH:
 		if (e->node < 0)
-			ask(w, e);
+			clients_ask(w, e);
 		else
-			on_attach(w, e);
+			clients_attach(w, e);
 		return;
 	case END: w->node[e->node].sessions -= w->node[e->node].sessions > 0; return;
 	case QUESTION: on_question(w, e); return;
@@ -614,18 +356,18 @@ static void handle(struct world *w, struct event *e)
 		if (s->wake > w->now)
 			break;
 		s->wake = NS_NEVER;
-		serve(w, e->site);
+		world_serve(w, e->site);
 		break;
 	case LOOK:
-		hear(w, e->site);
+		world_hear(w, e->site);
 		directory_look(s->directory, w->now);
 		directory_expire(s->directory, w->now);
 		if (s->flood)
 			tell_flood(w, e->site);
 		wide_look(s->wide, w->now);
-		serve(w, e->site);
+		world_serve(w, e->site);
 		e->at = w->now + WORLD_LOOK;
-		schedule(w, *e);
+		queue_put(w, *e);
 		break;
 	default: break;
 	}
@@ -634,7 +376,7 @@ static void handle(struct world *w, struct event *e)
 void world_run(struct world *w, ns_t until)
 {
 	while (w->n && w->heap[0].at <= until) {
-		struct event e = take(w);
+		struct event e = queue_take(w);
 
 		w->now = e.at;
 		handle(w, &e);
@@ -663,7 +405,7 @@ static bool site_init(struct world *w, int site)
 	s->directory = directory_new(&dc, on_node, s);
 	if (!s->directory)
 		return false;
-	hear(w, site);
+	world_hear(w, site);
 	graph_place(w->graph, site, GRAPH_LEVELS, place);
 	memcpy(wc.far.place, place, sizeof(wc.far.place));
 	n = 0;
@@ -672,7 +414,7 @@ static bool site_init(struct world *w, int site)
 			near[n++] = w->graph->site[site].tunnel[i] * w->conf.nodes_per_site;
 	else
 		for (int i = 0; i < w->conf.sites * w->conf.nodes_per_site && n < SCOUT_SEEDS; i++)
-			if (site_of(w, i) != site)
+			if (world_site_of(w, i) != site)
 				near[n++] = i;
 	for (int i = 0; i < n; i++)
 		seed[i] = control_of(near[i]);
@@ -706,18 +448,18 @@ struct world *world_new(const struct world_conf *c)
 		for (unsigned k = 0; k < w->conf.places; k++)
 			if (graph_uniform(&w->rng) < c->use) {
 				w->node[i].sessions++;
-				schedule(w, (struct event){.at = some_time(w, c->stay),
-						    .kind = END,
-						    .node = i});
+				queue_put(w, (struct event){.at = queue_some_time(w, c->stay),
+						     .kind = END,
+						     .node = i});
 			}
 	for (int i = 0; ok && i < c->sites; i++) {
 		ok = site_init(w, i);
 		if (!ok)
 			break;
-		next_arrival(w, i);
-		schedule(w, (struct event){.at = (ns_t)graph_random(&w->rng, WORLD_LOOK),
-				    .kind = LOOK,
-				    .site = i});
+		clients_next(w, i);
+		queue_put(w, (struct event){.at = (ns_t)graph_random(&w->rng, WORLD_LOOK),
+				     .kind = LOOK,
+				     .site = i});
 	}
 	if (ok)
 		return w;
@@ -763,7 +505,7 @@ void world_crowd(struct world *w, int site, double times)
 {
 	w->site[site].times = times;
 	w->site[site].arrivals++;
-	next_arrival(w, site);
+	clients_next(w, site);
 }
 
 void world_kill(struct world *w, int site)
@@ -784,7 +526,7 @@ struct world_site world_site(const struct world *w, int site)
 	struct far_view far;
 
 	for (int i = 0; far_view(wide_far(s->wide), i, &far); i++)
-		v.stale += far.eligible && w->node[node_at(w, &far.control)].dead;
+		v.stale += far.eligible && w->node[world_node_at(w, &far.control)].dead;
 	for (int i = 0; i < w->conf.nodes_per_site; i++) {
 		const struct node *n = &w->node[site * w->conf.nodes_per_site + i];
 
