@@ -61,7 +61,11 @@ nobase_dist_doc_DATA = \
 	docs/nearcast.svg \
 	docs/operations.md \
 	docs/protocol.md \
-	docs/timeline.png
+	docs/simulation.md \
+	docs/timeline.png \
+	docs/wide-cost.png \
+	docs/wide-crowd.png \
+	docs/wide-region.png
 
 # What test_docs.py compares the manual with.
 check_PROGRAMS += tests/unit/print_options
