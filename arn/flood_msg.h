@@ -2,7 +2,7 @@
 /*
  * What ARNs flood (arn/flood.h): a record, some nodes of one site as its ARN knows them, in a sealed
  * datagram (lib/wire.h) between ARNs that are neighbours. A CBOR map by the rules of lib/item.h;
- * docs/protocol.md is written from this table.
+ * docs/protocol/wide-area.md is written from this table.
  *
  *   WIRE_FLOOD, ARN to ARN
  *   key  name      type             range                                          when missing

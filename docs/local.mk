@@ -61,6 +61,14 @@ nobase_dist_doc_DATA = \
 	docs/nearcast.svg \
 	docs/operations.md \
 	docs/protocol.md \
+	docs/protocol/access.md \
+	docs/protocol/lan.md \
+	docs/protocol/management.md \
+	docs/protocol/node.md \
+	docs/protocol/origin.md \
+	docs/protocol/overlay.md \
+	docs/protocol/redirection.md \
+	docs/protocol/wide-area.md \
 	docs/simulation.md \
 	docs/timeline.png \
 	docs/wide-cost.png \

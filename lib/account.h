@@ -16,7 +16,7 @@
  * time counts once.
  *
  * The database is SQLite's: parts are a table, sessions are a view, and both are for everybody to
- * query. docs/protocol.md lists the columns. account_db.c alone includes sqlite3.h.
+ * query. docs/protocol/access.md lists the columns. account_db.c alone includes sqlite3.h.
  */
 #ifndef NEARCAST_ACCOUNT_H
 #define NEARCAST_ACCOUNT_H

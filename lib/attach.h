@@ -2,7 +2,7 @@
 /*
  * Sender attachment (WO 01/18641, figure 9): the node of a new source asks another node to be its
  * neighbour in the overlay, and says what is published at it. Here are the two messages, as sealed
- * datagrams (lib/wire.h) of nodes' control ports carry them; docs/protocol.md is written from these
+ * datagrams (lib/wire.h) of nodes' control ports carry them; docs/protocol/overlay.md is written from these
  * tables. Both are CBOR maps by the rules of lib/item.h.
  *
  *   WIRE_ATTACH: have me for a neighbour, or know what I publish; again and again while it holds

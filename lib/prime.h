@@ -4,7 +4,7 @@
  * 01/18641: "the ARN contacts an SN and installs some state Q bound to some port P", allocated by
  * the node and returned; "the unmodified client implicitly conveys the state Q via the new
  * connection"). Here are Q and the two messages, as sealed datagrams (lib/wire.h) of the node's
- * control port carry them; docs/protocol.md is written from these tables. Both are CBOR maps by the
+ * control port carry them; docs/protocol/origin.md is written from these tables. Both are CBOR maps by the
  * rules of lib/item.h.
  *
  *   WIRE_PRIME, ARN to node: have a port for this state, or keep the one that it has

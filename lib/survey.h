@@ -4,7 +4,7 @@
  * redirector sends period[ic] 'probe' messages to the candidate servers to measure the network path
  * latency", "ARNs query service nodes for their health", "simply queries these service nodes for a list
  * of neighboring service nodes"). One question brings all three. Here are the two messages, as sealed
- * datagrams (lib/wire.h) of nodes' control ports carry them; docs/protocol.md is written from these
+ * datagrams (lib/wire.h) of nodes' control ports carry them; docs/protocol/wide-area.md is written from these
  * tables. Both are CBOR maps by the rules of lib/item.h.
  *
  *   WIRE_SURVEY, ARN to node

@@ -5,7 +5,7 @@
  * parameter of the URL's query, "nc", so that any player carries it along, and it needs no memory
  * anywhere: who has the key can make one and check one.
  *
- * All numbers are big-endian; docs/protocol.md is written from this drawing.
+ * All numbers are big-endian; docs/protocol/access.md is written from this drawing.
  *
  *   offset  size
  *        0     1   version, 1

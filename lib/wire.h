@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The sealed datagram: what nodes say to each other on the group and port 7701/7702. All numbers
- * are big-endian; docs/protocol.md is written from this drawing.
+ * are big-endian; docs/protocol/lan.md is written from this drawing.
  *
  *   offset  size
  *        0     4   "NCST"

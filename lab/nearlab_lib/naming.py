@@ -31,7 +31,7 @@ zone:
 
 
 def dashed(address):
-    """10.1.18.27 as the first label of its name: the rule of docs/protocol.md."""
+    """10.1.18.27 as the first label of its name: the rule of docs/protocol/origin.md."""
     ip = ipaddress.ip_address(address)
     parts = str(ip).split(".") if ip.version == 4 else [f"{int(p, 16):x}" for p in
                                                         ip.exploded.split(":")]

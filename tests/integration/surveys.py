@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Asks service nodes as an ARN of another network does (docs/protocol.md, "Surveys"), from Python: also
+"""Asks service nodes as an ARN of another network does (docs/protocol/wide-area.md, "Surveys"), from Python: also
 what no ARN would ask."""
 
 import hashlib

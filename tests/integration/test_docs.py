@@ -17,6 +17,7 @@ from near_testlib import Announcer, Daemon, key_file
 
 DOCS = SOURCE / "docs"
 MAN = DOCS / "man"
+WIRE = DOCS / "protocol"
 PAGES = sorted(MAN.iterdir())
 TEXTS = [SOURCE / "README.md", *sorted(DOCS.rglob("*.md"))]
 CONFIGURATION = {"arn": "arn.conf.5", "sn-agent": "sn-agent.conf.5"}
@@ -339,16 +340,21 @@ def hexdump(text):
 
 
 def test_protocol_lists_every_header_that_it_tells_of():
-    text = (DOCS / "protocol.md").read_text(encoding="utf-8")
-    table = "\n".join(re.findall(r"^\| `Nearcast-.*$", text, re.MULTILINE))
     header = re.compile(r"Nearcast-[A-Z][a-z]+")
-    listed = header.findall(table)
-    assert len(listed) > 5 and sorted(listed) == sorted(set(header.findall(text)))
+    listed = header.findall(section_of(DOCS / "protocol.md", "## Headers"))
+    told = {h for page in WIRE.iterdir() for h in header.findall(page.read_text(encoding="utf-8"))}
+    assert len(listed) > 5 and sorted(listed) == sorted(told)
+
+
+def test_protocol_has_a_line_for_each_of_its_pages():
+    listed = re.findall(r"^\| \[.*?\]\(protocol/([\w-]+\.md)\)",
+                        (DOCS / "protocol.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert sorted(listed) == sorted(p.name for p in WIRE.iterdir())
 
 
 def test_example_of_an_announcement_is_authentic():
-    dump = next(b for b in fences(DOCS / "protocol.md") if "NCST" in b and b.startswith("0000"))
-    text = (DOCS / "protocol.md").read_text(encoding="utf-8")
+    dump = next(b for b in fences(WIRE / "lan.md") if "NCST" in b and b.startswith("0000"))
+    text = (WIRE / "lan.md").read_text(encoding="utf-8")
     key = bytes.fromhex(re.search(r"`([0-9a-f]{64})`", text).group(1))
     data = hexdump(dump)
     assert data[:4] == b"NCST"
@@ -358,7 +364,7 @@ def test_example_of_an_announcement_is_authentic():
 
 
 def test_example_of_a_nack_is_one():
-    dump = next(b for b in fences(DOCS / "protocol.md") if "RTPFB" in b)
+    dump = next(b for b in fences(WIRE / "node.md") if "RTPFB" in b)
     data, at, types = hexdump(dump), 0, []
     while at < len(data):
         types.append(data[at + 1])
@@ -401,7 +407,7 @@ def section_of(page, heading):
 @pytest.mark.parametrize("daemon,prefix", [("arn", "nearcast_arn_"), ("sn-agent", "nearcast_sn_")])
 def test_protocol_has_every_metric_and_no_other(daemons, daemon, prefix):
     written = {m for m in re.findall(r"`(nearcast_\w+)(?:\{[\w,]+\})?`",
-                                     section_of(DOCS / "protocol.md", "## Metrics"))
+                                     section_of(WIRE / "management.md", "## Metrics"))
                if m.startswith(prefix) and m != prefix}
     assert metrics(daemons, daemon) == written
 
@@ -428,7 +434,7 @@ def test_manual_has_every_command_of_the_control_sockets_and_no_other(daemons):
 def test_protocol_has_every_member_of_an_answer(daemons, daemon, command):
     if daemon == "arn":
         wait_until(lambda: daemons["arn"].ask("show nodes")["nodes"], "the ARN hears the node")
-    row = next(line for line in section_of(DOCS / "protocol.md", "## The control socket").splitlines()
+    row = next(line for line in section_of(WIRE / "management.md", "## The control socket").splitlines()
                if line.startswith(f"| `{command.split(' rtsp')[0]}"))
     written = set(re.findall(r"`(\w+)`", row))
     body = daemons[daemon].ask(command)
@@ -447,7 +453,7 @@ def test_protocol_has_every_member_of_a_peer(daemons):
         return daemons["arn"].ask("show peers")["peers"]
 
     found = wait_until(heard, "the ARN hears another one")
-    row = next(line for line in section_of(DOCS / "protocol.md", "## The control socket").splitlines()
+    row = next(line for line in section_of(WIRE / "management.md", "## The control socket").splitlines()
                if line.startswith("| `show peers`"))
     assert set(found[0]) | {"peers", "addresses"} == set(re.findall(r"`(\w+)`", row.split("|")[2]))
     assert found[0]["arn"] == "b" and found[0]["standing"] == "ready"
@@ -459,7 +465,7 @@ def test_protocol_has_every_reason_of_the_election_and_no_other():
     why = "".join(re.findall(r"^static const char \*why_.*?^}", text, re.M | re.S))
     known = set(re.findall(r'"([a-z ]+)"', why))
     known |= set(re.findall(r'(?:loss = |forget\(e, [^"]*)"([a-z ]+)"', text))
-    row = next(line for line in section_of(DOCS / "protocol.md", "## Events").splitlines()
+    row = next(line for line in section_of(WIRE / "management.md", "## Events").splitlines()
                if line.startswith("| `master`, `backup` |"))
     written = re.findall(r"`([a-z ]+)`", re.search(r"\(master: (.*?)\)", row).group(1))
     assert len(known) > 8 and set(written) == known
@@ -468,7 +474,7 @@ def test_protocol_has_every_reason_of_the_election_and_no_other():
 def test_protocol_has_every_key_of_an_announcement():
     source = (SOURCE / "lib/announce.c").read_text(encoding="utf-8")
     known = dict(re.findall(r'^\t\{(\d+), [A-Z]+, \w+, "([a-z ]+)"', source, re.M))
-    table = section_of(DOCS / "protocol.md", "### The payload")
+    table = section_of(WIRE / "lan.md", "### The payload")
     assert len(known) > 16 and dict(re.findall(r"^\| (\d+) \| ([a-z ]+) \|", table, re.M)) == known
     header = (SOURCE / "lib/wire.h").read_text(encoding="utf-8")
     drawn = re.findall(r"^ \*\s+(\d+)  ([a-z]+(?: [a-z]+)?)  ", header, re.M)
@@ -489,7 +495,7 @@ def emitted(*folders):
 
 @pytest.mark.parametrize("folder", ["arn", "sn-agent"])
 def test_protocol_has_every_event_and_no_other(folder):
-    section = section_of(DOCS / "protocol.md", "## Events")
+    section = section_of(WIRE / "management.md", "## Events")
     table = section.split(f"| event of `{folder}` |")[1].split("\n\n")[0]
     written = set()
     for row in table.splitlines()[2:]:

@@ -7,7 +7,7 @@
  * to each ARN, and one in a hundred is lost.
  *
  * The nodes of this world refuse nobody: so if one is ever past its capacity, an ARN has sent it
- * too many. SELECT_SIM=1 in the environment prints what happened; docs/protocol.md has the numbers.
+ * too many. SELECT_SIM=1 in the environment prints what happened; decision 12 has the numbers.
  */
 #include <check.h>
 #include <math.h>
