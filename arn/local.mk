@@ -46,6 +46,9 @@ arn_libarn_a_SOURCES = \
 	arn/explain.c \
 	arn/far.c \
 	arn/far.h \
+	arn/far_impl.h \
+	arn/far_order.c \
+	arn/far_pace.c \
 	arn/fate.c \
 	arn/fate.h \
 	arn/flood.c \
