@@ -468,33 +468,33 @@ static int open_measurer(struct arn *a)
 }
 
 /* While far nodes are found in another way, what is flooded is told and shown, and no more. */
-static struct far *flooded_far(const struct arn *a)
+static struct wide *flooded_area(const struct arn *a)
 {
 	struct wide *w = a->overflow ? overflow_wide(a->overflow) : NULL;
 
-	return w && wide_method(w) == &scout_flood ? wide_far(w) : NULL;
+	return w && wide_method(w) == &scout_flood ? w : NULL;
 }
 
 static void on_flooded(void *arg, const struct flood_news *news, ns_t now)
 {
 	struct arn *a = arg;
-	struct far *far = flooded_far(a);
+	struct wide *w = flooded_area(a);
 
-	if (!far)
+	if (!w)
 		return;
-	scout_flood_node(far, news, now);
+	scout_flood_node(wide_far(w), wide_scout(w), news, now);
 	overflow_wake(a->overflow);
 }
 
 static void on_flooded_gone(void *arg, const char *id, const struct addr *control, ns_t now)
 {
 	struct arn *a = arg;
-	struct far *far = flooded_far(a);
+	struct wide *w = flooded_area(a);
 
 	(void)id;
-	if (!far)
+	if (!w)
 		return;
-	scout_flood_gone(far, control, now);
+	scout_flood_gone(wide_far(w), wide_scout(w), control, now);
 	overflow_wake(a->overflow);
 }
 

@@ -8,7 +8,7 @@
  *
  *	local   the configured nodes, as many as are wanted, in their order
  *	wide    all configured nodes
- *	flood   what other ARNs say of their nodes (arn/scout_flood.h)
+ *	flood   what other ARNs say of their nodes, and all configured ones (arn/scout_flood.h)
  *	crawl   nodes are asked for their neighbours in the overlay (arn/scout_crawl.c)
  *	names   a directory in the DNS, the most similar name first (arn/scout_names.c)
  *
@@ -93,7 +93,7 @@ struct scout_ops {
 	void *(*init)(const struct scout_conf *c, ns_t now); /* NULL without memory */
 	void (*free)(void *scout);
 	/* So many candidates are wanted from now on, those that it has named included. It may name
-	 * more. Not called for methods that do not vary. */
+	 * more. Not called for methods that do not vary. May be NULL: it names all there are. */
 	void (*want)(void *scout, int nodes, ns_t now);
 	/* `of` has answered: n of its neighbours, of `total`, from act.skip on. */
 	void (*neighbours)(void *scout, const struct addr *of, const struct survey_neighbour *list,

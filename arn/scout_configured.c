@@ -3,8 +3,12 @@
  * The two methods that need no discovery (row H3): the nodes are configured. "local": they are
  * neighbours in the operator's order, of whom as many are candidates as are wanted, and one more for
  * each that does not answer; "wide": they are all nodes of the network, and all are candidates all the time.
+ *
+ * And "flood" (arn/scout_flood.h), which can have configured nodes beside those that it is told of: they are
+ * all candidates, a step away, as those of an ARN that is a neighbour.
  */
 #include "arn/scout.h"
+#include "arn/scout_flood.h"
 
 #include <stdlib.h>
 
@@ -18,6 +22,7 @@ struct configured {
 	int wanted;
 	int named; /* the first so many are candidates, … */
 	int lost;  /* of whom so many do not answer */
+	unsigned distance;
 	struct seed seed[];
 };
 
@@ -42,6 +47,25 @@ static void *local_init(const struct scout_conf *c, ns_t now)
 	if (s)
 		s->wanted = 0;
 	return s;
+}
+
+static void *flood_init(const struct scout_conf *c, ns_t now)
+{
+	struct configured *s = wide_init(c, now);
+
+	if (s)
+		s->distance = 1;
+	return s;
+}
+
+bool scout_flood_has(const void *scout, const struct addr *control)
+{
+	const struct configured *s = scout;
+
+	for (int i = 0; s && i < s->seeds; i++)
+		if (!addr_cmp(&s->seed[i].control, control))
+			return true;
+	return false;
 }
 
 static void configured_want(void *scout, int nodes, ns_t now)
@@ -97,6 +121,7 @@ static bool configured_next(void *scout, ns_t now, struct scout_act *act)
 	if (s->named < target(s)) {
 		act->kind = SCOUT_CANDIDATE;
 		act->candidate.control = s->seed[s->named++].control;
+		act->candidate.distance = s->distance;
 		return true;
 	}
 	seed = &s->seed[--s->named];
@@ -128,6 +153,16 @@ const struct scout_ops scout_local = {.name = "local",
 const struct scout_ops scout_wide = {.name = "wide",
 	.help = "all configured nodes",
 	.init = wide_init,
+	.free = free,
+	.lost = configured_lost,
+	.found = configured_found,
+	.next = configured_next,
+	.when = configured_when};
+
+const struct scout_ops scout_flood = {.name = "flood",
+	.help = "what ARNs of other sites say of their nodes, and the configured ones",
+	.varies = true,
+	.init = flood_init,
 	.free = free,
 	.lost = configured_lost,
 	.found = configured_found,

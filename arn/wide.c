@@ -96,7 +96,8 @@ static void set_scope(struct wide *w, ns_t now)
 	far_set_area(w->far, scope, watch, now);
 	if (wide_varies(w) && watch != w->wanted) {
 		w->wanted = watch;
-		w->conf.method->want(w->scout, watch, now);
+		if (w->conf.method->want)
+			w->conf.method->want(w->scout, watch, now);
 	}
 }
 

@@ -140,7 +140,7 @@ static void on_flood_node(void *arg, const struct flood_news *news, ns_t now)
 {
 	struct site *s = arg;
 
-	scout_flood_node(wide_far(s->wide), news, now);
+	scout_flood_node(wide_far(s->wide), wide_scout(s->wide), news, now);
 }
 
 static void on_flood_gone(void *arg, const char *id, const struct addr *control, ns_t now)
@@ -148,7 +148,7 @@ static void on_flood_gone(void *arg, const char *id, const struct addr *control,
 	struct site *s = arg;
 
 	(void)id;
-	scout_flood_gone(wide_far(s->wide), control, now);
+	scout_flood_gone(wide_far(s->wide), wide_scout(s->wide), control, now);
 }
 
 static int link_to(const struct world *w, int site, int other)

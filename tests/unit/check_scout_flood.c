@@ -13,6 +13,7 @@
 
 static struct far *far;
 static struct flood *f;
+static void *scout; /* NULL: no node is configured */
 static ns_t now;
 static char eligible[256]; /* "NODE=SESSIONS@DISTANCE " of each that was told, "-NODE " who left */
 
@@ -47,14 +48,14 @@ static void on_lost(void *arg, const struct addr *control, ns_t at)
 static void on_node(void *arg, const struct flood_news *news, ns_t at)
 {
 	(void)arg;
-	scout_flood_node(far, news, at);
+	scout_flood_node(far, scout, news, at);
 }
 
 static void on_gone(void *arg, const char *id, const struct addr *control, ns_t at)
 {
 	(void)arg;
 	(void)id;
-	scout_flood_gone(far, control, at);
+	scout_flood_gone(far, scout, control, at);
 }
 
 static void on_send(void *arg, int link, const uint8_t *payload, size_t n)
@@ -95,6 +96,8 @@ static void setup(void)
 
 static void teardown(void)
 {
+	scout_flood.free(scout);
+	scout = NULL;
 	flood_free(f);
 	far_free(far);
 }
@@ -159,6 +162,33 @@ START_TEST(test_who_is_told_no_more_is_left)
 }
 END_TEST
 
+START_TEST(test_configured_node_is_a_step_away_whatever_is_told_of_it)
+{
+	struct addr seed = {0};
+	struct scout_conf c = {.seed = &seed, .seeds = 1, .max = 2};
+	struct scout_act act;
+
+	ck_assert_int_eq(addr_parse(&seed, SLICE("10.2.0.3:7702"), 0), 0);
+	scout = scout_flood.init(&c, now);
+	ck_assert(scout && scout_flood.next(scout, now, &act));
+	ck_assert_int_eq(act.kind, SCOUT_CANDIDATE);
+	ck_assert_uint_eq(act.candidate.distance, 1);
+	ck_assert_int_eq(addr_cmp(&act.candidate.control, &seed), 0);
+	ck_assert(!scout_flood.next(scout, now, &act));
+	ck_assert_int_eq(far_name(far, &act.candidate, now), 0);
+	hear("b", 2, 20, 2);
+	hear("c", 3, 30, 3);
+	ck_assert_ptr_nonnull(strstr(eligible, "c=30@1 "));
+	ck_assert_ptr_nonnull(strstr(eligible, "-b "));
+	/* Those who told of it are gone: it is there as long as it answers. */
+	hear("c", 3, UINT32_MAX, 3);
+	ck_assert_str_eq(eligible, "");
+	ck_assert_int_eq(far_count(far), 2);
+	hear("b", 2, UINT32_MAX, 2);
+	ck_assert_int_eq(far_count(far), 1);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *c = tcase_create("scout_flood");
@@ -166,5 +196,6 @@ int main(void)
 	tcase_add_checked_fixture(c, setup, teardown);
 	tcase_add_test(c, test_flooded_nodes_are_eligible_the_nearest_first);
 	tcase_add_test(c, test_who_is_told_no_more_is_left);
+	tcase_add_test(c, test_configured_node_is_a_step_away_whatever_is_told_of_it);
 	return run_case("scout_flood", c);
 }
