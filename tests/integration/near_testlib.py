@@ -30,6 +30,11 @@ def address(space, ifname, *cidrs):
         space.run("ip", "addr", "add", cidr, "dev", ifname, *extra)
 
 
+def bracketed(host):
+    """An address as it is in a URL."""
+    return f"[{host}]" if ":" in host else host
+
+
 def key_file(folder, name="keys", lines=None):
     """A file of keys as all daemons read it; `lines` in place of the test's own key."""
     path = pathlib.Path(folder) / name

@@ -20,15 +20,20 @@ FLOOD = 15
 INTERVAL, LEAST, MISSES = 0.4, 0.1, 4
 LIFE = INTERVAL * MISSES
 MARGIN = 3.0
-NODES = {"west": ("w1", "10.2.1.6"), "east": ("e1", "10.2.3.6")}
-LANS = {"west": "10.2.1.4/24", "middle": "10.2.2.4/24", "east": "10.2.3.4/24"}
-WAYS = {"v4": ("10.8.{}.{}", 24), "v6": ("2001:db8:8:{}::{}", 64)}
+SITES = {"west": 1, "middle": 2, "east": 3}
+NODES = {"west": "w1", "east": "e1"}
+# Addresses on the ways between the sites, in the LANs (of a site, of a host in it), the block, the group.
+FAMILIES = {
+    "v4": ("10.8.{}.{}", "10.2.{}.{}", 24, "10.1.18.0/24", "239.255.77.1"),
+    "v6": ("2001:db8:8:{}::{}", "2001:db8:2:{}::{}", 64, "2001:db8:18::/64", "ff02::7701"),
+}
 OPTIONS = """
 name = "{name}"
 interface = "lan0"
 key-file = "{keys}"
-anycast {{ block = "10.1.18.0/24" hold = 200 }}
+anycast {{ block = "{block}" hold = 200 }}
 wide {{ method = "flood" interval = 100 interval-max = 1000 }}
+discovery {{ group = "{group}" }}
 probe {{ interval = 0 }}
 flood {{ interval = {interval} min-interval = {least} misses = {misses} }}
 """
@@ -38,45 +43,54 @@ class Line:
     """Three ARNs, each of whom knows those beside it, and the nodes of the outer ones."""
 
     def __init__(self, namespaces, link, program, folder, family):
-        self.spaces = {name: namespaces(name) for name in LANS}
-        self.way, bits = WAYS[family]
+        self.spaces = {name: namespaces(name) for name in SITES}
+        self.way, self.lan, self.bits, self.block, group = FAMILIES[family]
+        self.anycast = self.block.replace(".0/24", ".27").replace("/64", "27")
         self.arns, self.nodes = {}, {}
+        for space in self.spaces.values():  # whose addresses are nobody else's
+            space.run("sysctl", "-qw", "net.ipv6.conf.default.accept_dad=0")
         for i, (a, b) in enumerate((("west", "middle"), ("middle", "east"))):
             link(self.spaces[a], f"to{b}", self.spaces[b], f"to{a}")
-            near.address(self.spaces[a], f"to{b}", f"{self.way.format(i, 1)}/{bits}")
-            near.address(self.spaces[b], f"to{a}", f"{self.way.format(i, 2)}/{bits}")
+            near.address(self.spaces[a], f"to{b}", f"{self.way.format(i, 1)}/{self.bits}")
+            near.address(self.spaces[b], f"to{a}", f"{self.way.format(i, 2)}/{self.bits}")
         sites = {"west": [("middle", 0, 2)], "middle": [("west", 0, 1), ("east", 1, 2)],
                  "east": [("middle", 1, 1)]}
         for name, space in list(self.spaces.items()):
             lan = self.spaces[f"lan{name}"] = namespaces(f"lan{name}")
-            space.run("sysctl", "-qw", "net.ipv4.ip_forward=1")
+            for setting in ("net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1"):
+                space.run("sysctl", "-qw", setting)
             link(space, "lan0", lan, "lan0")
-            near.address(space, "lan0", LANS[name])
+            router = self.lan.format(SITES[name], 4)
+            near.address(space, "lan0", f"{router}/{self.bits}")
             options = OPTIONS.format(
                 name=name, keys=near.key_file(folder, f"keys-{name}"), interval=int(INTERVAL * 1000),
-                least=int(LEAST * 1000), misses=MISSES)
+                least=int(LEAST * 1000), misses=MISSES, block=self.block,
+                group=near.bracketed(group) + ":7701")
             for other, net, host in sites[name]:
                 options += f'site "{other}" {{ address = "{self.way.format(net, host)}" }}\n'
             self.arns[name] = near.Daemon(space, program("arn"), folder, name, options)
-            if family == "v4":
-                self.route(name, space)
+            self.route(name, space)
             if name in NODES:
-                node, address = NODES[name]
-                near.address(lan, "lan0", f"{address}/24")
-                lan.run("ip", "route", "add", "default", "via", LANS[name].split("/")[0])
+                near.address(lan, "lan0", f"{self.node_at(name)}/{self.bits}")
+                lan.run("ip", "route", "add", "default", "via", router)
                 # One announcement is good for the whole test.
-                self.nodes[node] = near.Announcer(
-                    lan, "lan0", node, address, interval=60000, max_sessions=100)
+                node = NODES[name]
+                self.nodes[node] = near.Announcer(lan, "lan0", node, self.node_at(name), (group, 7701),
+                                                  interval=60000, max_sessions=100)
                 self.nodes[node].fields[29] = 7702
                 self.say(node, 10)
 
-    @staticmethod
-    def route(name, space):
+    def node_at(self, name):
+        return self.lan.format(SITES[name], 6)
+
+    def route(self, name, space):
         """To the networks on the other side."""
-        for net, via in {"west": [("10.8.1.0/24", "10.8.0.2"), ("10.2.3.0/24", "10.8.0.2")],
-                         "middle": [("10.2.1.0/24", "10.8.0.1"), ("10.2.3.0/24", "10.8.1.2")],
-                         "east": [("10.8.0.0/24", "10.8.1.1"), ("10.2.1.0/24", "10.8.1.1")]}[name]:
-            space.run("ip", "route", "add", net, "via", via)
+        west, east = self.way.format(0, 2), self.way.format(1, 1)
+        for net, via in {"west": [(self.way.format(1, 0), west), (self.lan.format(3, 0), west)],
+                         "middle": [(self.lan.format(1, 0), self.way.format(0, 1)),
+                                    (self.lan.format(3, 0), self.way.format(1, 2))],
+                         "east": [(self.way.format(0, 0), east), (self.lan.format(1, 0), east)]}[name]:
+            space.run("ip", "route", "add", f"{net}/{self.bits}", "via", via)
 
     def say(self, node, sessions):
         """The node says so until its ARN has heard it."""
@@ -109,7 +123,7 @@ class Line:
             node.close()
 
 
-@pytest.fixture(params=sorted(WAYS))
+@pytest.fixture(params=sorted(FAMILIES))
 def line(request, namespaces, link, program, tmp_path):
     made = Line(namespaces, link, program, tmp_path, request.param)
     yield made
@@ -129,7 +143,7 @@ def test_load_is_known_beyond_the_neighbour_until_the_way_is_gone(line):
     # Everybody hears each record once, and nobody hears what he has said (split horizon).
     before = line.heard("east", "new")
     wait_until(lambda: line.heard("east", "new") >= before + 3, "refreshes", 4 * INTERVAL + MARGIN)
-    for name in LANS:
+    for name in SITES:
         assert [line.heard(name, r) for r in ("known", "own", "refused", "crowded")] == [0] * 4, name
     assert line.counter("middle", "sent_total") <= sum(
         line.counter(name, "made_total") for name in ("west", "east"))
@@ -149,16 +163,16 @@ def test_load_is_known_beyond_the_neighbour_until_the_way_is_gone(line):
     wait_until(lambda: not line.told("east", "w1"), "w1 is gone with its ARN", MARGIN)
 
 
-@pytest.mark.parametrize("line", ["v4"], indirect=True)
 def test_client_overflows_to_a_node_that_was_flooded(line):
     """Rows H1 and H4: nobody has configured it here; the latency of the way to it is measured."""
     east = line.arns["east"]
     wait_until(lambda: line.told("east", "w1"), "w1 is known in the east", MARGIN)
-    far = FarNode(line.spaces["lanwest"], "lan0", "w1", NODES["west"][1], 0.02, sessions=10,
+    far = FarNode(line.spaces["lanwest"], "lan0", "w1", line.node_at("west"), 0.02, sessions=10,
                   max_sessions=100)
     try:
         def chosen():
-            return east.ask("explain rtsp://10.1.18.27/news 10.9.0.2")["chosen"]
+            url = f"rtsp://{near.bracketed(line.anycast)}/news"
+            return east.ask(f"explain {url} {line.way.format(9, 2)}")["chosen"]
 
         def found():
             node = {n["node"]: n for n in east.ask("show far")["far"]}["w1"]

@@ -5,76 +5,71 @@ configured, and by what the sites measure."""
 import socket
 import threading
 
-import pytest
-
 import near_testlib as near
 from conftest import wait_until
-from test_arn import ANYCAST, Site, keep_announcing, usable, wait_up
-from test_wide import WideSite, eligible
+from test_arn import keep_announcing, usable, wait_up
+from test_wide import both_families, eligible
+from test_wide import site  # pylint: disable=unused-import
 
-OFFICE, ELSEWHERE = "10.9.0.2", "10.9.0.130"
-ROME, SANJOSE = "10.2.0.6", "10.2.0.7"
-
-
-@pytest.fixture
-def site(namespaces, link, program, tmp_path):
-    made = Site(namespaces, link, program, tmp_path)
-    near.address(made.client, "up0", f"{ELSEWHERE}/24")
-    made.route_statically()
-    yield made
-    made.close()
 
 
 def sent_to(site, source):
     """The host that a client with this address is redirected to."""
-    request = f"DESCRIBE rtsp://{ANYCAST}/news RTSP/1.0\r\nCSeq: 1\r\n\r\n"
-    with near.connect(site.client, ANYCAST, 554, source=source) as s:
+    request = f"DESCRIBE rtsp://{near.bracketed(site.anycast)}/news RTSP/1.0\r\nCSeq: 1\r\n\r\n"
+    with near.connect(site.client, site.anycast, 554, source=source) as s:
         s.sendall(request.encode())
         status, headers = near.read_head(s)
     assert status == 302
-    return headers["location"].split("/")[2]
+    return headers["location"].split("/")[2].strip("[]")
 
 
+@both_families
 def test_a_client_is_sent_to_the_nodes_of_its_region(site, tmp_path):
     """H9: by sections and a file, the longest prefix; a reload takes the file over, or refuses it."""
+    office, elsewhere, rome, sanjose = (site.at(9, 2), site.at(9, 130), site.at(2, 6), site.at(2, 7))
+    near.address(site.client, "up0", site.cidr(9, 130))
     file = tmp_path / "regions"
-    file.write_text(f"# who is where\n10.9.0.0/24 rome.italy\n{ELSEWHERE}/32 sanjose.usa\n")
+    longest = elsewhere + ("/128" if site.six else "/32")
+    file.write_text(f"# who is where\n{site.cidr(9, 0)} rome.italy\n{longest} sanjose.usa\n")
     arn = site.arn(
         "probe { interval = 0 }\n"
-        f'regions {{ file = "{file}" }}\n'
-        'region "tests" { place = "rome.italy" prefixes = {"192.0.2.0/24", "198.51.100.0/24"} }\n'
+        f'regions {{ file = "{file}" }}\nregion "tests" {{ place = "rome.italy"\n'
+        f'    prefixes = {{"192.0.2.0/24", "{site.cidr(51, 0)}"}} }}\n',
+        block=site.block,
     )
+    site.route_statically(site.block, site.at(8, 2))
     nodes = [
-        site.node("sn1", ROME, interval=600000, place="rome.italy"),
-        site.node("sn2", SANJOSE, interval=600000, place="sanjose.usa"),
+        site.node("sn1", rome, interval=600000, place="rome.italy"),
+        site.node("sn2", sanjose, interval=600000, place="sanjose.usa"),
     ]
     for k, node in enumerate(nodes, 1):
         keep_announcing(node, lambda k=k: usable(arn) == k, "the node is known")
     wait_up(arn)
 
-    assert sent_to(site, OFFICE) == ROME
-    assert sent_to(site, ELSEWHERE) == SANJOSE
-    said = arn.ask(f"explain rtsp://{ANYCAST}/news {ELSEWHERE}")
+    assert sent_to(site, office) == rome
+    assert sent_to(site, elsewhere) == sanjose
+    explain = f"explain rtsp://{near.bracketed(site.anycast)}/news"
+    said = arn.ask(f"{explain} {elsewhere}")
     assert (said["region"], said["chosen"]) == ("sanjose.usa", "sn2")
     assert [n["levels"] for n in said["nodes"]] == [0, 2]
-    said = arn.ask(f"explain rtsp://{ANYCAST}/news 198.51.100.7")
+    said = arn.ask(f"{explain} {site.at(51, 7)}")
     assert (said["region"], said["chosen"]) == ("rome.italy", "sn1")
-    assert arn.ask(f"explain rtsp://{ANYCAST}/news 203.0.113.7")["region"] is None
+    assert arn.ask(f"{explain} {site.at(203, 7)}")["region"] is None
 
     # Who is drained or full is not in the group: the next nearest one is.
     nodes[1].fields[6] = True
     keep_announcing(nodes[1], lambda: usable(arn) == 1, "the node is draining")
-    assert sent_to(site, ELSEWHERE) == ROME
+    assert sent_to(site, elsewhere) == rome
     nodes[1].fields[6] = False
     keep_announcing(nodes[1], lambda: usable(arn) == 2, "the node is back")
 
-    file.write_text("10.9.0.0/24 sanjose.usa\n")
+    file.write_text(f"{site.cidr(9, 0)} sanjose.usa\n")
     arn.ask("reload")
-    wait_until(lambda: sent_to(site, OFFICE) == SANJOSE, "the other region")
-    file.write_text("10.9.0.0/24 rome.italy\n10.9.0.1/24 rome.italy\n")
+    wait_until(lambda: sent_to(site, office) == sanjose, "the other region")
+    file.write_text(f"{site.cidr(9, 0)} rome.italy\n{site.cidr(9, 1)} rome.italy\n")
     code, body = near.request(arn.control, "reload")
     assert code == 500 and f"{file}:2: expected a prefix without host bits" in body["error"]
-    assert sent_to(site, OFFICE) == SANJOSE
+    assert sent_to(site, office) == sanjose
 
 
 # ---- measured by the sites ----
@@ -86,27 +81,31 @@ class Client:
 
     def __init__(self, space, addresses, delay):
         self.delay, self.asked, self.timers, self.over = delay, [], [], False
-        space.run("sysctl", "-qw", "net.ipv4.icmp_echo_ignore_all=1")
-        self.sockets = {at: near.socket_in(space, self._open, at) for at in addresses}
-        self.threads = [threading.Thread(target=self._serve, args=(s,)) for s in self.sockets.values()]
+        for setting in ("net.ipv4.icmp_echo_ignore_all=1", "net.ipv6.icmp.echo_ignore_all=1"):
+            space.run("sysctl", "-qw", setting)
+        self.sockets = [near.socket_in(space, self._open, at) for at in addresses]
+        self.threads = [threading.Thread(target=self._serve, args=(s,)) for s in self.sockets]
         for thread in self.threads:
             thread.start()
 
     @staticmethod
     def _open(at):
-        s = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+        family = (socket.AF_INET6, socket.IPPROTO_ICMPV6) if ":" in at else (
+            socket.AF_INET, socket.IPPROTO_ICMP)
+        s = socket.socket(family[0], socket.SOCK_RAW, family[1])
         s.bind((at, 0))
         s.settimeout(0.1)
         return s
 
     def _serve(self, sock):
+        six = sock.family == socket.AF_INET6
         while not self.over:
             try:
-                packet, (source, _) = sock.recvfrom(2048)
+                packet, (source, *_) = sock.recvfrom(2048)
             except TimeoutError:
                 continue
-            body = packet[(packet[0] & 15) * 4:]
-            if body[0] != 8:
+            body = packet if six else packet[(packet[0] & 15) * 4:]
+            if body[0] != (128 if six else 8):
                 continue
             self.asked.append(source)
             timer = threading.Timer(self.delay[source], self._answer, (sock, body, source))
@@ -115,64 +114,65 @@ class Client:
 
     @staticmethod
     def _answer(sock, body, source):
-        # The checksum of a reply is the request's, but for the type (RFC 1624).
-        total = int.from_bytes(body[2:4], "big") + 0x0800
-        total = (total & 0xFFFF) + (total >> 16)
-        sock.sendto(b"\0\0" + total.to_bytes(2, "big") + body[4:], (source, 0))
+        if sock.family == socket.AF_INET6:  # where the kernel makes the checksum
+            reply = b"\x81\0\0\0"
+        else:  # it is the request's, but for the type (RFC 1624)
+            total = int.from_bytes(body[2:4], "big") + 0x0800
+            reply = b"\0\0" + ((total & 0xFFFF) + (total >> 16)).to_bytes(2, "big")
+        sock.sendto(reply + body[4:], (source, 0))
 
     def close(self):
         self.over = True
         for thread in self.threads + self.timers:
             thread.join()
-        for s in self.sockets.values():
+        for s in self.sockets:
             s.close()
 
 
-@pytest.fixture(name="sites")
-def _sites(namespaces, link, program, tmp_path):
-    made = WideSite(namespaces, link, program, tmp_path)
-    yield made
-    made.close()
-
-
-def test_sites_measure_which_of_them_is_nearest_to_a_client(sites, program, tmp_path):
+@both_families
+def test_sites_measure_which_of_them_is_nearest_to_a_client(site, program, tmp_path):
     """H9: the first client is not kept waiting; the next ones of its network go to the nearest site."""
-    sites.router.run("ip", "address", "add", "10.9.1.1/24", "dev", "down0")
-    near.address(sites.client, "up0", "10.9.1.2/24")
-    sites.host.run("ip", "route", "add", "10.9.1.0/24", "via", "10.8.0.1")
-    rome = sites.far_node("rome1", "10.4.0.42", place="rome.italy")
-    west = near.Daemon(
-        sites.west,
+    office, other = site.at(9, 2), site.at(19, 2)
+    home, west = site.at(8, 2), site.at(4, 40)
+    networks = [f"{site.at(net, 0)}/24" if not site.six else f"2001:db8:{net}::/48" for net in (9, 19)]
+    near.address(site.router, "down0", site.cidr(19, 1))
+    near.address(site.client, "up0", site.cidr(19, 2))
+    site.host.run("ip", "route", "add", site.cidr(19, 0), "via", site.at(8, 1))
+    rome = site.far_node("rome1", site.at(4, 42), place="rome.italy")
+    west_arn = near.Daemon(
+        site.west,
         program("arn"),
         tmp_path,
         "west",
         f'name = "west" interface = "west0" key-file = "{near.key_file(tmp_path)}"\n'
-        'anycast { block = "10.1.18.0/24" hold = 500 } address = "10.4.0.40" place = "rome.italy"\n'
-        'measure { clients = yes } sites { port = 7703 } site "home" { address = "10.8.0.2:7702" }\n',
+        f'anycast {{ block = "{site.block}" hold = 500 }} address = "{west}" place = "rome.italy"\n'
+        "measure { clients = yes } sites { port = 7703 }\n"
+        f'site "home" {{ address = "{near.bracketed(home)}:7702" }}\n',
     )
-    arn = sites.begin(
+    arn = site.begin(
         [rome],
         method="wide",
-        more='} place = "sanjose.usa" site "west" { address = "10.4.0.40:7703" }\n'
+        more=f'}} place = "sanjose.usa" site "west" {{ address = "{near.bracketed(west)}:7703" }}\n'
         "measure { clients = yes lifetime = 600000",
     )
-    sites.home.fields[9] = 1000  # there is always room at home
-    sites.say_home(5, arn)
+    site.home.fields[9] = 1000  # there is always room at home
+    site.say_home(5, arn)
     wait_until(lambda: eligible(arn) == {"rome1"}, "the far node is eligible")
-    client = Client(sites.client, (OFFICE, "10.9.1.2"), {"10.8.0.2": 0.06, "10.4.0.40": 0.01})
+    client = Client(site.client, (office, other), {home: 0.06, west: 0.01})
     try:
-        assert sent_to(sites, OFFICE) == "10.2.0.6", "the first one goes where it came in"
-        wait_until(lambda: measured(arn) == {"10.9.0.0/24": "rome.italy"}, "it is measured")
-        assert sent_to(sites, OFFICE) == "10.4.0.42"
-        assert arn.ask(f"explain rtsp://{ANYCAST}/news {OFFICE}")["region"] == "rome.italy"
-        assert sorted(client.asked) == ["10.4.0.40"] * 3 + ["10.8.0.2"] * 3
-        assert west.ask("show counters")["nearcast_arn_measure_answers_total"] == 1
+        assert sent_to(site, office) == site.at(2, 6), "the first one goes where it came in"
+        wait_until(lambda: measured(arn) == {networks[0]: "rome.italy"}, "it is measured")
+        assert sent_to(site, office) == site.at(4, 42)
+        explained = arn.ask(f"explain rtsp://{near.bracketed(site.anycast)}/news {office}")
+        assert explained["region"] == "rome.italy"
+        assert sorted(client.asked) == [west] * 3 + [home] * 3
+        assert west_arn.ask("show counters")["nearcast_arn_measure_answers_total"] == 1
         # Another network, that is nearer here.
-        client.delay.update({"10.8.0.2": 0.0, "10.4.0.40": 0.05})
-        assert sent_to(sites, "10.9.1.2") == "10.2.0.6"
-        wait_until(lambda: measured(arn).get("10.9.1.0/24") == "sanjose.usa", "and the other one")
-        assert sent_to(sites, "10.9.1.2") == "10.2.0.6"
-        assert sent_to(sites, OFFICE) == "10.4.0.42"
+        client.delay.update({home: 0.0, west: 0.05})
+        assert sent_to(site, other) == site.at(2, 6)
+        wait_until(lambda: measured(arn).get(networks[1]) == "sanjose.usa", "and the other one")
+        assert sent_to(site, other) == site.at(2, 6)
+        assert sent_to(site, office) == site.at(4, 42)
         assert len(client.asked) == 12
     finally:
         client.close()

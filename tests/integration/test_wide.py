@@ -6,7 +6,6 @@
                    `------- west, the network of the far nodes
 """
 
-import ipaddress
 import os
 import signal
 import threading
@@ -20,6 +19,11 @@ from sn_testlib import Player, Publisher
 from test_arn import ANYCAST, BLOCK, Site, describe, keep_announcing, wait_up
 
 SURVEY, SURVEYED = 13, 14
+# Addresses in a network and bits of it, the block, and an address of that.
+FAMILIES = {
+    "v4": ("10.{}.0.{}", 24, BLOCK, ANYCAST),
+    "v6": ("2001:db8:{}::{}", 64, "2001:db8:18::/64", "2001:db8:18::27"),
+}
 WIDE = """
 wide {{ method = "{method}" nodes = {{ {nodes} }} interval = 100 interval-max = 1000 hold = 500
 	warm = {warm} {more} }}
@@ -49,7 +53,7 @@ class FarNode:
     nobody is served there."""
 
     def __init__(self, space, ifname, name, host, delay=0.0, **fields):
-        self.at = f"[{host}]:7702" if ":" in host else f"{host}:7702"
+        self.at = f"{near.bracketed(host)}:7702"
         self.announcer = near.Announcer(space, ifname, name, host, **fields)
         self.announcer.fields[29] = 7702
         self.delay, self.silent, self.asked = delay, False, 0
@@ -89,15 +93,19 @@ class FarNode:
 
 
 class WideSite(Site):
-    """The site of test_arn, and another network behind its router."""
+    """The site of test_arn, and another network behind its router; its nodes and its block are of one
+    family, and the networks have addresses of both."""
 
-    def __init__(self, namespaces, link, program, folder):
+    def __init__(self, namespaces, link, program, folder, family="v4"):
         super().__init__(namespaces, link, program, folder)
+        self.six = family == "v6"
+        self.net, self.bits, self.block, self.anycast = FAMILIES[family]
         self.west = namespaces("west")
         link(self.router, "west0", self.west, "west0")
         near.address(self.router, "west0", "10.4.0.1/24", "2001:db8:4::1/64")
-        near.address(self.west, "west0", *(f"10.4.0.{i}/24" for i in range(40, 48)),
-                     "2001:db8:4::42/64")
+        # The kernel prefers its first one of IPv4, its last one of IPv6: 40.
+        for i in range(8):
+            near.address(self.west, "west0", f"10.4.0.{40 + i}/24", f"2001:db8:4::{47 - i}/64")
         self.west.run("ip", "route", "add", "default", "via", "10.4.0.1")
         self.west.run("ip", "route", "add", "default", "via", "2001:db8:4::1")
         self.host.run("ip", "route", "add", "10.4.0.0/24", "via", "10.8.0.1")
@@ -105,15 +113,21 @@ class WideSite(Site):
         self.far = []
         self.home = None
 
-    def begin(self, nodes, method="local", warm=1, more="", home=True, **kwargs):
+    def at(self, net, host):
+        return self.net.format(net, host)
+
+    def cidr(self, net, host):
+        return f"{self.at(net, host)}/{self.bits}"
+
+    def begin(self, nodes, method="local", warm=1, more="", home=True):
         """The ARN with these far nodes, and one node at home with room for one."""
         at = ", ".join(f'"{n.at if isinstance(n, FarNode) else n}"' for n in nodes)
         wide = WIDE.format(method=method, nodes=at, warm=warm, more=more)
-        arn = self.arn(wide, **kwargs)
-        self.route_statically()
+        arn = self.arn(wide, block=self.block)
+        self.route_statically(self.block, self.at(8, 2))
         wait_up(arn)
         if home:
-            self.home = self.node("home", max_sessions=1)
+            self.home = self.node("home", self.at(2, 6), max_sessions=1)
             self.say_home(0, arn)
         return arn
 
@@ -135,10 +149,13 @@ class WideSite(Site):
 
 
 @pytest.fixture
-def site(namespaces, link, program, tmp_path):
-    made = WideSite(namespaces, link, program, tmp_path)
+def site(request, namespaces, link, program, tmp_path):
+    made = WideSite(namespaces, link, program, tmp_path, getattr(request, "param", "v4"))
     yield made
     made.close()
+
+
+both_families = pytest.mark.parametrize("site", sorted(FAMILIES), indirect=True)
 
 
 def nodes(arn):
@@ -155,7 +172,7 @@ def eligible(arn):
 
 def sent_to(site, **kwargs):
     """Where a client is sent: a URL, or the status without one."""
-    status, headers = describe(site.client, **kwargs)
+    status, headers = describe(site.client, near.bracketed(site.anycast), **kwargs)
     if status != 302:
         return status
     return headers["location"]
@@ -269,37 +286,27 @@ def test_nodes_elsewhere_can_be_changed_while_it_runs(site):
     wait_until(lambda: not eligible(arn), "nobody is far any more", 15)
 
 
-def test_far_nodes_of_ipv6_are_as_those_of_ipv4(site):
-    six = site.far_node("six", "2001:db8:4::42")
-    block = "2001:db8:18::/64"
-    anycast = "2001:db8:18::27"
-    arn = site.begin([six], method="wide", home=False, block=block)
-    site.router.run("ip", "route", "add", block, "via", "2001:db8:8::2")
-    wait_until(lambda: eligible(arn) == {"six"}, "it answers")
-    assert ipaddress.ip_address(far(arn)["six"]["address"]) == ipaddress.ip_address("2001:db8:4::42")
-    status, headers = describe(site.client, host=f"[{anycast}]")
-    assert status == 302 and "[2001:db8:4::42]" in headers["location"]
-
-
+@both_families
 def test_site_without_nodes_sends_its_clients_to_primed_ports_of_real_nodes_elsewhere(site):
     """Rows H1, B6, A2: no interface, no node at home; a node elsewhere that hangs is none."""
     keys = near.key_file(site.folder)
-    names = ("sn942", "10.4.0.42"), ("sn944", "10.4.0.44")
+    names = ("sn942", site.at(4, 42)), ("sn944", site.at(4, 44))
     agents = [near.Daemon(site.west, site.program("sn-agent"), site.folder, name, (
         f'name = "{name}"\naddress = "{host}"\ninterface = "west0"\nkey-file = "{keys}"\n'
-        'place = "seattle.washington.pacificcoast"\nrtsp { publishers = "10.4.0.0/24" }\n'))
+        'place = "seattle.washington.pacificcoast"\nrtsp { publishers = "10.4.0.0/24, 2001:db8:4::/64" }\n'))
               for name, host in names]
-    wide = WIDE.format(method="wide", nodes='"10.4.0.42", "10.4.0.44"', warm=1, more="")
+    wide = WIDE.format(method="wide", warm=1, more="", nodes=", ".join(f'"{h}"' for _, h in names))
     arn = near.Daemon(site.host, site.program("arn"), site.folder, "arn804", (
         f'name = "arn804"\nkey-file = "{keys}"\nprime {{ rtsp = yes wait = 1000 }}\n'
         f'place = "sanjose.california.pacificcoast"\n'
-        f'anycast {{ block = "{BLOCK}" hang-bound = 300 hold = 500 }}\n{wide}'))
-    site.route_statically()
+        f'anycast {{ block = "{site.block}" hang-bound = 300 hold = 500 }}\n{wide}'))
+    site.route_statically(site.block, site.at(8, 2))
     wait_up(arn)
     wait_until(lambda: eligible(arn) == {"sn942", "sn944"}, "both answer")
     assert {n["distance"] for n in far(arn).values()} == {3}, "levels up to the coast, and one"
     publishers = [near.socket_in(site.west, lambda h=h: Publisher(h)) for _, h in names]
-    host, port = sent_to(site).removeprefix("rtsp://").removesuffix("/news").split(":")
+    host, _, port = sent_to(site).removeprefix("rtsp://").removesuffix("/news").rpartition(":")
+    host = host.strip("[]")
     assert 20000 <= int(port) <= 20999, "a port that the node has given"
     player = near.socket_in(site.client, lambda: Player(host, port=int(port)))
     assert player.describe().status == 200
