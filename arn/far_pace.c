@@ -15,10 +15,11 @@ static uint64_t draw(struct far *f)
 	return v ^ (v >> 31);
 }
 
-/* Nobody is asked for what others report, unless it may be wanted. */
+/* Nobody is asked for what others report, unless it may be wanted; that it can be reached again, they
+ * do not say. */
 static bool asks(const struct far_node *n)
 {
-	return n->watched || n->hurry || !n->report_ends;
+	return n->watched || n->hurry || n->state == FAR_LOST || !n->report_ends;
 }
 
 /* Between two questions while nothing is in doubt, before it is stretched. */

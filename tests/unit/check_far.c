@@ -611,6 +611,14 @@ START_TEST(test_hearsay_is_eligible_until_it_is_asked_or_over)
 		pass(NS_S);
 	}
 	ck_assert(!world[0].eligible);
+	/* It can be reached again, and they go on. */
+	world[0].silent = false;
+	for (int s = 0; s < 31; s++) {
+		far_report(f, &world[0].control, &world[0].says, 5 * NS_S, now);
+		pass(NS_S);
+	}
+	ck_assert(world[0].eligible);
+	pass(10 * NS_S);
 	/* Never asked, and the reports are over. */
 	far_set_area(f, 2, 2, now);
 	far_set_area(f, 2, 0, now);
