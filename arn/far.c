@@ -315,6 +315,7 @@ static void lose(struct far *f, struct far_node *n, ns_t now)
 	f->count.lost += news;
 	if (news || n->neighbours)
 		f->on.lost(f->on.arg, &n->control, now);
+	n->losses = news ? 0 : n->losses + (n->losses < 20);
 	n->state = FAR_LOST;
 	n->missed = n->rises = 0;
 	n->samples = 0; /* when it returns, its path may be another */

@@ -23,6 +23,7 @@ struct far_node {
 	ns_t last; /* it was asked; NS_NEVER: never was */
 	double jitter;
 	int missed, rises; /* in a row */
+	unsigned losses;   /* questions without an answer since it was lost, 20 at most */
 	bool hurry, neighbours;
 	unsigned skip;
 	bool eligible, watched, twin, local;

@@ -26,10 +26,13 @@ static bool asks(const struct far_node *n)
 static ns_t usual_pause(const struct far *f, const struct far_node *n)
 {
 	ns_t max = f->conf.interval_max;
+	unsigned doublings = n->state == FAR_LOST ? n->losses : 0;
 
-	if (!n->watched || n->state == FAR_LOST || max / f->conf.interval < n->distance)
+	if (!n->watched && n->state != FAR_LOST)
 		return max;
-	return f->conf.interval * n->distance;
+	if ((max / f->conf.interval) >> doublings < n->distance)
+		return max;
+	return (f->conf.interval * n->distance) << doublings;
 }
 
 ns_t far_pause(const struct far *f, const struct far_node *n)

@@ -391,6 +391,36 @@ START_TEST(test_who_was_lost_is_asked_rarely_and_doubted_when_it_answers)
 }
 END_TEST
 
+START_TEST(test_who_cannot_be_reached_at_first_is_not_waited_for_long)
+{
+	int asked[6] = {0};
+
+	name(0, 1);
+	world[0].silent = true;
+	far_set_area(f, 1, 1, now);
+	for (int i = 0; i < 6; i++) {
+		int before = world[0].asked;
+
+		pass(10 * NS_S);
+		asked[i] = world[0].asked - before;
+	}
+	ck_assert_int_ge(asked[0], MISSES + 2); /* of 10 s, with a second's wait for each answer */
+	ck_assert_int_le(asked[1] + asked[2], 3);
+	world[0].silent = false;
+	pass(LONGEST * 11 / 10);
+	ck_assert(world[0].eligible);
+	/* Lost again, it begins anew. */
+	pass(10 * NS_S);
+	world[0].silent = true;
+	while (world[0].eligible)
+		pass(MS(10));
+	pass(MS(100));
+	world[0].silent = false;
+	pass(INTERVAL * 11 / 10);
+	ck_assert(world[0].eligible);
+}
+END_TEST
+
 START_TEST(test_an_accused_node_is_asked_at_once_but_not_over_and_over)
 {
 	name(0, 20);
@@ -745,6 +775,7 @@ int main(void)
 	tcase_add_test(t, test_who_does_not_answer_is_gone_within_its_misses);
 	tcase_add_test(t, test_one_lost_question_is_nothing);
 	tcase_add_test(t, test_who_was_lost_is_asked_rarely_and_doubted_when_it_answers);
+	tcase_add_test(t, test_who_cannot_be_reached_at_first_is_not_waited_for_long);
 	tcase_add_test(t, test_an_accused_node_is_asked_at_once_but_not_over_and_over);
 	tcase_add_test(t, test_latency_is_the_least_and_a_longer_path_is_noticed);
 	tcase_add_test(t, test_the_rate_of_questions_falls_with_distance);
