@@ -185,7 +185,7 @@ static bool is_same(const struct dns_conf *a, const struct dns_conf *b)
 
 void lookups_set_conf(struct lookups *l, const struct dns_conf *c)
 {
-	struct run *r;
+	struct run *r, *next;
 
 	if (is_same(&l->conf, c))
 		return;
@@ -194,7 +194,9 @@ void lookups_set_conf(struct lookups *l, const struct dns_conf *c)
 	if (c->servers)
 		memcpy(l->server, c->server, (size_t)c->servers * sizeof(*c->server));
 	l->conf.server = l->server;
-	while ((r = LIST_FIRST(&l->runs))) {
+	/* Who is told may ask anew: that comes before them in the list, and is none of these. */
+	for (r = LIST_FIRST(&l->runs); r; r = next) {
+		next = LIST_NEXT(r, entry);
 		r->failed = true;
 		end_run(r);
 	}

@@ -198,9 +198,9 @@ int overflow_set_conf(struct overflow *o, const struct overflow_conf *c, bool ag
 	int err;
 
 	wc.scout.random = lot();
+	/* Before: what fails with it are questions of the method that was. */
+	lookups_set_conf(o->lookups, &c->dns);
 	err = wide_set_conf(o->wide, &wc, again, loop_now(o->loop));
-	if (!err)
-		lookups_set_conf(o->lookups, &c->dns);
 	pump(o);
 	return err;
 }

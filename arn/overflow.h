@@ -25,7 +25,7 @@ struct overflow;
 struct overflow *overflow_new(struct loop *l, const struct overflow_conf *c, struct directory *d);
 /* Far nodes stay in the directory, which is not to be used for clients after it. */
 void overflow_free(struct overflow *o);
-/* again: see wide_set_conf(); 0 or -ENOMEM: all is as before. */
+/* again: see wide_set_conf(); 0 or -ENOMEM: all is as before, but for the name servers. */
 int overflow_set_conf(struct overflow *o, const struct overflow_conf *c, bool again);
 /* To be called every so often: looks at the loads. */
 void overflow_look(struct overflow *o);

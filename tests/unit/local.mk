@@ -46,7 +46,7 @@ unit_tests +=
 unit_tests += tests/unit/check_area tests/unit/check_far tests/unit/check_wide_sim tests/unit/check_wide
 unit_tests += tests/unit/check_scout_crawl tests/unit/check_scout_names tests/unit/check_measure tests/unit/check_region
 unit_tests += tests/unit/check_admit tests/unit/check_crew tests/unit/check_direct tests/unit/check_directory tests/unit/check_election tests/unit/check_health \
-	tests/unit/check_election_sim tests/unit/check_flood tests/unit/check_flood_sim tests/unit/check_scout_flood tests/unit/check_fate tests/unit/check_deadman tests/unit/check_listener tests/unit/check_prime \
+	tests/unit/check_election_sim tests/unit/check_flood tests/unit/check_flood_sim tests/unit/check_scout_flood tests/unit/check_fate tests/unit/check_deadman tests/unit/check_listener tests/unit/check_lookups tests/unit/check_prime \
 	tests/unit/check_nexthop tests/unit/check_pass tests/unit/check_profile tests/unit/check_peer tests/unit/check_policy tests/unit/check_redirect tests/unit/check_reserve \
 	tests/unit/check_origin tests/unit/check_resolve \
 	tests/unit/check_surveyor tests/unit/check_select tests/unit/check_select_sim tests/unit/check_share tests/unit/check_site
