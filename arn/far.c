@@ -23,7 +23,7 @@ struct far *far_new(const struct far_conf *c, const struct far_events *e, uint64
 	if (!f)
 		return NULL;
 	f->on = *e;
-	f->random = seed;
+	lots_init(&f->lots, seed);
 	f->stretch = 1;
 	f->allowed = now;
 	f->conf = *c;

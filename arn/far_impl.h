@@ -5,6 +5,7 @@
 #define ARN_FAR_IMPL_H
 
 #include "arn/far.h"
+#include "lib/lots.h"
 
 struct far_node {
 	struct addr control;
@@ -37,7 +38,7 @@ struct far {
 	struct far_node **order; /* the nearest first */
 	int n, cap;
 	int scope, watch;
-	uint64_t random;
+	struct lots lots;
 	double stretch; /* of all pauses, so that they are within the rate */
 	ns_t allowed;   /* the next question's time, by the rate */
 	struct far_counters count;

@@ -6,15 +6,6 @@
 #define PATIENCE      (250 * NS_MS) /* for an answer, beyond four times the latency */
 #define ACCUSED_SHARE 4             /* of an interval, after which who is accused is asked again */
 
-static uint64_t draw(struct far *f)
-{
-	uint64_t v = f->random += 0x9e3779b97f4a7c15; /* splitmix64 */
-
-	v = (v ^ (v >> 30)) * 0xbf58476d1ce4e5b9;
-	v = (v ^ (v >> 27)) * 0x94d049bb133111eb;
-	return v ^ (v >> 31);
-}
-
 /* Nobody is asked for what others report, unless it may be wanted; that it can be reached again, they
  * do not say. */
 static bool asks(const struct far_node *n)
@@ -96,8 +87,8 @@ bool far_next(struct far *f, ns_t now, struct far_question *q)
 	f->allowed = (f->allowed > now ? f->allowed : now) + NS_S / f->conf.rate;
 	next->out = true;
 	next->last = now;
-	next->question = draw(f);
-	next->jitter = 0.9 + (double)(draw(f) % 1000) / 5000;
+	next->question = lots_draw(&f->lots);
+	next->jitter = 0.9 + (double)(lots_draw(&f->lots) % 1000) / 5000;
 	next->asked++;
 	f->count.asked++;
 	*q = (struct far_question){next->question, next->control, next->neighbours, next->skip};

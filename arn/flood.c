@@ -7,15 +7,6 @@
 
 #include "arn/flood_impl.h"
 
-uint64_t flood_draw(struct flood *f)
-{
-	/* xorshift64* (Marsaglia): of no secret use */
-	f->random ^= f->random >> 12;
-	f->random ^= f->random << 25;
-	f->random ^= f->random >> 27;
-	return f->random * 0x2545f4914f6cdd1d;
-}
-
 static void wake(struct flood *f, ns_t at)
 {
 	if (at < f->when)
@@ -307,7 +298,7 @@ struct flood *flood_new(
 		return NULL;
 	f->conf = *c;
 	f->events = *e;
-	f->random = seed ? seed : 1;
+	lots_init(&f->lots, seed);
 	f->when = f->expire_at = NS_NEVER;
 	TAILQ_INIT(&f->all);
 	TAILQ_INIT(&f->queue);

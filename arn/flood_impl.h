@@ -7,6 +7,7 @@
 #include <sys/queue.h>
 
 #include "arn/flood.h"
+#include "lib/lots.h"
 
 /* A node by its id, with the record that said something of it last. */
 struct flood_node {
@@ -62,7 +63,7 @@ struct flood {
 	struct flood_conf conf;
 	struct flood_events events;
 	struct flood_counters count;
-	uint64_t random;
+	struct lots lots;
 	struct flood_list all,
 		queue; /* queue: who has something pending, the longest waiting first */
 	struct flood_record **record;
@@ -92,7 +93,6 @@ void flood_expire(struct flood *f, ns_t now);
 /* flood.c: it is to be sent to these links. */
 void flood_queue(struct flood *f, struct flood_record *r, uint64_t links, ns_t at);
 void flood_unqueue(struct flood *f, struct flood_record *r);
-uint64_t flood_draw(struct flood *f);
 
 /* flood_own.c: makes what is due. When next: NS_NEVER, nothing is. */
 void flood_make(struct flood *f, ns_t now, ns_t wall);

@@ -266,7 +266,7 @@ static void make(struct flood *f, int part, ns_t now, ns_t wall)
 	p->urgent = false;
 	p->made = now;
 	p->ever = true;
-	p->refresh_at = now + interval - (ns_t)(flood_draw(f) % (uint64_t)(interval / 4 + 1));
+	p->refresh_at = now + interval - (ns_t)(lots_draw(&f->lots) % (uint64_t)(interval / 4 + 1));
 	m.seq = wall > 0 && (uint64_t)wall > p->seq ? (uint64_t)wall : p->seq + 1;
 	p->seq = m.seq;
 	encode_nodes(f, part, &m, buf, sizeof(buf));

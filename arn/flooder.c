@@ -3,9 +3,9 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/random.h>
 
 #include "lib/log.h"
+#include "lib/lots.h"
 
 struct flooder {
 	struct loop *loop;
@@ -133,14 +133,11 @@ struct flooder *flooder_new(struct loop *l, const struct flood_conf *c,
 	const struct flood_events *e, struct sites *s, const struct directory *d)
 {
 	struct flooder *f = calloc(1, sizeof(*f));
-	uint64_t seed = 0;
 
 	if (!f)
 		return NULL;
-	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
-		seed = (uint64_t)clock_wall();
 	*f = (struct flooder){.loop = l, .sites = s, .directory = d, .log_full = LOG_LIMIT_INIT};
-	f->core = flood_new(c, e, seed, loop_now(l));
+	f->core = flood_new(c, e, lots_seed(), loop_now(l));
 	f->timer = loop_timer_new(l, on_timer, f);
 	if (!f->core || !f->timer) {
 		flooder_free(f);

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/lots.h"
+
 #define SPEEDUP     4 /* how much more often one is asked that is in doubt */
 #define DELAY_SHARE 4 /* the newest delay counts for one in so many */
 #define STRIKES_MAX 16
@@ -42,7 +44,7 @@ struct health {
 	struct health_conf conf;
 	health_cb *cb;
 	void *arg;
-	uint64_t random;
+	struct lots lots;
 	struct record **record; /* ordered by id */
 	int n, cap;
 	int64_t asked; /* probes under way */
@@ -71,7 +73,7 @@ struct health *health_new(const struct health_conf *c, uint64_t seed, health_cb 
 	h->conf = *c;
 	h->cb = cb;
 	h->arg = arg;
-	h->random = seed | 1;
+	lots_init(&h->lots, seed);
 	return h;
 }
 
@@ -352,10 +354,7 @@ void health_set_conf(struct health *h, const struct health_conf *c, ns_t now)
 /* Next to `pace`, so that probes of many nodes, and of many ARNs, do not come in step. */
 static ns_t jittered(struct health *h, ns_t pace)
 {
-	h->random ^= h->random << 13;
-	h->random ^= h->random >> 7;
-	h->random ^= h->random << 17;
-	return pace - pace / 10 + (ns_t)(h->random % (uint64_t)(pace / 5 + 1));
+	return pace - pace / 10 + (ns_t)(lots_draw(&h->lots) % (uint64_t)(pace / 5 + 1));
 }
 
 static bool is_accused(const struct record *r, ns_t now)

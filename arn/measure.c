@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/lots.h"
+
 #define BURST     NS_S       /* of clients that may be measured at once */
 #define ASK_AGAIN (NS_S / 2) /* a question to the sites, that a datagram may be lost of */
 #define ASKS      2          /* so often */
@@ -36,7 +38,7 @@ struct job {
 
 struct measure {
 	struct measure_conf conf;
-	uint64_t random;
+	struct lots lots;
 	struct net *net;
 	int nets;
 	struct job job[MEASURE_JOBS];
@@ -58,7 +60,7 @@ struct measure *measure_new(const struct measure_conf *c, uint64_t seed, ns_t no
 		return NULL;
 	}
 	m->conf = *c;
-	m->random = seed;
+	lots_init(&m->lots, seed);
 	m->allowed = now;
 	m->news = true; /* that there is a table at all */
 	return m;
@@ -70,16 +72,6 @@ void measure_free(struct measure *m)
 		return;
 	free(m->net);
 	free(m);
-}
-
-static uint64_t draw(struct measure *m)
-{
-	uint64_t v = m->random += 0x9e3779b97f4a7c15; /* splitmix64 */
-
-	v = (v ^ (v >> 30)) * 0xbf58476d1ce4e5b9;
-	v = (v ^ (v >> 27)) * 0x94d049bb133111eb;
-	v ^= v >> 31;
-	return v ? v : 1;
 }
 
 /* ---- networks ---- */
@@ -150,8 +142,11 @@ static void begin_job(struct measure *m, const struct addr *client, int site, ui
 {
 	struct job *j = &m->job[m->jobs++];
 
-	*j = (struct job){
-		.client = *client, .cookie = draw(m), .id = id, .site = site, .least = NS_NEVER};
+	*j = (struct job){.client = *client,
+		.cookie = lots_draw(&m->lots),
+		.id = id,
+		.site = site,
+		.least = NS_NEVER};
 	addr_set_port(&j->client, 0);
 	j->at[0] = now;
 }
@@ -172,7 +167,7 @@ void measure_want(struct measure *m, const struct addr *client, ns_t now)
 	}
 	*n = (struct net){.net = p,
 		.client = *client,
-		.id = draw(m),
+		.id = lots_draw(&m->lots),
 		.ask_at = now,
 		.until = now + m->conf.patience + MEASURE_ECHOES * MEASURE_PAUSE + SLACK};
 	addr_set_port(&n->client, 0);

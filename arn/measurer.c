@@ -4,11 +4,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include "lib/echo.h"
 #include "lib/log.h"
+#include "lib/lots.h"
 #include "lib/udp.h"
 
 #define PUBLISH_GAP (100 * NS_MS)
@@ -167,7 +167,6 @@ struct measurer *measurer_new(struct loop *l, const struct measure_conf *c, stru
 	measurer_publish_fn *publish_fn, void *arg, int *err)
 {
 	struct measurer *m = calloc(1, sizeof(*m));
-	uint64_t seed;
 
 	*err = -ENOMEM;
 	if (!m)
@@ -179,8 +178,7 @@ struct measurer *measurer_new(struct loop *l, const struct measure_conf *c, stru
 		.fd = {-1, -1},
 		.published = -NS_S,
 		.log_out = LOG_LIMIT_INIT};
-	if (getrandom(&seed, sizeof(seed), 0) == sizeof(seed))
-		m->core = measure_new(c, seed, loop_now(l));
+	m->core = measure_new(c, lots_seed(), loop_now(l));
 	m->timer = loop_timer_new(l, on_timer, m);
 	if (m->core && m->timer)
 		*err = open_socket(m, AF_INET);

@@ -4,10 +4,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "lib/event.h"
 #include "lib/log.h"
+#include "lib/lots.h"
 
 struct overflow {
 	struct loop *loop;
@@ -149,14 +149,6 @@ const struct lookups *overflow_lookups(const struct overflow *o)
 
 /* ---- life ---- */
 
-static uint64_t lot(void)
-{
-	uint64_t v = 1;
-
-	(void)!getrandom(&v, sizeof(v), 0);
-	return v;
-}
-
 struct overflow *overflow_new(struct loop *l, const struct overflow_conf *c, struct directory *d)
 {
 	struct overflow *o = calloc(1, sizeof(*o));
@@ -167,11 +159,11 @@ struct overflow *overflow_new(struct loop *l, const struct overflow_conf *c, str
 	if (!o)
 		return NULL;
 	*o = (struct overflow){.loop = l, .directory = d, .log_refused = LOG_LIMIT_INIT};
-	wc.scout.random = lot();
+	wc.scout.random = lots_seed();
 	o->surveyor = surveyor_new(l, &sc);
 	o->lookups = lookups_new(l, on_records, o);
 	o->timer = loop_timer_new(l, on_timer, o);
-	o->wide = wide_new(&wc, &we, lot(), loop_now(l));
+	o->wide = wide_new(&wc, &we, lots_seed(), loop_now(l));
 	if (!o->surveyor || !o->lookups || !o->timer || !o->wide) {
 		overflow_free(o);
 		return NULL;
@@ -197,7 +189,7 @@ int overflow_set_conf(struct overflow *o, const struct overflow_conf *c, bool ag
 	struct wide_conf wc = c->wide;
 	int err;
 
-	wc.scout.random = lot();
+	wc.scout.random = lots_seed();
 	/* Before: what fails with it are questions of the method that was. */
 	lookups_set_conf(o->lookups, &c->dns);
 	err = wide_set_conf(o->wide, &wc, again, loop_now(o->loop));

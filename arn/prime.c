@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/lots.h"
+
 struct entry {
 	char node[ANNOUNCE_ID_LEN];
 	struct addr to;
@@ -42,7 +44,7 @@ struct demand {
 
 struct prime {
 	char name[ANNOUNCE_ID_LEN];
-	uint64_t last_id;
+	struct lots ids;
 	struct entry *entry;
 	int n, cap;
 	struct demand demand[PRIME_DEMANDS];
@@ -59,7 +61,7 @@ struct prime *prime_new(const char *name, uint64_t seed)
 	if (!p)
 		return NULL;
 	snprintf(p->name, sizeof(p->name), "%s", name);
-	p->last_id = seed;
+	lots_init(&p->ids, seed);
 	return p;
 }
 
@@ -221,7 +223,7 @@ bool prime_next(struct prime *p, struct prime_send *out, ns_t now)
 			continue;
 		}
 		if (!e->id) {
-			e->id = ++p->last_id ? p->last_id : ++p->last_id;
+			e->id = lots_draw(&p->ids);
 			e->asked_at = now;
 		}
 		e->next_at = now + (PRIME_RETRY << e->tries);

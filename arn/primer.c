@@ -4,10 +4,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include "lib/log.h"
+#include "lib/lots.h"
 #include "lib/udp.h"
 
 #define LOOK (100 * NS_MS) /* nodes come and go; ports expire */
@@ -171,7 +171,6 @@ void primer_want(struct primer *p, const struct want *w)
 struct primer *primer_new(struct loop *l, const struct primer_conf *c, struct directory *d)
 {
 	struct primer *p = calloc(1, sizeof(*p));
-	uint64_t seed;
 
 	if (!p)
 		return NULL;
@@ -182,10 +181,8 @@ struct primer *primer_new(struct loop *l, const struct primer_conf *c, struct di
 		.v6 = {.owner = p, .fd = -1},
 		.log_in = LOG_LIMIT_INIT,
 		.log_out = LOG_LIMIT_INIT};
-	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
-		seed = (uint64_t)clock_wall();
 	wire_sender_init(&p->sender, c->keys, c->name, clock_wall());
-	p->core = prime_new(c->name, seed);
+	p->core = prime_new(c->name, lots_seed());
 	p->receiver = wire_receiver_new(c->keys, c->skew, DIRECTORY_MAX);
 	p->timer = loop_timer_new(l, on_timer, p);
 	if (!p->core || !p->receiver || !p->timer) {

@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
-#include <sys/random.h>
 
 #include "lib/event.h"
 #include "lib/log.h"
+#include "lib/lots.h"
 
 /* A probe under way. */
 struct run {
@@ -187,14 +187,12 @@ void prober_accuse(
 struct prober *prober_new(struct loop *l, const struct prober_conf *c, struct directory *d)
 {
 	struct prober *p = calloc(1, sizeof(*p));
-	uint64_t seed = 1;
 
 	if (!p)
 		return NULL;
 	*p = (struct prober){.loop = l, .conf = *c, .directory = d, .log_void = LOG_LIMIT_INIT};
 	LIST_INIT(&p->runs);
-	(void)!getrandom(&seed, sizeof(seed), GRND_NONBLOCK); /* or all ARNs jitter alike */
-	p->health = health_new(&c->health, seed, on_change, p);
+	p->health = health_new(&c->health, lots_seed(), on_change, p);
 	p->timer = loop_timer_new(l, on_timer, p);
 	if (!p->health || !p->timer) {
 		prober_free(p);

@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/lots.h"
 #include "lib/survey.h"
 
 #define NEIGHBOURS 32 /* of one node */
@@ -50,7 +51,7 @@ struct crawl {
 	struct prefix block;
 	int max, wanted;
 	ns_t revisit;
-	uint64_t random;
+	struct lots lots;
 	struct node *node; /* `max` of them */
 	struct addr *gone; /* to be said */
 	int gones;
@@ -83,7 +84,7 @@ static void *crawl_init(const struct scout_conf *c, ns_t now)
 	s->block = c->block;
 	s->max = c->max;
 	s->revisit = c->interval_max;
-	s->random = c->random;
+	lots_init(&s->lots, c->random);
 	s->node = calloc((size_t)c->max + 1, sizeof(*s->node));
 	s->gone = calloc((size_t)c->max + 1, sizeof(*s->gone));
 	if (!s->node || !s->gone) {
@@ -95,15 +96,6 @@ static void *crawl_init(const struct scout_conf *c, ns_t now)
 			.used = true, .seed = true, .control = c->seed[i], .due = now};
 	s->dirty = true;
 	return s;
-}
-
-static uint64_t draw(struct crawl *s)
-{
-	uint64_t v = s->random += 0x9e3779b97f4a7c15; /* splitmix64 */
-
-	v = (v ^ (v >> 30)) * 0xbf58476d1ce4e5b9;
-	v = (v ^ (v >> 27)) * 0x94d049bb133111eb;
-	return v ^ (v >> 31);
 }
 
 /* ---- the graph ---- */
@@ -210,7 +202,7 @@ static void take_list(struct crawl *s, int of, ns_t now)
 			n->out[n->outs++] = at;
 	}
 	n->ends = now + s->revisit * LIFE;
-	n->due = now + s->revisit - (ns_t)(draw(s) % 1000) * s->revisit / 5000;
+	n->due = now + s->revisit - (ns_t)(lots_draw(&s->lots) % 1000) * s->revisit / 5000;
 	land(s, n);
 	s->dirty = true;
 }

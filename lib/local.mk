@@ -51,6 +51,8 @@ lib_libnearcast_a_SOURCES = \
 	lib/log.h \
 	lib/loop.c \
 	lib/loop.h \
+	lib/lots.c \
+	lib/lots.h \
 	lib/mailbox.c \
 	lib/mailbox.h \
 	lib/md5.c \

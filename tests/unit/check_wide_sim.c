@@ -99,12 +99,15 @@ START_TEST(a_crowd_at_one_site_is_spread_over_its_neighbours_and_comes_home)
 	ck_assert_msg(c.away_ms < 2 * c.best_ms, "%f, and the best was %f",
 		c.away_ms / (double)c.best, c.best_ms / (double)c.best);
 	world_crowd(w, 3, 1);
-	run_for(w, &now, 90 * NS_S);
+	/* How soon is a matter of chance: half of the places are used on average, and as long as it is
+	 * more than six of ten now and then, it does not shrink. */
+	for (int i = 0; i < 30 && world_site(w, 3).scope != warm; i++)
+		run_for(w, &now, 10 * NS_S);
+	ck_assert_int_eq(world_site(w, 3).scope, warm);
 	world_take(w);
 	run_for(w, &now, 10 * NS_S);
 	c = world_take(w);
 	ck_assert_uint_eq(c.away + c.denied, 0);
-	ck_assert_int_eq(world_site(w, 3).scope, warm);
 	world_free(w);
 }
 END_TEST

@@ -20,6 +20,7 @@ unit_tests += tests/unit/check_echo
 unit_tests += tests/unit/check_json
 unit_tests += tests/unit/check_log
 unit_tests += tests/unit/check_loop
+unit_tests += tests/unit/check_lots
 unit_tests += tests/unit/check_mailbox
 unit_tests += tests/unit/check_metrics
 unit_tests += tests/unit/check_netlink
