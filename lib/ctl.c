@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/stream.h"
@@ -231,12 +232,29 @@ static void on_accept(void *arg, int fd, const struct addr *peer)
 	c->n_clients++;
 }
 
+/* /run is empty after each boot, and only a service manager makes a daemon's folder there. */
+static int make_folder(const char *path)
+{
+	const char *end = strrchr(path, '/');
+	char *folder = end > path ? strndup(path, (size_t)(end - path)) : NULL;
+	int err = 0;
+
+	if (folder && mkdir(folder, 0755) < 0 && errno != EEXIST)
+		err = -errno;
+	free(folder);
+	return err;
+}
+
 struct ctl *ctl_new(
 	struct loop *l, const char *path, const struct ctl_command *cmd, int n, void *ctx, int *err)
 {
-	struct ctl *c = calloc(1, sizeof(*c));
+	struct ctl *c;
 
+	*err = make_folder(path);
+	if (*err)
+		return NULL;
 	*err = -ENOMEM;
+	c = calloc(1, sizeof(*c));
 	if (!c)
 		return NULL;
 	*c = (struct ctl){.loop = l, .cmd = cmd, .n = n, .ctx = ctx};

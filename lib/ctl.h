@@ -30,7 +30,8 @@ struct ctl_command {
 };
 
 struct ctl;
-/* Commands are borrowed; "help" is built in. *err says why it is NULL. */
+/* Commands are borrowed; "help" is built in. The socket's folder is made if it is missing, but none
+ * above it. *err says why it is NULL. */
 struct ctl *ctl_new(struct loop *l, const char *path, const struct ctl_command *cmd, int n,
 	void *ctx, int *err);
 void ctl_free(struct ctl *c); /* removes the socket */

@@ -195,6 +195,28 @@ START_TEST(test_call_gives_code_and_body)
 }
 END_TEST
 
+START_TEST(test_folder_of_the_socket_is_made_but_none_above_it)
+{
+	char top[] = "/tmp/check_ctl.XXXXXX", folder[64], at[96];
+	struct loop *l = loop_new();
+	struct ctl *c;
+	int err;
+
+	ck_assert_ptr_nonnull(mkdtemp(top));
+	snprintf(folder, sizeof(folder), "%s/nearcast", top);
+	snprintf(at, sizeof(at), "%s/run/arn.sock", folder);
+	ck_assert_ptr_null(ctl_new(l, at, commands, N, "ctx", &err));
+	ck_assert_int_eq(err, -ENOENT);
+	snprintf(at, sizeof(at), "%s/arn.sock", folder);
+	c = ctl_new(l, at, commands, N, "ctx", &err);
+	ck_assert_ptr_nonnull(c);
+	ctl_free(c);
+	loop_free(l);
+	rmdir(folder);
+	rmdir(top);
+}
+END_TEST
+
 START_TEST(test_big_answer_arrives_whole)
 {
 	struct js *body;
@@ -274,6 +296,7 @@ int main(void)
 	tcase_add_test(t, test_what_is_not_understood_says_what_would_be);
 	tcase_add_test(t, test_errors_always_have_a_reason);
 	tcase_add_test(t, test_help_lists_all);
+	tcase_add_test(t, test_folder_of_the_socket_is_made_but_none_above_it);
 	tcase_add_checked_fixture(u, setup, teardown);
 	tcase_set_timeout(u, 30);
 	tcase_add_test(u, test_call_gives_code_and_body);
