@@ -268,6 +268,7 @@ static enum ctl_code show_sites(void *ctx, struct slice args, struct js *body)
 
 	(void)args;
 	js_put_bool(body, "away", a->sites && sites_away(a->sites));
+	js_put_int(body, "configured", a->conf.site.n);
 	js_put(body, "sites", a->sites ? sites_show(a->sites) : js_array());
 	return CTL_OK;
 }

@@ -457,6 +457,7 @@ void conf_error(struct conf_errors *e, const char *fmt, ...)
 {
 	static const char more[] = "…\n";
 	size_t used = strlen(e->text), room = sizeof(e->text) - sizeof(more) - used;
+	char *text;
 	va_list ap;
 	int n;
 
@@ -464,8 +465,12 @@ void conf_error(struct conf_errors *e, const char *fmt, ...)
 	if (used >= sizeof(more) - 1 && strcmp(e->text + used - (sizeof(more) - 1), more) == 0)
 		return;
 	va_start(ap, fmt);
-	n = vsnprintf(e->text + used, room, fmt, ap);
+	if (vasprintf(&text, fmt, ap) < 0)
+		abort();
 	va_end(ap);
+	n = snprintf(
+		e->text + used, room, "%s%s%s", e->file ? e->file : "", e->file ? ": " : "", text);
+	free(text);
 	if (n >= 0 && (size_t)n + 1 < room)
 		memcpy(e->text + used + n, "\n", 2);
 	else

@@ -72,6 +72,7 @@ struct conf_option {
 struct conf_errors {
 	char text[8192]; /* lines, the last one "…" when more did not fit */
 	int n;
+	const char *file; /* what each line that is added begins with; NULL: nothing */
 };
 /* Adds a line; for a daemon's checks across options. */
 void conf_error(struct conf_errors *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

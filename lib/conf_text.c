@@ -166,6 +166,10 @@ static void clean_lexical(char *p, conf_text_cb *cb, void *ctx)
 			}
 			p = end;
 		} else {
+			if (*p == ';') {
+				cb(ctx, line, "\";\", expected none: a value needs no end");
+				*p = ' ';
+			}
 			p++;
 		}
 	}

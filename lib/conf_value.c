@@ -65,7 +65,10 @@ const char *conf_value_expected(const struct conf_option *o, char why[CONF_WHY])
 		sbuf_printf(&b, "up to %d addresses, separated by commas", most_addrs(o));
 		break;
 	case CONF_PREFIX_LIST:
-		sbuf_printf(&b, "up to %d prefixes, separated by commas", CONF_MAX_PREFIXES);
+		sbuf_printf(&b,
+			"up to %d prefixes as 10.1.0.0/16, their host bits zero, "
+			"separated by commas",
+			CONF_MAX_PREFIXES);
 		break;
 	case CONF_ENUM:
 		for (int i = 0; o->names[i]; i++)

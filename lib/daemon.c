@@ -33,7 +33,9 @@ int daemon_load(const struct daemon *d, const char *path, void *conf, struct con
 	int err = conf_load(path, d->options, conf, e);
 
 	if (!err && d->check) {
+		e->file = path; /* what several options say together is in no single line */
 		d->check(conf, e);
+		e->file = NULL;
 		err = e->n ? -EINVAL : 0;
 	}
 	if (err)

@@ -585,6 +585,7 @@ static int open_secrets(struct agent *a)
 /* When all is there that counts. */
 static int open_metrics(struct agent *a)
 {
+	char what[ADDR_STRLEN + 16];
 	struct addr at;
 	int err;
 
@@ -596,7 +597,8 @@ static int open_metrics(struct agent *a)
 		return 0;
 	addr_parse(&at, slice_of(a->conf.management), 0);
 	err = metrics_serve(a->metrics, a->loop, &at);
-	return err ? complain(a->conf.management, err) : 0;
+	snprintf(what, sizeof(what), "management %s", a->conf.management);
+	return err ? complain(what, err) : 0;
 }
 
 static int open_management(struct agent *a)

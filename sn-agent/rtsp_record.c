@@ -4,14 +4,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/log.h"
 #include "sn-agent/access.h"
 #include "sn-agent/rtsp_request.h"
 
 static bool may_publish(const struct request *q)
 {
+	static struct log_limit limit = LOG_LIMIT_INIT;
+	char text[ADDR_STRLEN];
+
 	for (int i = 0; i < q->r->conf.n_publishers; i++)
 		if (prefix_has(&q->r->conf.publishers[i], &q->c->peer))
 			return true;
+	log_limited(&limit, NLOG_REMOTE, "%s: may not publish, rtsp.publishers does not have it",
+		addr_host(&q->c->peer, text));
 	return false;
 }
 

@@ -355,11 +355,12 @@ static void take_text(struct web_server *s, ns_t now)
 /* What runs goes on with what it has; what is new about the text may be more than its ports. */
 static void drop_text(struct web_server *s, int status, ns_t now)
 {
-	bool ran = !WIFEXITED(status) || WEXITSTATUS(status) != WEB_CHILD_NO_EXEC;
-
 	s->count.rejected++;
-	log_msg(NLOG_ERROR, "%s %s%s%s", s->nginx, ran ? "refuses " : "cannot be run",
-		ran ? s->folder : "", ran ? "/" NEXT : "");
+	if (WIFEXITED(status) && WEXITSTATUS(status) == WEB_CHILD_NO_EXEC)
+		log_msg(NLOG_ERROR, "web.nginx: %s cannot be run: %s", s->nginx,
+			access(s->nginx, X_OK) < 0 ? strerror(errno) : "it is no program");
+	else
+		log_msg(NLOG_ERROR, "%s refuses %s/" NEXT, s->nginx, s->folder);
 	free(s->text);
 	s->text = NULL;
 	s->dirty = false;

@@ -648,10 +648,11 @@ def test_connections_with_sessions_keep_their_places(node):
 
 def test_only_publishers_of_the_given_blocks_may_announce(node, here, program, tmp_path):
     conf = 'name = "x"\naddress = "127.0.0.20"\nrtsp { publishers = "10.0.0.0/8, ::/0" }\n'
-    near_testlib.Daemon(here, program("sn-agent"), tmp_path, "x", conf)
+    daemon = near_testlib.Daemon(here, program("sn-agent"), tmp_path, "x", conf)
     rtsp = Rtsp("127.0.0.20")
     body = {"Content-Type": "application/sdp"}
     assert rtsp.ask("ANNOUNCE", "/news", body, sdp(1)).status == 403
+    assert "may not publish, rtsp.publishers does not have it" in daemon.text()
 
 
 def test_a_path_has_one_publisher(node):

@@ -404,7 +404,7 @@ def test_program_that_is_not_there_leaves_rtsp_alone(site):
                f'key-file = "{near.key_file(site.folder)}"\n'
                'web { nginx = "/usr/sbin/no-such-nginx" folder = "/run/web" }\n')
     node = near.Daemon(site.lan, site.program("sn-agent"), site.folder, "sn806", options)
-    wait_until(lambda: "cannot be run" in node.text(), "it says so")
+    wait_until(lambda: "cannot be run: No such file or directory" in node.text(), "it says so")
     assert node.ask("show status")["healthy"] and not web_of(node)["serves"]
     asker = Asker(site.lan)
     generation = asker.ask("sn806", 1)[2]

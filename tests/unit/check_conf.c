@@ -133,7 +133,8 @@ static void expect_error(const char *text, const char *error)
 START_TEST(test_a_prefix_with_host_bits_is_refused_in_a_list)
 {
 	expect_error("name = \"a\"\nnets = {\"10.1.0.0/16\", \"10.1.0.1/16\"}",
-		"t.conf:2: nets = \"10.1.0.1/16\", expected up to 64 prefixes");
+		"t.conf:2: nets = \"10.1.0.1/16\", expected up to 64 prefixes as 10.1.0.0/16, "
+		"their host bits zero");
 }
 END_TEST
 
@@ -287,6 +288,8 @@ START_TEST(test_syntax_errors_are_told_where_they_are)
 		"t.conf:2: the file ends within what begins here, expected a");
 	expect_error("name = a\nupstream { }\n", "t.conf:2: section \"upstream\" has no title");
 	expect_error("name = a\nlevel = = info\n", "t.conf:2: unexpected token '='");
+	expect_error("name = \"a;\"\nannounce { interval = 50; }\n",
+		"t.conf:2: \";\", expected none: a value needs no end\n");
 	expect_error("name = a\n/* never", "t.conf:2: a comment that never ends");
 	expect_error("name = a\nlevel = in\x02"
 		     "fo\n",

@@ -147,11 +147,13 @@ END_TEST
 
 START_TEST(test_check_across_options_is_an_error_too)
 {
+	char expected[128];
 	const char *said;
 
 	write_file("name = a\nlow = 5\n");
 	ck_assert_int_eq(start(&sn, ARGS("-c", file), &said), EX_CONFIG);
-	ck_assert_str_eq(said, "low is 5, expected at most high\n");
+	snprintf(expected, sizeof(expected), "%s: low is 5, expected at most high\n", file);
+	ck_assert_str_eq(said, expected);
 }
 END_TEST
 
