@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """
-Figure 9: sender attachment. SN0 has the channels of the server S beside it, and is to bring them into
-the broadcast network 704, of which it knows an anycast address and the key.
+Figure 9: sender attachment.
+
+SN0 has the channels of the server S beside it, and is to bring them into the broadcast network 704, of
+which it knows an anycast address and the key.
 
     S ── SN0            A1    SN1    SN2                 A2    SN3
      lan0                 └──lan1─────┘                    └─lan3──┐

@@ -184,11 +184,11 @@ class Library:
             file = os.path.join(folder, name + ".py")
             if os.path.isfile(file) and file != getattr(topology, "file", None):
                 return Scenario(file)
-        if own:
-            raise LibraryError(f"no scenario '{name}' in {userfile.shown(topology.file)} "
-                               f"({nearest(name, [s.name for s in own])})")
-        raise LibraryError(f"no scenario '{name}' "
-                           f"(there are: {', '.join(s.name for s in self.scenarios())})")
+        if not topology:
+            raise LibraryError(f"no scenario '{name}'")
+        where = f"in {userfile.shown(topology.file)}" if own else f"for {topology.name}"
+        raise LibraryError(f"no scenario '{name}' {where} "
+                           f"({nearest(name, topology.scenarios(self))})")
 
     def listing(self, topologies=None):
         """{topology: {scenarios, nodes, params, title}} of some, or of all that came with nearcast."""

@@ -115,7 +115,7 @@ class Wire(Link):
         except ValueError:
             raise ValueError(said + "expected numbers") from None
         if not (0 <= loss < 100 and 0 <= jitter <= delay and bw >= 0):
-            raise ValueError(said + "out of range (jitter: up to the delay)")
+            raise ValueError(said + "expected 0 or more, jitter up to the delay, loss below 100")
 
     # pylint: disable=too-many-arguments,too-many-positional-arguments
     def makeIntfPair(self, intfname1, intfname2, addr1=None, addr2=None, node1=None, node2=None,

@@ -36,7 +36,7 @@ def test_list_names_topologies_nodes_and_scenarios():
     (["up", "/etc/passwd"], 1, "expected a Python file"),
     (["soak", "--runs", "0"], 64, "expected 1 or more"),
     (["run", "fig6", "kill-arn"], 1, "made for fig3"),
-    (["run", "fig6", "nonsense"], 1, "no scenario 'nonsense'"),
+    (["run", "fig6", "nonsense"], 1, "no scenario 'nonsense' for fig6 (there are: budget, "),
     (["run", "fig6"], 64, "usage"),
     (["frobnicate"], 64, "usage"),
     (["exec", "--name", "nowhere", "c802", "--", "true"], 1, "no lab named 'nowhere'"),
