@@ -202,7 +202,8 @@ static const struct conf_option prime_options[] = {
 		.help = "RTSP clients are sent to ports that nodes open for their anycast address"},
 	{"http", CONF_BOOL, AT(prime.http), "no", .help = "HTTP clients likewise"},
 	{"wait", CONF_MS, AT(prime.wait), "150", 0, 10000,
-		.help = "how long a request may wait for what its answer needs first"},
+		.help = "how long a request may wait for what its answer needs first, and for "
+			"the way to a far node more"},
 	{0},
 };
 

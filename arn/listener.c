@@ -12,12 +12,13 @@
  * of the processor's cache: the same answer then takes four times as long.)
  *
  * Only a connection that has more to come gets a stream, and stands in one of four queues, each
- * ordered by time of entry:
+ * ordered by deadlines, and so nearly by time of entry:
  *
  *	waiting   a request is expected or has come in part; `request_timeout` to be whole
  *	idle      answered, may ask again (RTSP); `idle_timeout`
  *	preparing a request is there whole, but its answer wants something first (want.h):
- *	          tried again with each newer snapshot, and after `prepare` answered in any case
+ *	          tried again with each newer snapshot, and after `prepare` answered in any case; if
+ *	          it wants something of a node, after the round trip to that more
  *	closing   answered and finished by us; LINGER for the client to read and close
  *
  * Only a whole request moves a connection on. One that drips a byte a second stands where it stood,
@@ -67,6 +68,7 @@ struct conn {
 	bool again;      /* preparing: it is being tried again */
 	bool final;      /* preparing: its time is over */
 	uint64_t wanted; /* preparing: of what it wants, the hash */
+	ns_t way;        /* preparing: to the farthest node that it has wanted something of */
 	ns_t deadline;
 	struct arrival *arrival; /* NULL: it has been served for the first time */
 };
@@ -147,33 +149,43 @@ static ns_t patience(const struct arn_listener *ls, enum queue q)
 	}
 }
 
-static void stand(struct conn *c, enum queue q)
+static void stand(struct conn *c, enum queue q, ns_t deadline)
 {
 	struct arn_listener *ls = c->owner;
-	ns_t now = loop_now(ls->loop);
+	struct conn *before = TAILQ_LAST(&ls->queue[q], conn_queue);
 
+	while (before && before->deadline > deadline)
+		before = TAILQ_PREV(before, conn_queue, entry);
 	c->queue = q;
-	c->deadline = now + patience(ls, q);
-	TAILQ_INSERT_TAIL(&ls->queue[q], c, entry);
+	c->deadline = deadline;
+	if (before)
+		TAILQ_INSERT_AFTER(&ls->queue[q], before, c, entry);
+	else
+		TAILQ_INSERT_HEAD(&ls->queue[q], c, entry);
 	/* The timer may go off early, before the first deadline of all, but never late. */
 	if (q != CLOSING && c->deadline < ls->timer_at)
 		arm(ls);
+}
+
+static ns_t deadline_in(const struct arn_listener *ls, enum queue q)
+{
+	return loop_now(ls->loop) + patience(ls, q);
 }
 
 static void enter(struct conn *c)
 {
 	add(&c->owner->connections, 1);
 	add(&c->owner->busy, 1);
-	stand(c, WAITING);
+	stand(c, WAITING, deadline_in(c->owner, WAITING));
 }
 
-/* To the end of a queue. In no moment is a connection that stays busy not counted as such. */
+/* In no moment is a connection that stays busy not counted as such. */
 static void move(struct conn *c, enum queue q)
 {
 	TAILQ_REMOVE(&c->owner->queue[c->queue], c, entry);
 	if ((c->queue == IDLE) != (q == IDLE))
 		add(&c->owner->busy, q == IDLE ? -1 : 1);
-	stand(c, q);
+	stand(c, q, deadline_in(c->owner, q));
 }
 
 static void conn_free(struct conn *c)
@@ -284,13 +296,25 @@ static size_t not_whole(struct conn *c, size_t n)
 	return 0;
 }
 
+/* Only ever longer: so whoever walks the queue meets it again a few times at most. */
+static void wait_for_way(struct conn *c, ns_t way)
+{
+	if (way <= c->way)
+		return;
+	TAILQ_REMOVE(&c->owner->queue[PREPARING], c, entry);
+	stand(c, PREPARING, c->deadline + way - c->way);
+	c->way = way;
+}
+
 static size_t prepare(struct conn *c, const struct want *w)
 {
 	if (c->queue != PREPARING) {
 		count(&c->owner->count.prepared);
 		c->wanted = 0;
+		c->way = 0;
 		move(c, PREPARING);
 	}
+	wait_for_way(c, w->way);
 	tell_want(c, w, true);
 	return 0;
 }

@@ -20,7 +20,7 @@ struct arn_listener_conf {
 	struct prefix block;
 	int64_t connections; /* at most, of both ports */
 	ns_t request_timeout, idle_timeout;
-	ns_t prepare; /* how long a request may wait for what its answer wants */
+	ns_t prepare; /* how long a request may wait for what its answer wants, besides the way */
 };
 
 /* Written by the listener's thread alone, read by any. */

@@ -233,7 +233,7 @@ static void want_prime(struct transaction *t, const struct snapshot_node *node,
 {
 	struct want *w = &t->rs->want;
 
-	*w = (struct want){.what = WANT_PRIME, .state = *q};
+	*w = (struct want){.what = WANT_PRIME, .state = *q, .way = node->rtt_us * NS_US};
 	memcpy(w->node, node->said.id, sizeof(w->node));
 	slice_copy(u->path, w->expect, sizeof(w->expect)); /* "" when it is too long */
 }

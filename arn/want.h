@@ -22,6 +22,7 @@ struct want {
 	char node[ANNOUNCE_ID_LEN];
 	struct prime_state state;
 	char expect[PRIME_PATH]; /* the client is about to ask there for this path; "": unknown */
+	ns_t way;                /* to the node and back; 0: it is near, or not known */
 };
 
 uint64_t want_hash(const struct want *w); /* equal for the same want */

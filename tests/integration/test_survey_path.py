@@ -15,6 +15,7 @@ import pytest
 
 import near_testlib as near
 from conftest import Namespace, wait_until
+from test_arn import describe
 from wires import Wire
 
 EACH_WAY = 10  # ms
@@ -39,7 +40,7 @@ name = "sn942" address = "10.7.4.12" interface = "wide0" key-file = "{keys}"
 ''')
         self.arn = near.Daemon(home, program("arn"), folder, "arn908", f'''
 name = "arn908" interface = "lan0" key-file = "{keys}" log-level = "debug"
-anycast {{ block = "10.1.18.0/24" }}
+anycast {{ block = "10.1.18.0/24" hold = 300 }} prime {{ rtsp = yes }}
 wide {{ method = "wide" nodes = {{ "10.7.4.12" }} interval = 50 interval-max = 50 }}
 ''')
 
@@ -142,3 +143,12 @@ def test_node_that_is_stopped_is_gone_and_comes_back(path):
     path.node.send_signal(signal.SIGCONT)
     wait_until(lambda: path.far()["state"] == "live", "it answers again")
     wait_until(lambda: path.rtt() <= 2 * EACH_WAY + SLACK, "and is as far away as before")
+
+
+def test_first_client_is_sent_to_a_primed_port_however_far_the_node_is(path):
+    """Row B6: what `prime.wait` (150 ms) leaves a node to answer in does not have the way in it."""
+    path.begin(100)
+    wait_until(lambda: path.far()["use"] == "eligible", "the node is eligible")
+    status, headers = describe(path.spaces[0], timeout=10)
+    assert status == 302
+    assert re.fullmatch(r"rtsp://10\.7\.4\.12:20\d\d\d/news", headers["location"]), headers

@@ -274,6 +274,42 @@ START_TEST(test_request_that_waits_in_vain_is_answered_in_time)
 }
 END_TEST
 
+static void move_node_away(void)
+{
+	snap->node[0].far = true;
+	snap->node[0].rtt_us = 60000000;
+}
+
+/* Without that the answer of a node beyond `prepare` would always come too late. */
+START_TEST(test_request_waits_for_the_way_to_a_far_node_as_well)
+{
+	move_node_away();
+	send_from(0, NEWS);
+	publish_in(2 * PREPARE);
+	run_until_answers(1);
+	ck_assert_ptr_nonnull(strstr(client[0].got, "Location: rtsp://10.2.0.6:20001/news"));
+	ck_assert_uint_eq(arn_listener_counters(listener)->unprepared, 0);
+}
+END_TEST
+
+START_TEST(test_one_that_waits_for_a_far_node_holds_up_nobody_who_does_not)
+{
+	make_snapshot(0);
+	move_node_away();
+	send_from(0, NEWS);
+	run_for(PREPARE / 4);
+	make_snapshot(0);
+	send_from(1, NEWS);
+	run_until_answers(1);
+	ck_assert_ptr_nonnull(strstr(client[1].got, "Location: rtsp://10.2.0.6/news"));
+	ck_assert_uint_eq(client[0].n, 0);
+	/* Nor does it lose its own time when it is tried again. */
+	arn_listener_published(listener);
+	run_for(PREPARE / 4);
+	ck_assert_uint_eq(client[0].n, 0);
+}
+END_TEST
+
 START_TEST(test_want_that_could_not_be_told_is_told_when_it_is_tried_again)
 {
 	deaf = true;
@@ -642,6 +678,8 @@ int main(void)
 
 	tcase_set_timeout(t, 30);
 	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_test(t, test_request_waits_for_the_way_to_a_far_node_as_well);
+	tcase_add_test(t, test_one_that_waits_for_a_far_node_holds_up_nobody_who_does_not);
 	tcase_add_test(t, test_last_answer_ends_the_connection_in_order);
 	tcase_add_test(t, test_request_in_pieces_is_one_request);
 	tcase_add_test(t, test_many_requests_at_once_are_all_answered);

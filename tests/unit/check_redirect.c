@@ -622,6 +622,13 @@ START_TEST(test_node_has_to_be_primed_before_a_client_is_sent_there)
 	ck_assert_uint_eq(rs.want.state.service, SERVICE_RTSP);
 	ck_assert(addr_same_host(&rs.want.state.anycast, &asked));
 	ck_assert_str_eq(rs.want.expect, "/news");
+	ck_assert_int_eq(rs.want.way, 0);
+	/* Of a node elsewhere the answer takes as long as the way. */
+	snap->node[0].far = true;
+	snap->node[0].rtt_us = 200000;
+	ask(TEXT_RTSP, NEWS);
+	ck_assert_int_eq(rs.status, 0);
+	ck_assert_int_eq(rs.want.way, 200 * NS_MS);
 }
 END_TEST
 
