@@ -11,7 +11,7 @@ import json
 import os
 import sys
 
-from . import daemons
+from . import daemons, inside
 from .cluster import Cluster
 from .scenario import Lines, ScenarioError
 
@@ -21,8 +21,7 @@ PORT = 8080
 HOW = {"dead": "was killed (SIGKILL)", "hung": "was stopped (SIGSTOP)",
        "slow": "took {slow:g} ms for each answer",
        "blocked": "was cut off by a packet filter, which its agent does not notice,"}
-WALL = "add table ip wall; add chain ip wall in {{ type filter hook input priority 0; }}; " \
-       "add rule ip wall in iif != lo tcp dport 554 {verdict}"
+WALL = "type filter hook input priority 0; iif != lo tcp dport 554 drop;"
 
 
 class Rtsp:
@@ -38,22 +37,17 @@ class Rtsp:
 
     def __exit__(self, *_):
         for name in Cluster(self.lab).nodes:
-            self._filter(name, "delete table ip wall", False)
-
-    def _filter(self, name, rules, needed=True):
-        out, err, code = self.lab.net[name].pexec([daemons.find("nft"), rules])
-        if code and needed:
-            raise ScenarioError(f"{name}: no packet filter: {out}{err}")
+            inside.run(self.lab.net[name].pid, inside.remove_filter, "ip wall")
 
     def fail(self, victim, _how):
         """It is cut off from now on. The moment, in seconds of the run."""
-        self._filter(victim, WALL.format(verdict="drop"))
+        inside.run(self.lab.net[victim].pid, inside.add_filter, "ip wall", WALL)
         self.lab.event(f"fault: wall before rtsp@{victim}", victim, fault=True)
         return self.lab.now()
 
     def mend(self, victim, _how):
         """And from now on not."""
-        self._filter(victim, "delete table ip wall")
+        inside.run(self.lab.net[victim].pid, inside.remove_filter, "ip wall")
         self.lab.event(f"no wall before rtsp@{victim}", victim)
         return self.lab.now()
 

@@ -11,6 +11,7 @@ import os
 import subprocess
 import threading
 
+from . import daemons
 from .isolate import CLONE_NEWNET, CLONE_NEWNS, IsolationError, libc
 
 CLONE_FS = 0x00000200
@@ -53,12 +54,27 @@ def run(pid, function, *args, files=False):
     return result
 
 
-def ip(lines):
-    """Commands of ip(8), by one process of it. ValueError with its words when one of them fails."""
-    done = subprocess.run(["ip", "-batch", "-"], input="\n".join([*lines, ""]), text=True,
+def _commands(argv, lines):
+    """Has one process go through many commands. ValueError with its words when one of them fails."""
+    done = subprocess.run(argv, input="\n".join([*lines, ""]), text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
     if done.returncode != 0:
-        raise ValueError(f"ip: {done.stdout.strip()}")
+        raise ValueError(f"{os.path.basename(argv[0])}: {done.stdout.strip()}")
+
+
+def ip(lines):
+    """Commands of ip(8), without the word."""
+    _commands(["ip", "-batch", "-"], lines)
+
+
+def add_filter(table, chain):
+    """A packet filter: a table of nft(8), such as "inet deaf", with one chain of these rules."""
+    _commands([daemons.find("nft"), "-f", "-"], [f"table {table} {{ chain c {{ {chain} }}; }}"])
+
+
+def remove_filter(table):
+    """And its end; if there is none, no error."""
+    _commands([daemons.find("nft"), "-f", "-"], [f"add table {table}; delete table {table}"])
 
 
 def sysctl(values):

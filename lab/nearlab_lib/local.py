@@ -9,7 +9,7 @@ import contextlib
 import json
 import signal
 
-from . import daemons, pcap, rtp
+from . import inside, pcap, rtp
 from .nodes import Client
 from .scenario import GROUPS, Capture, ScenarioError
 
@@ -33,15 +33,12 @@ def _begin(lab):
 @contextlib.contextmanager
 def _deaf(node):
     """What is sent to groups does not reach it meanwhile."""
-    nft = daemons.find("nft")
-    deaf = f"table ip deaf {{ chain in {{ type filter hook input priority 0; ip daddr {GROUPS} drop; }}; }}"
-    out, err, code = node.pexec([nft, deaf])
-    if code:
-        raise ScenarioError(f"{node.name} cannot be made deaf: {out}{err}")
+    inside.run(node.pid, inside.add_filter, "ip deaf",
+               f"type filter hook input priority 0; ip daddr {GROUPS} drop;")
     try:
         yield
     finally:
-        node.pexec([nft, "delete table ip deaf"])
+        inside.run(node.pid, inside.remove_filter, "ip deaf")
 
 
 def group_breaks(lab):
