@@ -95,13 +95,13 @@ def parse(argv):
 
     sub = command("fault", do_fault, "break something: kill-sn, hang-sn, cut-sn, slow-sn (of the "
                   "node that serves the client, if none is named), kill-arn, hang-arn, cut-arn, "
-                  "slow-arn; or kill, hang, slow, cont, restart DAEMON@NODE or AS64500; cut, join NODE, "
-                  "NODE-NODE or AS64500")
+                  "slow-arn; or kill, hang, slow, cont, restart DAEMON@NODE or AS64500; cut, lose, join "
+                  "NODE, NODE-NODE or AS64500; part NODE,NODE; deaf, mute NODE")
     sub.add_argument("kind", nargs="?")
     sub.add_argument("target", nargs="?")
+    sub.add_argument("much", nargs="?", help="lose: how many percent; slow: how many milliseconds [80]")
     sub.add_argument("--script", metavar="FILE", help="break what its lines say, each at its time "
-                     "(SECONDS KIND TARGET)")
-    sub.add_argument("--ms", type=positive, default=80, help="how long `slow` lasts [80]")
+                     "(SECONDS KIND TARGET MUCH)")
 
     command("heal", do_heal, "undo all faults")
 
@@ -422,20 +422,20 @@ def print_status(status):
     if status["serving"]:
         print(f"  serving clients: {', '.join(status['serving'])}")
     for fault in status["faults"]:
-        print(f"  broken: {fault['kind']} {fault['target']}")
+        print(f"  broken: {fault['kind']} {fault['target']} {fault.get('much', '')}".rstrip())
 
 
 def do_fault(arguments):
     """fault"""
     if bool(arguments.script) == bool(arguments.kind):
-        print("nearlab fault: which one? nearlab fault KIND TARGET, or --script FILE",
+        print("nearlab fault: which one? nearlab fault KIND TARGET [MUCH], or --script FILE",
               file=sys.stderr)
         return EX_USAGE
     if arguments.script:
         return run_script(arguments)
     control = state.Control(state.find(arguments.name))
     done = control.call({"do": "fault", "kind": arguments.kind, "target": arguments.target,
-                         "ms": arguments.ms})
+                         "much": arguments.much})
     print(f"{done['kind']} {done['target']}")
     return 0
 
@@ -459,8 +459,8 @@ def run_script(arguments):
             raise state.StateError(f"{arguments.script}:{step.line}: {error}") from error
     start = time.monotonic()
 
-    def inject(kind, target, ms):
-        done = control.call({"do": "fault", "kind": kind, "target": target, "ms": ms})
+    def inject(kind, target, much):
+        done = control.call({"do": "fault", "kind": kind, "target": target, "much": much})
         print(f"{time.monotonic() - start:.1f} {done['kind']} {done['target']}", flush=True)
 
     def heal():

@@ -4,16 +4,19 @@ What can be broken, and healed again.
 
     kill DAEMON@NODE     SIGKILL of the daemon and all its processes
     hang DAEMON@NODE     SIGSTOP of them
-    slow DAEMON@NODE     SIGSTOP, and SIGCONT after some milliseconds
+    slow DAEMON@NODE 80  SIGSTOP, and SIGCONT after so many milliseconds (80, if nothing is said)
     cont DAEMON@NODE     SIGCONT
     restart DAEMON@NODE  killed if it runs, and started
     cut NODE             all of the node's links go down
     cut AS64500          all links between the AS and others go down
     cut NODE-NODE        the link, or the overlay's tunnel, between two nodes goes down
+    lose TARGET 5        of the packets on a link, tunnel or all links of a node (what cut takes) this
+                         many percent are lost, in each direction, at random; 100: all, and nobody
+                         is told that the link is down
     part NODE,NODE…      the LAN falls in two parts: these nodes, and the others
     deaf NODE            no announcement reaches it
     mute NODE            none leaves it
-    join TARGET          the end of a cut, part, deaf or mute
+    join TARGET          the end of a cut, lose, part, deaf or mute
 
 A target NODE without a daemon means the node's own one (arn, sn-agent, bird of a router); AS64500
 means all daemons of all nodes of that autonomous system. The
@@ -21,19 +24,24 @@ shorthands kill-sn, hang-sn, cut-sn, slow-sn and kill-arn, hang-arn, cut-arn tak
 one they mean the service node that now serves a client, or the ARN that its block is routed to.
 """
 
+import collections
+import itertools
 import os
 import re
 import signal
 import threading
 import time
 
-from . import daemons
+from . import inside
 from .links import Lan
 from .nodes import Arn, Client, KeyedNode, LabNode, Router, ServiceNode
 
-KINDS = ("kill", "hang", "slow", "cont", "restart", "cut", "part", "deaf", "mute", "join")
+KINDS = ("kill", "hang", "slow", "cont", "restart", "cut", "lose", "part", "deaf", "mute",
+         "join")
 MENDS = ("cont", "restart", "join")  # those that break nothing
 SHORTHANDS = tuple(f"{k}-{n}" for n in ("sn", "arn") for k in ("kill", "hang", "cut", "slow"))
+
+Broken = collections.namedtuple("Broken", "kind target undo much", defaults=(None,))
 
 # Where nodes speak RTSP: the usual port, and those that ARNs have them open.
 RTSP = "( dport = :554 or ( dport >= :20000 and dport <= :20999 ) )"
@@ -43,12 +51,34 @@ class FaultError(Exception):
     """No such fault or target; the text says what there is."""
 
 
+def amount(kind, said=None):
+    """How much of a fault there is to be, from what is said: a number, or None of a kind that has none."""
+    if kind.startswith("slow"):
+        what, unit, least, most = "milliseconds, such as 200", "ms", 1, 86400000
+        said = 80 if said is None else said
+    elif kind == "lose":
+        what, unit, least, most = "percent, such as 5", "%", 0.001, 100
+    elif said is None:
+        return None
+    else:
+        raise FaultError(f"{kind} has no third word: '{said}'")
+    try:
+        number = float(str(said).removesuffix(unit))
+    except ValueError:
+        number = None
+    if number is None or not least <= number <= most:
+        raise FaultError(f"{kind}: {'' if said is None else repr(str(said)) + ': '}expected "
+                         f"{least:g} to {most:g} {what}")
+    return number
+
+
 class Faults:
     """The faults of one network; what is broken now is remembered, so that it can be healed."""
 
     def __init__(self, net):
         self.net = net
-        self.broken = []  # [(kind, target, undo)]
+        self.broken = []  # [Broken]
+        self.serial = itertools.count(1)  # of packet filters
         self.at = 0.0  # when the last fault came, by the monotonic clock
 
     def nodes(self, cls):
@@ -175,8 +205,11 @@ class Faults:
                  for pair in lan.connectionsTo(node)]
         return [(own.node, own.name) for own, _ in pairs]
 
-    def inject(self, kind, target=None, ms=80):
-        """Breaks something. Returns {kind, target}, with the default target filled in."""
+    def inject(self, kind, target=None, much=None):
+        """
+        Breaks something; how much of it, see amount(). Returns {kind, target, much}, with what was not
+        said filled in.
+        """
         if kind in SHORTHANDS:
             kind, _, what = kind.partition("-")
             if target is None and what == "sn":
@@ -192,15 +225,16 @@ class Faults:
             raise FaultError(f"no fault '{kind}' (there are: {', '.join(KINDS + SHORTHANDS)})")
         if not target:
             raise FaultError(f"{kind} needs a target: DAEMON@NODE, NODE, NODE-NODE or an AS")
-        getattr(self, f"_{kind}")(target, ms)
-        return {"kind": kind, "target": target}
+        much = amount(kind, much)
+        getattr(self, f"_{kind}")(target, *([] if much is None else [much]))
+        return {"kind": kind, "target": target, "much": much}
 
     def check(self, kind, target):
         """FaultError when inject() would not know the target, as far as can be told beforehand."""
         kind = kind.partition("-")[0]
         if target is None:
             return
-        if kind == "cut":
+        if kind in ("cut", "lose"):
             self._ends(target)
         elif kind == "part":
             for name in target.split(","):
@@ -219,15 +253,15 @@ class Faults:
             except ProcessLookupError:
                 pass
 
-    def _kill(self, target, _ms):
+    def _kill(self, target):
         found = self.daemons(target)
         self._send(found, signal.SIGKILL)
-        self.broken.append(("kill", target, lambda: [d.start() for d in found]))
+        self.broken.append(Broken("kill", target, lambda: [d.start() for d in found]))
 
-    def _hang(self, target, _ms):
+    def _hang(self, target):
         found = self.daemons(target)
         self._send(found, signal.SIGSTOP)
-        self.broken.append(("hang", target, lambda: [
+        self.broken.append(Broken("hang", target, lambda: [
             (d.signal(signal.SIGCONT, everyone=True), d.start()) for d in found]))
 
     def _slow(self, target, ms):
@@ -237,18 +271,18 @@ class Faults:
         timer.daemon = True
         timer.start()
 
-    def _cont(self, target, _ms):
+    def _cont(self, target):
         self._send(self.daemons(target), signal.SIGCONT)
         self._forget("hang", target)
 
-    def _restart(self, target, _ms):
+    def _restart(self, target):
         self.at = time.monotonic()
         for daemon in self.daemons(target):
             daemon.restart()
         self._forget("kill", target)
         self._forget("hang", target)
 
-    def _cut(self, target, _ms):
+    def _cut(self, target):
         ends = self._ends(target)
         undo = [(node, f"ip link set {name} up") for node, name in ends]
         for node, name in ends:
@@ -259,9 +293,36 @@ class Faults:
         self.at = time.monotonic()
         for node, name in ends:
             node.pexec(["ip", "link", "set", name, "down"])
-        self.broken.append(("cut", target, lambda: [n.pexec(c.split()) for n, c in undo]))
+        self.broken.append(Broken("cut", target, lambda: [n.pexec(c.split()) for n, c in undo]))
 
-    def _part(self, target, _ms):
+    def _lose(self, target, percent):
+        """Both ends of each link drop, of the packets that come in there, so many."""
+        ends = {}
+        for node, name in self._ends(target):
+            link = node.intf(name).link if name in node.intfNames() else None  # a tunnel is none
+            for end in (link.intf1, link.intf2) if link else ():
+                ends.setdefault(end.node, set()).add(end.name)
+            ends.setdefault(node, set()).add(name)
+        table = f"netdev nearlab_lose{next(self.serial)}"
+        share = f"numgen random mod 100000 <= {round(percent * 1000) - 1}"
+        self._forget("lose", target, undo=True)
+        self.at = time.monotonic()
+        for node, names in ends.items():
+            # What is sent as one and would be segmented behind the interface is to be lost by packets.
+            inside.run(node.pid, inside.ip, [f"link set dev {n} gso_max_segs 1" for n in names])
+            devices = ", ".join(f'"{name}"' for name in names)
+            inside.run(node.pid, inside.add_filter, table, "type filter hook ingress devices = "
+                       f"{{ {devices} }} priority 0; {share} drop;")
+
+        def undo():
+            for node, names in ends.items():
+                inside.run(node.pid, inside.remove_filter, table)
+                inside.run(node.pid, inside.ip,
+                           [f"link set dev {n} gso_max_segs 65535" for n in names])
+
+        self.broken.append(Broken("lose", target, undo, f"{percent:g} %"))
+
+    def _part(self, target):
         ends = [end for name in target.split(",") for end in self._lan_ports(name)]
         lans = {lan.name: lan for lan, _ in ends}
         if len(lans) != 1:
@@ -273,7 +334,7 @@ class Faults:
         ports = [port for _, port in ends]
         self.at = time.monotonic()
         lan.cmd("; ".join(f"ip link set {p} master {other}" for p in ports))
-        self.broken.append(("part", target, lambda: lan.cmd(
+        self.broken.append(Broken("part", target, lambda: lan.cmd(
             "; ".join([f"ip link set {p} master {lan.name}" for p in ports]
                       + [f"ip link del {other}"]))))
 
@@ -281,33 +342,30 @@ class Faults:
         """Announcements (UDP 7701) do not pass a node's hook."""
         node = self._node(target)
         table = f"inet nearlab_{kind}"
-        rules = (f"table {table} {{ chain c {{ type filter hook {hook} priority 0; "
-                 "udp dport 7701 drop; }; }")
-        nft = daemons.find("nft")
         self.at = time.monotonic()
-        out, err, code = node.pexec([nft, rules])
-        if code:
-            raise FaultError(f"{kind} {target}: {(out + err).strip()}")
-        self.broken.append((kind, target, lambda: node.pexec([nft, f"delete table {table}"])))
+        inside.run(node.pid, inside.add_filter, table,
+                   f"type filter hook {hook} priority 0; udp dport 7701 drop;")
+        self.broken.append(Broken(kind, target,
+                                  lambda: inside.run(node.pid, inside.remove_filter, table)))
 
-    def _deaf(self, target, _ms):
+    def _deaf(self, target):
         self._filter("deaf", target, "input")
 
-    def _mute(self, target, _ms):
+    def _mute(self, target):
         self._filter("mute", target, "output")
 
-    def _join(self, target, _ms):
+    def _join(self, target):
         self.at = time.monotonic()
         if not any([self._forget(kind, target, undo=True)
-                    for kind in ("cut", "part", "deaf", "mute")]):
-            raise FaultError(f"'{target}' is not cut, part, deaf or mute")
+                    for kind in ("cut", "lose", "part", "deaf", "mute")]):
+            raise FaultError(f"'{target}' is not cut, lose, part, deaf or mute")
 
     def _forget(self, kind, target, undo=False):
         for entry in list(self.broken):
-            if entry[:2] == (kind, target):
+            if (entry.kind, entry.target) == (kind, target):
                 self.broken.remove(entry)
                 if undo:
-                    entry[2]()
+                    entry.undo()
                 return True
         return False
 
@@ -315,9 +373,9 @@ class Faults:
         """Undoes all that is broken, last first. Returns what was healed."""
         healed = []
         while self.broken:
-            kind, target, undo = self.broken.pop()
-            undo()
-            healed.append({"kind": kind, "target": target})
+            entry = self.broken.pop()
+            entry.undo()
+            healed.append({"kind": entry.kind, "target": entry.target})
         for link in self.net.links:
             if not link.alive():
                 link.mend()

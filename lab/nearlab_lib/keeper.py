@@ -241,7 +241,8 @@ class Keeper:
                 "nodes": nodes, "links": links,
                 "emulation": "netem" if kernel_has_netem() else "wirefilter",
                 "serving": self.faults.serving(),
-                "faults": [{"kind": k, "target": t} for k, t, _ in self.faults.broken]}
+                "faults": [{"kind": b.kind, "target": b.target} | ({"much": b.much} if b.much else {})
+                           for b in self.faults.broken]}
 
     def busy(self):
         """Whether a scenario runs."""
@@ -263,7 +264,7 @@ class Keeper:
         if request.get("only_check"):
             self.faults.check(request["kind"], request.get("target"))
             return {}
-        return self.faults.inject(request["kind"], request.get("target"), request.get("ms", 80))
+        return self.faults.inject(request["kind"], request.get("target"), request.get("much"))
 
     def do_heal(self, _request, _peer):
         return {"healed": self.faults.heal()}

@@ -404,9 +404,12 @@ class Lab:
 
     # Faults.
 
-    def fault(self, kind, target=None, ms=80):
-        """Breaks something now; what and where is noted. Its moment, in seconds of the run."""
-        done = self.faults.inject(kind, target, ms)
+    def fault(self, kind, target=None, much=None):
+        """
+        Breaks something now (faults.py says what there is); what and where is noted. Its moment, in
+        seconds of the run.
+        """
+        done = self.faults.inject(kind, target, much)
         breaks = done["kind"] not in MENDS
         what = f"fault: {done['kind']}" if breaks else done["kind"]
         self.event(what, done["target"], t=self.faults.at, fault=breaks)
@@ -484,7 +487,7 @@ class Lab:
 
     def casualties(self):
         """What does not run though nothing of ours broke it: a word for each."""
-        broken = {target for _, target, _ in self.faults.broken}
+        broken = {entry.target for entry in self.faults.broken}
         dead = [f"{daemon.name} of {host.name} ({daemon.state()})"
                 for host in self.net.hosts for daemon in host.daemons.values()
                 if not daemon.alive() and not broken & {host.name, f"{daemon.name}@{host.name}",

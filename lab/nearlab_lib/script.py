@@ -2,10 +2,11 @@
 """
 Faults at their times (row J4), from a text of lines such as
 
-    # seconds  what     target   ms
+    # seconds  what     target   how much
     1.0        kill     S1
     2.5        restart  S1
-    4.0        slow     S2       300
+    4.0        slow     S2       300ms
+    5.0        lose     R1-R2    5%
     6.0        heal
 
 Seconds count from when the script starts, and do not go back. `nearlab fault --script FILE` and a
@@ -14,10 +15,9 @@ scenario's lab.script(text) run it.
 
 import collections
 
-from .faults import KINDS, SHORTHANDS
+from .faults import KINDS, SHORTHANDS, FaultError, amount
 
-Step = collections.namedtuple("Step", "at kind target ms line")
-MS = 80  # how long `slow` lasts, if nothing is said
+Step = collections.namedtuple("Step", "at kind target much line")
 
 
 def parse(text, name="script"):
@@ -29,7 +29,7 @@ def parse(text, name="script"):
             continue
         try:
             steps.append(_step(words, steps[-1].at if steps else 0.0, number))
-        except ValueError as error:
+        except (ValueError, FaultError) as error:
             raise ValueError(f"{name}:{number}: {error}") from None
     if not steps:
         raise ValueError(f"{name}: no line says a fault: expected such as '1.5 kill S1'")
@@ -38,7 +38,7 @@ def parse(text, name="script"):
 
 def _step(words, last, number):
     """The Step of a line's words, which may not be earlier than the `last` one."""
-    form = "expected SECONDS WHAT [TARGET [MS]], such as '1.5 kill S1'"
+    form = "expected SECONDS WHAT [TARGET [HOW MUCH]], such as '1.5 kill S1'"
     if not 2 <= len(words) <= 4:
         raise ValueError(f"'{' '.join(words)}': {form}")
     try:
@@ -47,26 +47,22 @@ def _step(words, last, number):
         raise ValueError(f"'{words[0]}' is no number of seconds: {form}") from None
     if not last <= at < 86400:
         raise ValueError(f"{words[0]} s is out of order: expected {last:g} s or later, within a day")
-    kind, target, ms = words[1], words[2] if len(words) > 2 else None, MS
+    kind, target, much = (*words[1:], None, None)[:3]
     if kind not in (*KINDS, *SHORTHANDS, "heal"):
         raise ValueError(f"no fault '{kind}' (there are: {', '.join((*KINDS, *SHORTHANDS))}, heal)")
     if target is None and kind in KINDS:
         raise ValueError(f"{kind} needs a target: a node, DAEMON@NODE or NODE-NODE")
-    if len(words) > 3:
-        if not words[3].isdigit() or not int(words[3]):
-            raise ValueError(f"'{words[3]}' is no number of milliseconds")
-        ms = int(words[3])
-    return Step(at, kind, target, ms, number)
+    return Step(at, kind, target, amount(kind, much), number)
 
 
 def run(steps, clock, wait, inject, heal):
     """
-    Goes through the steps: wait(seconds) until each is due by clock(), then inject(kind, target, ms) or
+    Goes through the steps: wait(seconds) until each is due by clock(), then inject(kind, target, much) or
     heal(). [(Step, what inject gave back, or None)].
     """
     start, done = clock(), []
     for step in steps:
         wait(max(0.0, start + step.at - clock()))
         done.append((step, heal() if step.kind == "heal"
-                     else inject(step.kind, step.target, step.ms)))
+                     else inject(step.kind, step.target, step.much)))
     return done

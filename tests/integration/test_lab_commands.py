@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -171,11 +172,52 @@ def test_a_cut_link_moves_nothing_but_takes_reachability(lab):
                                check=False).returncode == 0, "BGP is back", 30)
 
 
+def faults(name):
+    """What status says is broken."""
+    return json.loads(nearlab("status", "--name", name, "--json").stdout)["faults"]
+
+
+def test_lossy_link_loses_so_many_packets_until_it_is_healed(lab):
+    """J4: by the number of pings that are answered; 70 % each way are 49 %."""
+    def answered(number):
+        said = in_node(lab, "c802", "ping", "-q", "-i0.005", "-W1", f"-c{number}",
+                       "10.2.82.1", check=False)
+        return int(re.search(r"(\d+) received", said.stdout).group(1))
+
+    nearlab("fault", "--name", lab, "lose", "c802", "100%")
+    assert answered(2) == 0
+    nearlab("fault", "--name", lab, "lose", "c802", "30%")
+    assert faults(lab) == [{"kind": "lose", "target": "c802", "much": "30 %"}]
+    assert 104 <= answered(300) <= 190  # 147 ± five standard deviations
+    nearlab("fault", "--name", lab, "join", "c802")
+    assert answered(30) == 30 and faults(lab) == []
+
+
+def test_lossy_link_takes_a_super_packet_apart(lab):
+    """A burst that is sent by one UDP_SEGMENT call, as nodes do, loses packets, not all or nothing."""
+    def refused():
+        """How many datagrams have come for which there is no socket."""
+        head, values = [line.split() for line in in_node(lab, "sn810", "cat", "/proc/net/snmp")
+                        .stdout.splitlines() if line.startswith("Udp:")]
+        return int(values[head.index("NoPorts")])
+
+    send = ("import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); "
+            "s.setsockopt(17, 103, 1000); s.sendto(bytes(60000), ('10.2.0.10', 9999))")
+    nearlab("fault", "--name", lab, "lose", "lan804-sn810", "30%")
+    before = refused()
+    in_node(lab, "sn806", "/usr/bin/python3", "-c", send)
+    wait_until(lambda: refused() - before >= 20, "a part of it is there")
+    assert refused() - before < 60
+    nearlab("heal", "--name", lab)
+
+
 def test_unknown_faults_and_targets_are_refused(lab):
     assert "no fault" in nearlab("fault", "--name", lab, "melt", "sn806", check=False).stderr
     assert "no node" in nearlab("fault", "--name", lab, "kill", "sn807", check=False).stderr
     done = nearlab("fault", "--name", lab, "kill", "nginx@sn806", check=False)
     assert done.returncode == 1 and "sn-agent" in done.stderr
+    done = nearlab("fault", "--name", lab, "lose", "core-edge", "a lot", check=False)
+    assert done.returncode == 1 and "lose: 'a lot': expected 0.001 to 100 percent" in done.stderr
 
 
 def test_the_prompt_takes_commands_from_standard_input(lab):
