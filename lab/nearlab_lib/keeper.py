@@ -204,11 +204,11 @@ class Keeper:
                     raise FaultError("the lab is still coming up")
                 command = getattr(self, "do_" + str(request.get("do")).replace("-", "_"), None)
                 answer = command(request, peer) if command else {"error": "no such request"}
-            except (ValueError, TypeError, AttributeError) as error:
-                traceback.print_exc()
-                answer = {"error": f"bad request: {error}"}
             except (FaultError, state.StateError, daemons.MissingProgram) as error:
                 answer = {"error": str(error)}
+            except Exception as error:  # pylint: disable=broad-except
+                traceback.print_exc()  # a request that fails is no end of the lab
+                answer = {"error": f"{type(error).__name__}: {error}"}
             if answer is not None:
                 peer.answer(answer)
         return True

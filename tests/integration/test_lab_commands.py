@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 
 import pytest
@@ -218,6 +219,14 @@ def test_unknown_faults_and_targets_are_refused(lab):
     assert done.returncode == 1 and "sn-agent" in done.stderr
     done = nearlab("fault", "--name", lab, "lose", "core-edge", "a lot", check=False)
     assert done.returncode == 1 and "lose: 'a lot': expected 0.001 to 100 percent" in done.stderr
+
+
+def test_request_that_the_keeper_does_not_understand_does_not_end_the_lab(lab):
+    with socket.socket(socket.AF_UNIX) as s:
+        s.connect(f"/run/nearlab/{lab}/control")
+        for request in (b"fault\n", b'"fault"\n', b'{"do": "fault"}\n', b'{"do": "node", "node": []}\n'):
+            s.sendall(request)
+            assert "error" in json.loads(s.recv(4096)), request
 
 
 def test_the_prompt_takes_commands_from_standard_input(lab):
