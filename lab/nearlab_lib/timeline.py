@@ -33,22 +33,31 @@ def _draw(folder, cache):
         report = json.load(file)
     events = report["events"]
     faults = [e for e in events if e.get("fault")]
-    end = max([e["t"] for e in events] or [1])
-    middle = faults[0]["t"] if faults else end / 2
-    zoom = (max(0, middle - 0.5), middle + (1.5 if "arn" not in report["scenario"] else 6))
+    whole = (0, 1.02 * max([e["t"] for e in events] or [1]))
+    middle = faults[0]["t"] if faults else whole[1] / 2
+    zoom = whole if report.get("answers") else (max(0, middle - 0.5), middle + 1.5)
 
-    figure, axes = pyplot.subplots(4, 1, figsize=(12, 11), constrained_layout=True,
-                                   gridspec_kw={"height_ratios": [2, 2, 2, 3]})
+    rows = []  # what this run has to show
+    if any(client["packets"] for client in report["clients"]):
+        rows.append(lambda axis: _packets(axis, report, whole, "the whole run"))
+        if zoom != whole:
+            rows.append(lambda axis: _packets(axis, report, zoom, "around the fault"))
+    if report.get("answers"):
+        rows.append(lambda axis: _answers(axis, report["answers"], whole))
+    if any(client["levels"] for client in report["clients"]):
+        rows.append(lambda axis: _levels(axis, report, whole))
+    rows.append(lambda axis: _events(
+        axis, [e for e in events if zoom[0] <= e["t"] <= zoom[1]], zoom))
+
+    figure, axes = pyplot.subplots(len(rows), 1, figsize=(12, 3 + 2 * len(rows)), squeeze=False,
+                                   constrained_layout=True,
+                                   gridspec_kw={"height_ratios": [2] * (len(rows) - 1) + [3]})
+    axes = axes[:, 0]
     outcome = "passed" if report["passed"] else "FAILED"
     figure.suptitle(f"{report['topology']} {report['scenario']}, seed {report['seed']}: {outcome}")
-    _packets(axes[0], report, (0, end), "the whole run")
-    if report.get("answers"):
-        _answers(axes[1], report["answers"], (0, end))
-    else:
-        _packets(axes[1], report, zoom, "around the fault")
-    _levels(axes[2], report, (0, end))
-    _events(axes[3], [e for e in events if zoom[0] <= e["t"] <= zoom[1]], zoom)
-    for axis in axes[:3]:
+    for row, axis in zip(rows, axes):
+        row(axis)
+    for axis in axes[:-1]:
         for fault in faults:
             axis.axvline(fault["t"], color="#c44e52", linewidth=1.2)
     for fault in faults:  # above the first row: what the red line is
@@ -70,6 +79,7 @@ def _packets(axis, report, span, what):
             number += 1
     axis.set_xlim(*span)
     axis.set_ylabel(f"RTP packets\nin 10 ms, {what}")
+    axis.yaxis.get_major_locator().set_params(integer=True)
     if number:
         axis.legend(loc="upper right")
 
