@@ -151,13 +151,25 @@ static void run(struct run *r)
 	}
 }
 
-static int usage(void)
+static int usage(FILE *to)
 {
-	fprintf(stderr,
-		"usage: wide [--sites N] [--nodes N] [--method local|wide|flood|crawl|names] "
-		"[--scenario calm|crowd|region]\n            [--seconds S] [--use U] [--times T] "
-		"[--seed S] [--max N] [--series]\n");
-	return 64;
+	fprintf(to, "usage: wide [OPTION...]\n"
+		    "  --sites N      2 or more (100)\n"
+		    "  --nodes N      of each site (10)\n"
+		    "  --method M     local, wide, flood, crawl or names (crawl)\n"
+		    "  --scenario S   calm, crowd (at one site) or region (that dies) (calm)\n"
+		    "  --seconds S    of virtual time (60)\n"
+		    "  --use U        of all places, as a fraction (0.5)\n"
+		    "  --times T      as many clients in a crowd (4)\n"
+		    "  --max N        wide.max (64)\n"
+		    "  --seed S       (1)\n"
+		    "  --series       what happened in each second, too\n");
+	return to == stdout ? 0 : 64;
+}
+
+static bool scenario_known(const char *name)
+{
+	return !strcmp(name, "calm") || !strcmp(name, "crowd") || !strcmp(name, "region");
 }
 
 static const struct scout_ops *method_of(const char *name)
@@ -203,7 +215,7 @@ int main(int argc, char **argv)
 		case 'm':
 			c.method = method_of(optarg);
 			if (!c.method)
-				return usage();
+				return usage(stderr);
 			break;
 		case 's': r.scenario = optarg; break;
 		case 't': r.seconds = atof(optarg); break;
@@ -212,12 +224,13 @@ int main(int argc, char **argv)
 		case 'r': c.seed = (uint64_t)atoll(optarg); break;
 		case 'a': c.far.max = c.area.max = atoi(optarg); break;
 		case 'v': r.series = true; break;
-		case 'h': usage(); return 0;
-		default: return usage();
+		case 'h': return usage(stdout);
+		default: return usage(stderr);
 		}
 	if (c.sites < 2 || c.nodes_per_site < 1 || c.nodes_per_site > WORLD_NODES ||
-		c.far.max < 1 || c.far.max > FAR_MAX)
-		return usage();
+		c.far.max < 1 || c.far.max > FAR_MAX || r.seconds <= 0 ||
+		!scenario_known(r.scenario))
+		return usage(stderr);
 	if (!strcmp(c.method->name, "wide")) {
 		c.seeds = 0;
 		c.far.max = FAR_MAX;
