@@ -519,7 +519,8 @@ def test_bird_accepts_the_snippets(tmp_path):
         head = "" if "protocol device" in text else \
             "protocol device {}\nprotocol bfd {}\nprotocol direct { ipv4; }\n"
         file = tmp_path / "bird.conf"
-        file.write_text(f"router id 10.2.0.4;\n{head}{text}", encoding="utf-8")
+        router = "" if text.startswith("router id") else "router id 10.2.0.4;\n"
+        file.write_text(router + head + text, encoding="utf-8")
         done = run("bird", "-p", "-c", file)
         assert done.returncode == 0, done.stderr
 
