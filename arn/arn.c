@@ -61,12 +61,12 @@ static void on_beat(void *arg)
 static void reload_as_ordered(struct arn *a)
 {
 	struct conf_errors e;
-	const char *fixed;
+	char fixed[CONF_NAME];
 
-	if (arn_reload(a, &e, &fixed) < 0) {
+	if (arn_reload(a, &e, fixed) < 0) {
 		arn_log_errors(&e);
 		log_msg(NLOG_CONF, "configuration not reloaded: it stays as it was");
-	} else if (fixed) {
+	} else if (*fixed) {
 		log_msg(NLOG_CONF, "configuration reloaded; %s changes at the next start", fixed);
 	} else {
 		log_msg(NLOG_INFO, "configuration reloaded");

@@ -77,7 +77,7 @@ int arn_work(
 
 /* Reads the configuration again and takes over what can be. 0; or negative errno, everything is as
  * before and `why` says why; *fixed names an option whose change has to wait for a restart. */
-int arn_reload(struct arn *a, struct conf_errors *why, const char **fixed);
+int arn_reload(struct arn *a, struct conf_errors *why, char fixed[CONF_NAME]);
 /* The wide area, if there are keys to ask there with, and it is not open. 0 or -ENOMEM. */
 int arn_open_wide(struct arn *a);
 struct overflow_conf arn_overflow_conf(const struct arn *a);

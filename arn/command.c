@@ -370,13 +370,13 @@ static enum ctl_code reload(void *ctx, struct slice args, struct js *body)
 {
 	struct arn *a = ctx;
 	struct conf_errors e;
-	const char *fixed;
+	char fixed[CONF_NAME];
 
 	(void)args;
-	if (arn_reload(a, &e, &fixed) < 0)
+	if (arn_reload(a, &e, fixed) < 0)
 		return fail(body, CTL_FAILED, e.text);
 	js_put_bool(body, "reloaded", true);
-	if (fixed)
+	if (*fixed)
 		js_put_str(body, "needs_restart", fixed);
 	return CTL_OK;
 }

@@ -53,48 +53,54 @@ static const char *check_path(const void *value)
 static const char *const arn_active_names[] = {"master", "all", "each", NULL};
 
 static const struct conf_option anycast_options[] = {
-	{"block", CONF_PREFIX, AT(anycast.block), .help = "anycast addresses served here"},
+	{"block", CONF_PREFIX, AT(anycast.block), .fixed = true,
+		.help = "anycast addresses served here"},
 	{"interface", CONF_STR, AT(anycast.interface), "anycast0", .check = check_interface,
+		.fixed = true,
 		.help = "TUN interface that carries the block while this node can serve"},
-	{"hang-bound", CONF_MS, AT(anycast.hang_bound), "300", 50, 60000,
+	{"hang-bound", CONF_MS, AT(anycast.hang_bound), "300", 50, 60000, .fixed = true,
 		.help = "silence of a process after which the block is withdrawn"},
-	{"hold", CONF_MS, AT(anycast.hold), "3000", 0, 3600000,
+	{"hold", CONF_MS, AT(anycast.hold), "3000", 0, 3600000, .fixed = true,
 		.help = "time of continuous health before the block comes (back) up"},
 	{"active", CONF_ENUM, AT(anycast.active), "master", .names = arn_active_names,
+		.fixed = true,
 		.help = "which ARNs of the LAN have the block up: the master, or all that are "
 			"ready; each: every address has a master of its own"},
-	{"addresses", CONF_ADDR_LIST, AT(anycast.addresses), "",
+	{"addresses", CONF_ADDR_LIST, AT(anycast.addresses), "", .fixed = true,
 		.help = "with active = \"each\": the addresses of the block, 16 at most"},
-	{"next-hop", CONF_ADDR, AT(anycast.next_hop), "", .check = check_own_address,
+	{"next-hop", CONF_ADDR, AT(anycast.next_hop), "", .check = check_own_address, .fixed = true,
 		.help = "address of the LAN that routes to the block lead to; \"\": this node's"},
 	{0},
 };
 
 static const struct conf_option announce_options[] = {
-	{"interval", CONF_MS, AT(announce.interval), "200", 20, 30000,
+	{"interval", CONF_MS, AT(announce.interval), "200", 20, 30000, .fixed = true,
 		.help = "between this node's announcements to the other ARNs"},
 	{0},
 };
 
 static const struct conf_option discovery_options[] = {
 	{"group", CONF_ADDR, AT(discovery.group), "239.255.77.1:7701", .def_port = 7701,
-		.check = conf_check_group, .help = "group and port of announcements"},
+		.check = conf_check_group, .fixed = true,
+		.help = "group and port of announcements"},
 	{"misses", CONF_INT, AT(discovery.misses), "3", 1, 100,
 		.help = "a node's own intervals without an announcement until it is gone"},
-	{"skew", CONF_MS, AT(discovery.skew), "10000", 100, 3600000,
+	{"skew", CONF_MS, AT(discovery.skew), "10000", 100, 3600000, .fixed = true,
 		.help = "largest difference between two hosts' clocks"},
 	{0},
 };
 
 static const struct conf_option rtsp_options[] = {
-	{"port", CONF_INT, AT(rtsp.port), "554", 0, 65535, .help = "TCP port, 0: off"},
+	{"port", CONF_INT, AT(rtsp.port), "554", 0, 65535, .fixed = true,
+		.help = "TCP port, 0: off"},
 	{"policy", CONF_ENUM, AT(rtsp.policy), "", .names = policy_choices,
 		.help = "how nodes are chosen for RTSP; \"\": select's policy"},
 	{0},
 };
 
 static const struct conf_option http_options[] = {
-	{"port", CONF_INT, AT(http.port), "80", 0, 65535, .help = "TCP port, 0: off"},
+	{"port", CONF_INT, AT(http.port), "80", 0, 65535, .fixed = true,
+		.help = "TCP port, 0: off"},
 	{"policy", CONF_ENUM, AT(http.policy), "", .names = policy_choices,
 		.help = "how nodes are chosen for HTTP; \"\": select's policy"},
 	{0},
@@ -138,7 +144,7 @@ static const struct conf_option probe_options[] = {
 };
 
 static const struct conf_option peers_options[] = {
-	{"port", CONF_INT, AT(peers.port), "7702", 0, 65535,
+	{"port", CONF_INT, AT(peers.port), "7702", 0, 65535, .fixed = true,
 		.help = "TCP port of the connections between ARNs, 0: none"},
 	{0},
 };
@@ -227,19 +233,22 @@ static const struct conf_option direct_options[] = {
 };
 
 static const struct conf_option options[] = {
-	{"name", CONF_STR, AT(name), .check = conf_check_name, .help = "this node's name"},
-	{"interface", CONF_STR, AT(interface), "",
+	{"name", CONF_STR, AT(name), .check = conf_check_name, .fixed = true,
+		.help = "this node's name"},
+	{"interface", CONF_STR, AT(interface), "", .fixed = true,
 		.help = "interface of the service nodes' LAN; \"\": configured nodes only"},
-	{"address", CONF_ADDR, AT(address), "", .check = check_own_address,
+	{"address", CONF_ADDR, AT(address), "", .check = check_own_address, .fixed = true,
 		.help = "this node's address in the election; \"\": the interface's"},
 	{"key-file", CONF_STR, AT(key_file), "", .help = "keys of announcements"},
-	{"control", CONF_STR, AT(control), "/run/nearcast/arn.sock", .help = "socket of nearctl"},
-	{"management", CONF_STR, AT(management), "", .check = conf_check_management,
+	{"control", CONF_STR, AT(control), "/run/nearcast/arn.sock", .fixed = true,
+		.help = "socket of nearctl"},
+	{"management", CONF_STR, AT(management), "", .check = conf_check_management, .fixed = true,
 		.help = "ADDRESS:PORT of the metrics; \"\": none"},
 	{"log-level", CONF_ENUM, AT(log_level), "info", .names = log_level_names,
 		.help = "least severity that is logged"},
-	{"events", CONF_STR, AT(events), "", .help = "file that events are appended to"},
-	{"workers", CONF_INT, AT(workers), "0", 0, CREW_MAX,
+	{"events", CONF_STR, AT(events), "", .fixed = true,
+		.help = "file that events are appended to"},
+	{"workers", CONF_INT, AT(workers), "0", 0, CREW_MAX, .fixed = true,
 		.help = "threads that answer clients; 0: one for each processor"},
 	{"anycast", CONF_SECTION, .sub = anycast_options},
 	{"announce", CONF_SECTION, .sub = announce_options},
@@ -265,12 +274,12 @@ static const struct conf_option options[] = {
 		.help = "an address of the block whose content has an origin"},
 	{"profiles", CONF_SECTION, .sub = arn_profiles_options},
 	{"cas", CONF_SECTION, .sub = arn_cas_options},
-	{"sites", CONF_SECTION, .sub = sites_options},
+	{"sites", CONF_SECTION, .sub = sites_options, .fixed = true},
 	{"site", CONF_SECTION_LIST, offsetof(struct arn_conf, site), sizeof(struct arn_conf_site),
-		.sub = site_options, .help = "an ARN of another site"},
+		.sub = site_options, .fixed = true, .help = "an ARN of another site"},
 	{"flood", CONF_SECTION, .sub = arn_flood_options},
 	{"regions", CONF_SECTION, .sub = arn_regions_options},
-	{"measure", CONF_SECTION, .sub = arn_measure_options},
+	{"measure", CONF_SECTION, .sub = arn_measure_options, .fixed = true},
 	{"region", CONF_SECTION_LIST, offsetof(struct arn_conf, region),
 		sizeof(struct arn_conf_region), .sub = arn_region_options,
 		.help = "clients that are sent to the nodes nearest to a place"},
@@ -370,29 +379,6 @@ static void check_sites(const struct arn_conf *c, struct conf_errors *e)
 				s[i].name);
 }
 
-static bool same_addresses(const struct conf_addr_list *a, const struct conf_addr_list *b)
-{
-	if (a->n != b->n)
-		return false;
-	for (int i = 0; i < a->n; i++)
-		if (addr_cmp(&a->addr[i], &b->addr[i]))
-			return false;
-	return true;
-}
-
-/* Whether two lists of sites are the same. */
-static bool same_sites(const struct arn_conf *a, const struct arn_conf *b)
-{
-	const struct arn_conf_site *x = a->site.item, *y = b->site.item;
-
-	if (a->site.n != b->site.n)
-		return false;
-	for (int i = 0; i < a->site.n; i++)
-		if (addr_cmp(&x[i].address, &y[i].address))
-			return false;
-	return true;
-}
-
 static void check_all(const void *conf, struct conf_errors *e)
 {
 	const struct arn_conf *c = conf;
@@ -481,58 +467,13 @@ struct announce arn_conf_announce(const struct arn_conf_node *n)
 	return a;
 }
 
-const char *arn_conf_fixed_change(const struct arn_conf *was, const struct arn_conf *now)
+bool arn_conf_fixed_change(
+	const struct arn_conf *was, const struct arn_conf *now, char name[CONF_NAME])
 {
-	if (strcmp(was->name, now->name))
-		return "name";
-	if (strcmp(was->interface, now->interface))
-		return "interface";
-	if (addr_cmp(&was->address, &now->address))
-		return "address";
-	if (strcmp(was->control, now->control))
-		return "control";
-	if (strcmp(was->management, now->management))
-		return "management";
-	if (strcmp(was->events, now->events))
-		return "events";
-	if (was->workers != now->workers)
-		return "workers";
-	if (addr_cmp(&was->anycast.block.addr, &now->anycast.block.addr) ||
-		was->anycast.block.len != now->anycast.block.len)
-		return "anycast.block";
-	if (strcmp(was->anycast.interface, now->anycast.interface))
-		return "anycast.interface";
-	if (was->anycast.hang_bound != now->anycast.hang_bound)
-		return "anycast.hang-bound";
-	if (was->anycast.hold != now->anycast.hold)
-		return "anycast.hold";
-	if (was->anycast.active != now->anycast.active)
-		return "anycast.active";
-	if (!same_addresses(&was->anycast.addresses, &now->anycast.addresses))
-		return "anycast.addresses";
-	if (addr_cmp(&was->anycast.next_hop, &now->anycast.next_hop))
-		return "anycast.next-hop";
-	if (was->sites.port != now->sites.port || was->sites.interval != now->sites.interval ||
-		was->sites.misses != now->sites.misses ||
-		was->sites.hold_max != now->sites.hold_max)
-		return "sites";
-	if (!same_sites(was, now))
-		return "site";
-	if (!arn_conf_measure_same(was, now))
-		return "measure";
-	if (!arn_conf_flood_same(was, now))
-		return "flood";
-	if (was->announce.interval != now->announce.interval)
-		return "announce.interval";
-	if (addr_cmp(&was->discovery.group, &now->discovery.group))
-		return "discovery.group";
-	if (was->discovery.skew != now->discovery.skew)
-		return "discovery.skew";
-	if (was->rtsp.port != now->rtsp.port)
-		return "rtsp.port";
-	if (was->http.port != now->http.port)
-		return "http.port";
-	if (was->peers.port != now->peers.port)
-		return "peers.port";
-	return NULL;
+	if (conf_fixed_change(options, was, now, name))
+		return true;
+	if (arn_conf_flood_same(was, now))
+		return false;
+	strcpy(name, "flood");
+	return true;
 }

@@ -189,7 +189,6 @@ void arn_conf_check_regions(const struct arn_conf *c, struct conf_errors *e);
 struct region_table *arn_conf_regions(const struct arn_conf *c, struct conf_errors *e);
 /* Borrows from the configuration. */
 struct measure_conf arn_conf_measure(const struct arn_conf *c);
-bool arn_conf_measure_same(const struct arn_conf *a, const struct arn_conf *b);
 
 /* config_wide.c */
 extern const struct conf_option arn_wide_options[];
@@ -210,8 +209,8 @@ const char *arn_conf_token_keys(const struct arn_conf *c);
 /* The configured node as if it had announced itself, healthy and idle. */
 struct announce arn_conf_announce(const struct arn_conf_node *n);
 
-/* Names the first option that differs between two configurations and cannot change while the
- * daemon runs; NULL: all differences can be taken over. */
-const char *arn_conf_fixed_change(const struct arn_conf *was, const struct arn_conf *now);
+/* Whether an option differs that cannot change while the daemon runs; its name then, else "". */
+bool arn_conf_fixed_change(
+	const struct arn_conf *was, const struct arn_conf *now, char name[CONF_NAME]);
 
 #endif

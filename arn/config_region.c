@@ -165,11 +165,3 @@ struct measure_conf arn_conf_measure(const struct arn_conf *c)
 		.rate = (int)c->measure.rate,
 		.entries = (int)c->measure.networks};
 }
-
-bool arn_conf_measure_same(const struct arn_conf *a, const struct arn_conf *b)
-{
-	return a->measure.clients == b->measure.clients &&
-	       a->measure.lifetime == b->measure.lifetime &&
-	       a->measure.patience == b->measure.patience && a->measure.rate == b->measure.rate &&
-	       a->measure.networks == b->measure.networks;
-}

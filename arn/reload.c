@@ -237,7 +237,7 @@ int arn_load_keys(
 	return err;
 }
 
-int arn_reload(struct arn *a, struct conf_errors *why, const char **fixed)
+int arn_reload(struct arn *a, struct conf_errors *why, char fixed[CONF_NAME])
 {
 	struct wire_keys group, tokens;
 	struct arn_conf next;
@@ -245,7 +245,7 @@ int arn_reload(struct arn *a, struct conf_errors *why, const char **fixed)
 	bool wide_again;
 	int err = daemon_load(&arn_daemon, a->conf_path, &next, why);
 
-	*fixed = NULL;
+	*fixed = '\0';
 	if (err)
 		return err;
 	err = arn_load_keys(&next, &group, &tokens, text);
@@ -260,7 +260,7 @@ int arn_reload(struct arn *a, struct conf_errors *why, const char **fixed)
 	a->token_keys = tokens;
 	wire_keys_wipe(&group);
 	wire_keys_wipe(&tokens);
-	*fixed = arn_conf_fixed_change(&a->conf, &next);
+	arn_conf_fixed_change(&a->conf, &next, fixed);
 	wide_again = arn_conf_wide_again(&a->conf, &next);
 	adopt(&a->conf, &next);
 	apply(a, wide_again);
@@ -273,7 +273,7 @@ void arn_load_own(struct arn *a, const struct arn_conf *inherited)
 {
 	struct arn_conf next;
 	struct conf_errors e;
-	const char *fixed;
+	char fixed[CONF_NAME];
 
 	a->conf = *inherited;
 	if (daemon_load(&arn_daemon, a->conf_path, &next, &e) < 0) {
@@ -281,8 +281,7 @@ void arn_load_own(struct arn *a, const struct arn_conf *inherited)
 		log_msg(NLOG_CONF, "starting with the configuration of before");
 		return;
 	}
-	fixed = arn_conf_fixed_change(inherited, &next);
-	if (fixed)
+	if (arn_conf_fixed_change(inherited, &next, fixed))
 		log_msg(NLOG_CONF, "%s changes at the next start of the guardian", fixed);
 	adopt(&a->conf, &next);
 	conf_free(arn_daemon.options, &next);

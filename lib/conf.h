@@ -67,6 +67,7 @@ struct conf_option {
 	/* Further check of one value; returns NULL, or what was expected. May be NULL. */
 	const char *(*check)(const void *value);
 	const char *help; /* one line, for the manual and error texts */
+	bool fixed;       /* cannot change while the daemon runs; of a section: nothing in it */
 };
 
 struct conf_errors {
@@ -85,6 +86,11 @@ int conf_load(
 int conf_parse(const char *name, struct slice text, const struct conf_option *options, void *out,
 	struct conf_errors *e);
 void conf_free(const struct conf_option *options, void *out);
+
+/* Whether something that is fixed differs between two structs; its name then, as "rtsp.port", else "". */
+#define CONF_NAME 64
+bool conf_fixed_change(
+	const struct conf_option *options, const void *was, const void *now, char name[CONF_NAME]);
 
 /* For `check`: values that both daemons have. Each returns NULL or what was expected. */
 const char *conf_check_name(const void *value);       /* CONF_STR: a node's name */

@@ -17,6 +17,7 @@ lib_libnearcast_a_SOURCES = \
 	lib/conf_impl.h \
 	lib/conf_text.c \
 	lib/conf_check.c \
+	lib/conf_fixed.c \
 	lib/conf_value.c \
 	lib/ctl.c \
 	lib/ctl.h \

@@ -275,13 +275,11 @@ void agent_users_tick(struct agent *a, ns_t now)
 int agent_reload(struct agent *a, struct conf_errors *err)
 {
 	struct sn_conf now;
-	const char *fixed;
-	char why[256];
+	char why[256], fixed[CONF_NAME];
 
 	if (daemon_load(&sn_daemon, a->conf_path, &now, err))
 		return -EINVAL;
-	fixed = sn_conf_fixed_change(&a->conf, &now);
-	if (fixed) {
+	if (sn_conf_fixed_change(&a->conf, &now, fixed)) {
 		err->n = 0;
 		err->text[0] = '\0';
 		conf_error(err, "%s: %s has changed: that needs a restart", a->conf_path, fixed);

@@ -50,7 +50,8 @@ static const char *check_even(const void *value)
 
 static const struct conf_option announce_options[] = {
 	{"group", CONF_ADDR, AT(announce.group), "239.255.77.1:7701", .def_port = 7701,
-		.check = conf_check_group, .help = "group and port of announcements"},
+		.check = conf_check_group, .fixed = true,
+		.help = "group and port of announcements"},
 	{"interval", CONF_MS, AT(announce.interval), "200", ANNOUNCE_MIN_INTERVAL, 60000,
 		.help = "time between two announcements"},
 	{"weight", CONF_INT, AT(announce.weight), "100", 0, 65535,
@@ -61,7 +62,8 @@ static const struct conf_option announce_options[] = {
 static const char *const start_names[] = {"keyframe", "live", NULL};
 
 static const struct conf_option rtsp_options[] = {
-	{"port", CONF_INT, AT(rtsp.port), "554", 1, 65535, .help = "TCP port of the RTSP server"},
+	{"port", CONF_INT, AT(rtsp.port), "554", 1, 65535, .fixed = true,
+		.help = "TCP port of the RTSP server"},
 	{"session-timeout", CONF_MS, AT(rtsp.session_timeout), "60000", 1000, 3600000,
 		.help = "a session without RTSP, RTCP or a publisher's RTP ends after it"},
 	{"publishers", CONF_STR, AT(rtsp.publishers), "", .check = check_prefixes,
@@ -73,7 +75,7 @@ static const struct conf_option rtsp_options[] = {
 };
 
 static const struct conf_option rtp_options[] = {
-	{"port", CONF_INT, AT(rtp.port), "7704", 2, 65534, .check = check_even,
+	{"port", CONF_INT, AT(rtp.port), "7704", 2, 65534, .check = check_even, .fixed = true,
 		.help = "UDP port of all RTP; RTCP has the next one"},
 	{0},
 };
@@ -117,7 +119,7 @@ static const struct conf_option access_options[] = {
 };
 
 static const struct conf_option accounting_options[] = {
-	{"database", CONF_STR, AT(accounting.database), "",
+	{"database", CONF_STR, AT(accounting.database), "", .fixed = true,
 		.help = "SQLite file that sessions are accounted for in (row E4); \"\": none"},
 	{"interval", CONF_MS, AT(accounting.interval), "5000", 100, 3600000,
 		.help = "time between two updates of a session's account"},
@@ -158,10 +160,11 @@ static const char *check_word(const void *value)
 }
 
 static const struct conf_option web_options[] = {
-	{"nginx", CONF_STR, AT(web.nginx), "", .check = check_program,
+	{"nginx", CONF_STR, AT(web.nginx), "", .check = check_program, .fixed = true,
 		.help = "program of the web cache at http.port and at primed ports (row E1); \"\": "
 			"none"},
 	{"folder", CONF_STR, AT(web.folder), "/var/cache/nearcast", .check = check_folder,
+		.fixed = true,
 		.help = "folder of the cache and of nginx's configuration; made if need be"},
 	{"user", CONF_STR, AT(web.user), "www-data", .check = check_word,
 		.help = "user of nginx's workers, when the agent is root"},
@@ -210,9 +213,9 @@ static const char *check_ports(const void *value)
 }
 
 static const struct conf_option prime_options[] = {
-	{"port", CONF_INT, AT(prime.port), "7702", 0, 65535,
+	{"port", CONF_INT, AT(prime.port), "7702", 0, 65535, .fixed = true,
 		.help = "UDP port at which ARNs ask for ports (row B6); 0: none is given"},
-	{"ports", CONF_STR, AT(prime.ports), "20000-20999", .check = check_ports,
+	{"ports", CONF_STR, AT(prime.ports), "20000-20999", .check = check_ports, .fixed = true,
 		.help = "TCP ports that are given"},
 	{"max", CONF_INT, AT(prime.max), "256", 1, 4096, .help = "ports given at one time"},
 	{"lifetime", CONF_MS, AT(prime.lifetime), "60000", 1000, 86400000,
@@ -243,7 +246,7 @@ static const char *check_path(const void *value)
 }
 
 static const struct conf_option cas_options[] = {
-	{"listen", CONF_STR, AT(cas.listen), "", .check = conf_check_management,
+	{"listen", CONF_STR, AT(cas.listen), "", .check = conf_check_management, .fixed = true,
 		.help = "ADDRESS:PORT at which ARNs ask for channels over HTTP (row D3); \"\": "
 			"none"},
 	{"anycast", CONF_STR, AT(cas.anycast), "", .check = check_prefixes,
@@ -275,13 +278,13 @@ static const char *check_groups(const void *value)
 }
 
 static const struct conf_option multicast_options[] = {
-	{"groups", CONF_STR, AT(multicast.groups), "", .check = check_groups,
+	{"groups", CONF_STR, AT(multicast.groups), "", .check = check_groups, .fixed = true,
 		.help = "block that channels get their groups from; \"\": no multicast"},
-	{"port", CONF_INT, AT(multicast.port), "7710", 2, 65500, .check = check_even,
+	{"port", CONF_INT, AT(multicast.port), "7710", 2, 65500, .check = check_even, .fixed = true,
 		.help = "UDP port of a group's first medium; each has two"},
-	{"ttl", CONF_INT, AT(multicast.ttl), "1", 1, 255,
+	{"ttl", CONF_INT, AT(multicast.ttl), "1", 1, 255, .fixed = true,
 		.help = "routers that it may pass, and one more"},
-	{"interface", CONF_STR, AT(multicast.interface), "",
+	{"interface", CONF_STR, AT(multicast.interface), "", .fixed = true,
 		.help = "interface that it leaves by; \"\": the one that has the address"},
 	{"clients", CONF_STR, AT(multicast.clients), "", .check = check_prefixes,
 		.help = "address blocks of who can be reached by multicast"},
@@ -305,9 +308,9 @@ static const char *check_origin(const void *value)
 }
 
 static const struct conf_option vod_options[] = {
-	{"cache", CONF_STR, AT(vod.cache), "",
+	{"cache", CONF_STR, AT(vod.cache), "", .fixed = true,
 		.help = "directory of the file that blocks of films are kept in; \"\": in memory"},
-	{"cache-size", CONF_INT, AT(vod.cache_size), "256", 8, 16777216,
+	{"cache-size", CONF_INT, AT(vod.cache_size), "256", 8, 16777216, .fixed = true,
 		.help = "room for blocks of films, MiB"},
 	{"ahead", CONF_MS, AT(vod.ahead), "4000", 0, 60000,
 		.help = "how much of a film is fetched ahead of who plays it"},
@@ -346,24 +349,26 @@ static const char *check_block(const void *value)
 }
 
 static const struct conf_option overlay_options[] = {
-	{"address", CONF_ADDR, AT(overlay.address), "", .check = check_host_or_none,
+	{"address", CONF_ADDR, AT(overlay.address), "", .check = check_host_or_none, .fixed = true,
 		.help = "this node's address in the overlay (row F1); \"\": it is in none"},
 	{"block", CONF_STR, AT(overlay.block), "", .check = check_block,
 		.help = "block of addresses in the overlay: an origin in it is a node of the "
 			"overlay; \"\": none is"},
-	{"port", CONF_INT, AT(overlay.port), "4789", 1, 65535, .help = "UDP port of all tunnels"},
+	{"port", CONF_INT, AT(overlay.port), "4789", 1, 65535, .fixed = true,
+		.help = "UDP port of all tunnels"},
 	{"assumed-kbps", CONF_INT, AT(overlay.assumed_kbps), "2000", 1, (int64_t)ANNOUNCE_MAX_KBPS,
 		.help = "what a channel is taken for on a link while nothing is known of it"},
-	{"mtu", CONF_INT, AT(overlay.mtu), "0", 0, 65535,
+	{"mtu", CONF_INT, AT(overlay.mtu), "0", 0, 65535, .fixed = true,
 		.help = "of tunnels; 0: what the way to the neighbour leaves"},
 	{0},
 };
 
 static const struct conf_option attach_options[] = {
 	{"anycast", CONF_ADDR, AT(attach.anycast), "", .def_port = 80, .check = check_host_or_none,
+		.fixed = true,
 		.help = "anycast address that is asked over HTTP which node to be a neighbour of "
 			"(figure 9); \"\": none is"},
-	{"refresh", CONF_MS, AT(attach.refresh), "1000", 100, 60000,
+	{"refresh", CONF_MS, AT(attach.refresh), "1000", 100, 60000, .fixed = true,
 		.help = "time between two messages to that node, which forgets this one after "
 			"five"},
 	{0},
@@ -436,20 +441,23 @@ static const struct conf_option upstream_options[] = {
 };
 
 static const struct conf_option options[] = {
-	{"name", CONF_STR, AT(name), .check = conf_check_name, .help = "this node's name"},
-	{"address", CONF_ADDR, AT(address), .check = check_host,
+	{"name", CONF_STR, AT(name), .check = conf_check_name, .fixed = true,
+		.help = "this node's name"},
+	{"address", CONF_ADDR, AT(address), .check = check_host, .fixed = true,
 		.help = "unicast address that clients are sent to and media leave from"},
-	{"interface", CONF_STR, AT(interface), "",
+	{"interface", CONF_STR, AT(interface), "", .fixed = true,
 		.help = "interface of the LAN that it announces itself on; \"\": nowhere"},
 	{"key-file", CONF_STR, AT(key_file), "", .help = "keys of announcements"},
 	{"place", CONF_STR, AT(place), "", .check = conf_check_place,
 		.help = "hierarchical name of where the node is (row H7); \"\": not said"},
-	{"control", CONF_STR, AT(control), "/run/nearcast/sn.sock", .help = "socket of nearctl"},
-	{"management", CONF_STR, AT(management), "", .check = conf_check_management,
+	{"control", CONF_STR, AT(control), "/run/nearcast/sn.sock", .fixed = true,
+		.help = "socket of nearctl"},
+	{"management", CONF_STR, AT(management), "", .check = conf_check_management, .fixed = true,
 		.help = "ADDRESS:PORT of the metrics; \"\": none"},
 	{"log-level", CONF_ENUM, AT(log_level), "info", .names = log_level_names,
 		.help = "least severity that is logged"},
-	{"events", CONF_STR, AT(events), "", .help = "file that events are appended to"},
+	{"events", CONF_STR, AT(events), "", .fixed = true,
+		.help = "file that events are appended to"},
 	{"announce", CONF_SECTION, .sub = announce_options},
 	{"rtsp", CONF_SECTION, .sub = rtsp_options},
 	{"rtp", CONF_SECTION, .sub = rtp_options},
@@ -767,61 +775,14 @@ const struct daemon sn_daemon = {
 	.check = check_all,
 };
 
-const char *sn_conf_fixed_change(const struct sn_conf *was, const struct sn_conf *now)
+bool sn_conf_fixed_change(
+	const struct sn_conf *was, const struct sn_conf *now, char name[CONF_NAME])
 {
-	if (addr_cmp(&was->overlay.address, &now->overlay.address))
-		return "overlay.address";
-	if (addr_cmp(&was->attach.anycast, &now->attach.anycast))
-		return "attach.anycast";
-	if (was->attach.refresh != now->attach.refresh)
-		return "attach.refresh";
-	if (was->overlay.port != now->overlay.port)
-		return "overlay.port";
-	if (was->overlay.mtu != now->overlay.mtu)
-		return "overlay.mtu";
-	if (strcmp(was->name, now->name))
-		return "name";
-	if (addr_cmp(&was->address, &now->address))
-		return "address";
-	if (strcmp(was->interface, now->interface))
-		return "interface";
-	if (strcmp(was->control, now->control))
-		return "control";
-	if (strcmp(was->management, now->management))
-		return "management";
-	if (strcmp(was->events, now->events))
-		return "events";
-	if (addr_cmp(&was->announce.group, &now->announce.group))
-		return "announce.group";
-	if (was->rtsp.port != now->rtsp.port)
-		return "rtsp.port";
-	if (was->rtp.port != now->rtp.port)
-		return "rtp.port";
-	if (was->prime.port != now->prime.port)
-		return "prime.port";
-	if (strcmp(was->cas.listen, now->cas.listen))
-		return "cas.listen";
-	if (strcmp(was->accounting.database, now->accounting.database))
-		return "accounting.database";
-	if (strcmp(was->multicast.groups, now->multicast.groups))
-		return "multicast.groups";
-	if (was->multicast.port != now->multicast.port)
-		return "multicast.port";
-	if (was->multicast.ttl != now->multicast.ttl)
-		return "multicast.ttl";
-	if (strcmp(was->multicast.interface, now->multicast.interface))
-		return "multicast.interface";
-	if (strcmp(was->prime.ports, now->prime.ports))
-		return "prime.ports";
-	if (*was->web.nginx && was->http.port != now->http.port)
-		return "http.port";
-	if (strcmp(was->web.nginx, now->web.nginx))
-		return "web.nginx";
-	if (strcmp(was->web.folder, now->web.folder))
-		return "web.folder";
-	if (strcmp(was->vod.cache, now->vod.cache))
-		return "vod.cache";
-	if (was->vod.cache_size != now->vod.cache_size)
-		return "vod.cache-size";
-	return NULL;
+	if (conf_fixed_change(options, was, now, name))
+		return true;
+	/* The web cache has it; another one's is only announced. */
+	if (!*was->web.nginx || was->http.port == now->http.port)
+		return false;
+	strcpy(name, "http.port");
+	return true;
 }

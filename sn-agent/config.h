@@ -176,8 +176,8 @@ extern const struct daemon sn_daemon;
 /* The ports of prime.ports: "20000-20999". False: it is no such range. */
 bool sn_conf_ports(const char *text, uint16_t *first, uint16_t *last);
 
-/* Names the first option that differs between two configurations and cannot change while the
- * daemon runs; NULL: all differences can be taken over. */
-const char *sn_conf_fixed_change(const struct sn_conf *was, const struct sn_conf *now);
+/* Whether an option differs that cannot change while the daemon runs; its name then, else "". */
+bool sn_conf_fixed_change(
+	const struct sn_conf *was, const struct sn_conf *now, char name[CONF_NAME]);
 
 #endif

@@ -367,6 +367,93 @@ START_TEST(test_file_is_loaded_or_said_why_not)
 }
 END_TEST
 
+/* ---- what cannot change while a daemon runs ---- */
+
+static const char *const before[] = {/* in the order of `options` */
+	"name = \"a\"", "announce { interval = 300 }", "block = \"10.1.0.0/16\"",
+	"management = \"10.0.0.1:80\"", "enabled = true", "level = \"info\"",
+	"peers = \"10.0.0.2,10.0.0.3\"", "nets = \"10.1.0.0/16,10.2.0.0/16\"",
+	"upstream \"u\" { address = \"10.0.0.4\" }"};
+#define OPTIONS (int)(sizeof(before) / sizeof(before[0]))
+
+static const struct {
+	int option;
+	const char *now;
+} change[] = {
+	{0, "name = \"b\""},
+	{1, "announce { interval = 400 }"},
+	{1, "announce { interval = 300 group = \"239.255.77.2\" }"},
+	{2, "block = \"10.1.0.0/17\""},
+	{2, "block = \"10.2.0.0/16\""},
+	{3, "management = \"10.0.0.1:81\""},
+	{3, "management = \"\""},
+	{4, "enabled = false"},
+	{5, "level = \"error\""},
+	{6, "peers = \"10.0.0.2\""},
+	{6, "peers = \"10.0.0.2,10.0.0.4\""},
+	{7, "nets = \"10.1.0.0/16\""},
+	{7, "nets = \"10.1.0.0/16,10.2.0.0/17\""},
+	{8, ""},
+	{8, "upstream \"v\" { address = \"10.0.0.4\" }"},
+	{8, "upstream \"u\" { address = \"10.0.0.5\" }"},
+};
+
+/* Each option as before, but for one. */
+static void parse_with(int option, const char *now)
+{
+	char text[1024] = "";
+
+	for (int i = 0; i < OPTIONS; i++) {
+		strcat(text, i == option ? now : before[i]);
+		strcat(text, "\n");
+	}
+	ck_assert_msg(parse(text) == 0, "%s%s", text, errors.text);
+}
+
+START_TEST(test_fixed_option_that_changes_is_named_and_no_other)
+{
+	int changed = change[_i].option;
+	struct conf_option table[OPTIONS + 1];
+	char name[CONF_NAME];
+	struct conf was;
+
+	parse_with(-1, NULL);
+	was = conf;
+	parse_with(changed, change[_i].now);
+	for (int fixed = 0; fixed < 2; fixed++) {
+		memcpy(table, options, sizeof(table));
+		for (int i = 0; i < OPTIONS; i++)
+			table[i].fixed = fixed == (i == changed);
+		ck_assert_int_eq(conf_fixed_change(table, &was, &conf, name), fixed);
+		ck_assert_str_eq(name, fixed ? table[changed].name : "");
+	}
+	conf_free(options, &was);
+	done();
+}
+END_TEST
+
+START_TEST(test_fixed_option_of_a_section_is_named_with_it)
+{
+	struct conf_option table[OPTIONS + 1];
+	struct conf_option sub[sizeof(announce_options) / sizeof(announce_options[0])];
+	char name[CONF_NAME];
+	struct conf was;
+
+	memcpy(table, options, sizeof(options));
+	memcpy(sub, announce_options, sizeof(sub));
+	table[1].sub = sub;
+	sub[1].fixed = true;
+	parse_with(-1, NULL);
+	was = conf;
+	parse("name = \"a\" announce { group = \"239.1.1.1\" interval = 300 }");
+	ck_assert(!conf_fixed_change(table, &was, &conf, name));
+	parse("name = \"a\" announce { interval = 301 }");
+	ck_assert(conf_fixed_change(table, &was, &conf, name));
+	ck_assert_str_eq(name, "announce.interval");
+	conf_free(options, &was);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *t = tcase_create("conf");
@@ -386,5 +473,8 @@ int main(void)
 	tcase_add_test(t, test_all_errors_of_a_file_are_told_in_order);
 	tcase_add_test(t, test_too_many_errors_end_with_an_ellipsis);
 	tcase_add_test(t, test_file_is_loaded_or_said_why_not);
+	tcase_add_loop_test(t, test_fixed_option_that_changes_is_named_and_no_other, 0,
+		sizeof(change) / sizeof(change[0]));
+	tcase_add_test(t, test_fixed_option_of_a_section_is_named_with_it);
 	return run_case("conf", t);
 }

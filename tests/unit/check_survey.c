@@ -118,6 +118,7 @@ START_TEST(test_answer_is_no_longer_than_three_questions)
 		ck_assert(survey_answer_max(len) == 0 ||
 			  survey_answer_max(len) + WIRE_OVERHEAD <= SURVEY_FACTOR * len);
 	ck_assert_uint_eq(survey_answer_max(0), 0);
+	ck_assert_uint_eq(survey_answer_max(SURVEY_LEN), WIRE_MAX - WIRE_OVERHEAD);
 	ck_assert_uint_eq(survey_answer_max(SIZE_MAX), WIRE_MAX - WIRE_OVERHEAD);
 	/* And questions are long enough for the longest answer, but not by much. */
 	for (int i = 0; i < 2; i++) {
@@ -189,6 +190,33 @@ START_TEST(test_value_out_of_its_range_is_not_written)
 	WRONG(*r.neighbour[1].id = '\0');
 	WRONG(addr_set_port(&r.neighbour[0].control, 0));
 	WRONG(r.neighbour[0].control = literal("[ff02::1]:7702"));
+}
+END_TEST
+
+/* Of as many neighbours as there may be, and of one more: it would have no place. */
+START_TEST(test_seventeen_neighbours_are_refused)
+{
+	enum { EACH = 7 + 4, LIST = SURVEY_NEIGHBOURS * EACH };
+	static struct survey_answer r;
+	int n;
+
+	r = answer();
+	r.said.channels = 0;
+	r.total = r.neighbours = SURVEY_NEIGHBOURS;
+	for (int i = 0; i < SURVEY_NEIGHBOURS; i++) {
+		r.neighbour[i].control = literal("10.7.4.12:7702");
+		snprintf(r.neighbour[i].id, sizeof(r.neighbour[i].id), "n%02d", i);
+	}
+	n = survey_answer_encode(&r, buf, sizeof(buf) - EACH);
+	ck_assert_int_gt(n, LIST);
+	ck_assert_int_eq(survey_answer_decode(&r, buf, (size_t)n, &why), 0);
+	ck_assert_int_eq(r.neighbours, SURVEY_NEIGHBOURS);
+	ck_assert_str_eq(r.neighbour[15].id, "n15");
+	ck_assert_int_eq(buf[n - LIST - 1], 2 * SURVEY_NEIGHBOURS); /* items */
+	buf[n - LIST - 1] += 2;
+	memcpy(buf + n, buf + n - EACH, EACH);
+	ck_assert_int_eq(survey_answer_decode(&r, buf, (size_t)n + EACH, &why), -EINVAL);
+	ck_assert_str_eq(why, "neighbours");
 }
 END_TEST
 
@@ -278,6 +306,7 @@ int main(void)
 	tcase_add_test(t, test_answer_is_no_longer_than_three_questions);
 	tcase_add_test(t, test_answer_without_channels_fits_into_a_datagram);
 	tcase_add_test(t, test_value_out_of_its_range_is_not_written);
+	tcase_add_test(t, test_seventeen_neighbours_are_refused);
 	tcase_add_loop_test(t, test_what_is_wrong_is_refused_and_the_field_is_named, 0,
 		sizeof(of) / sizeof(of[0]));
 	return run_case("survey", t);

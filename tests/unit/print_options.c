@@ -3,7 +3,7 @@
  * What the daemons' tables say of their configuration, for test_docs.py (tests/integration) to
  * compare with the manual: a line for each option, "DAEMON SECTION NAME TYPE MIN MAX DEFAULT",
  * separated by tabs. The section of the top level is empty; a default that is missing (the option
- * is required) is "!".
+ * is required) is "!". And "DAEMON fixed NAME" for each that needs a restart.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -26,6 +26,9 @@ static void print(const char *daemon, const char *section, const struct conf_opt
 	};
 
 	for (; o->name; o++) {
+		if (o->fixed)
+			printf("%s\tfixed\t%s%s%s\n", daemon, section, *section ? "." : "",
+				o->name);
 		if (o->type == CONF_SECTION || o->type == CONF_SECTION_LIST)
 			print(daemon, o->name, o->sub);
 		else
