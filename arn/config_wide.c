@@ -70,7 +70,7 @@ void arn_conf_check_wide(const struct arn_conf *c, struct conf_errors *e)
 
 	for (int i = 0; i < l->n; i++) {
 		addr_str(&l->addr[i], text);
-		if (!addr_is_unicast(&l->addr[i]) || prefix_has(&c->anycast.block, &l->addr[i]))
+		if (!addr_is_routable(&l->addr[i]) || prefix_has(&c->anycast.block, &l->addr[i]))
 			conf_error(e,
 				"wide: nodes: %s is not a node's address, expected a unicast "
 				"one outside the block",

@@ -19,7 +19,7 @@ struct entry {
 	bool configured, heard, heard_ever;
 	bool far;
 	struct far_facts facts;
-	ns_t heard_at, expires; /* expires: NS_NEVER unless heard or far */
+	ns_t heard_at, expires; /* expires: NS_NEVER unless heard */
 	ns_t patience;          /* from one to the other */
 	uint64_t announcements;
 	struct reserve_book book;
@@ -341,8 +341,6 @@ int directory_far(struct directory *d, const struct announce *a, const struct fa
 	e->facts = *f;
 	e->health = health_of(f);
 	e->heard_at = now;
-	e->patience = f->news;
-	e->expires = now + (d->conf.misses + 1) * f->news;
 	e->announcements++;
 	tell(d, e, was, !a->healthy ? "unhealthy" : a->draining ? "draining" : "eligible");
 	return 0;
@@ -435,8 +433,7 @@ void directory_doubt(struct directory *d, ns_t now)
 void directory_expire(struct directory *d, ns_t now)
 {
 	for (int i = 0; i < d->n;)
-		if (now < d->entry[i].expires ||
-			!lose(d, &d->entry[i], d->entry[i].far ? "silent" : "timeout", true, now))
+		if (now < d->entry[i].expires || !lose(d, &d->entry[i], "timeout", true, now))
 			i++;
 }
 

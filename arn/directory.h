@@ -9,8 +9,8 @@
  * once it was heard and then fell silent, that is known, and it is taken for broken until it
  * speaks again (arn/select.h sends clients there only when nothing better is left).
  *
- * Nodes beyond the own network (far nodes, arn/far.h) are in it as long as they are eligible. A node
- * that is heard here, or that the configuration names, is not far, whoever says so.
+ * Nodes beyond the own network (far nodes) are in it as long as they are eligible, which arn/far.h
+ * says, as it says when one is lost. A node that is heard here, or that the configuration names, is not far, whoever says so.
  *
  * It also keeps the books of reservations (arn/reserve.h): each snapshot has, beside what a node
  * said, which reservations that has consumed.
@@ -46,7 +46,7 @@ struct directory_change {
 	bool up, far;
 	const char *reason; /* "announced", "configured", "service works"; "timeout", "goodbye",
 	                     * "draining", "unhealthy", "service broken", "removed"; of a far
-	                     * node "eligible", "silent", or why it was left: a constant string */
+	                     * node "eligible", or why it was left: a constant string */
 };
 typedef void directory_cb(void *arg, const struct directory_change *c);
 
@@ -80,8 +80,8 @@ void directory_set_sharing(struct directory *d, unsigned arns, unsigned turn);
 int directory_announce(struct directory *d, const struct announce *a, ns_t now, const char **why);
 /* An authenticated goodbye of the node with this id. False when it is not known. */
 bool directory_goodbye(struct directory *d, const char *id, ns_t now);
-/* A far node is eligible, and says this. 0; -EEXIST: it is one of our own; else as above. It is left
- * with the next function, or after `misses` times and one as long as its news take. */
+/* A far node is eligible, and says this, until it is left with the next function. 0; -EEXIST: it is
+ * one of our own; else as above. */
 int directory_far(struct directory *d, const struct announce *a, const struct far_facts *f,
 	ns_t now, const char **why);
 /* A far node is not eligible any more; why: a constant string. False: no far node has this id. */

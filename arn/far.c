@@ -66,9 +66,7 @@ void far_set_conf(struct far *f, const struct far_conf *c, ns_t now)
 
 static bool is_host(const struct far *f, const struct addr *a)
 {
-	if (!addr_is_unicast(a) || prefix_has(&f->conf.block, a))
-		return false;
-	return a->sa.sa_family != AF_INET6 || !IN6_IS_ADDR_LINKLOCAL(&a->in6.sin6_addr);
+	return addr_is_routable(a) && !prefix_has(&f->conf.block, a);
 }
 
 static void drop(struct far *f, int at)
@@ -78,18 +76,28 @@ static void drop(struct far *f, int at)
 	memmove(&f->order[at], &f->order[at + 1], (size_t)(f->n - at) * sizeof(*f->order));
 }
 
-/* Room for one of so many steps: one that is lost gives way, or one that is farther. */
+/* Who gives way to one of so many steps: who was not named since the mark, or is lost, or is farther; of
+ * these the last. Or -1. */
+static int who_gives_way(const struct far *f, unsigned steps)
+{
+	int lost = -1, last = f->n - 1;
+
+	for (int i = last; i >= 0; i--) {
+		if (f->order[i]->marked)
+			return i;
+		if (lost < 0 && f->order[i]->state == FAR_LOST)
+			lost = i;
+	}
+	return lost < 0 && last >= 0 && f->order[last]->stands > steps ? last : lost;
+}
+
 static bool make_room(struct far *f, unsigned steps, ns_t now)
 {
-	int at = -1;
+	int at;
 
 	if (f->n < f->conf.max)
 		return true;
-	for (int i = 0; i < f->n; i++)
-		if (f->order[i]->state == FAR_LOST)
-			at = i;
-	if (at < 0 && f->n && f->order[f->n - 1]->stands > steps)
-		at = f->n - 1;
+	at = who_gives_way(f, steps);
 	if (at < 0)
 		return false;
 	far_leave(f, f->order[at], "removed", now);
@@ -227,15 +235,13 @@ bool far_report(struct far *f, const struct addr *control, const struct announce
 {
 	int at = find(f, control);
 	struct far_node *n = at >= 0 ? f->order[at] : NULL;
-	bool was;
 
 	if (!n || !believe(f, n, said, now))
 		return false;
-	was = n->eligible;
 	n->report_ends = now + lifetime;
-	if (was)
+	if (n->eligible)
 		far_tell(f, n, now);
-	else
+	if (!n->eligible || n->local != far_is_local(f, n))
 		far_arrange(f, now);
 	return true;
 }
@@ -261,8 +267,6 @@ static void measure(struct far_node *n, ns_t rtt)
 static void revive(struct far_node *n)
 {
 	n->missed = 0;
-	if (n->state == FAR_LOST)
-		n->rises = 0;
 	n->rises++;
 	if (n->state == FAR_LOST)
 		n->state = FAR_DOUBTED;
@@ -317,7 +321,7 @@ static void lose(struct far *f, struct far_node *n, ns_t now)
 		f->on.lost(f->on.arg, &n->control, now);
 	n->losses = news ? 0 : n->losses + (n->losses < 20);
 	n->state = FAR_LOST;
-	n->missed = n->rises = 0;
+	n->rises = 0;
 	n->samples = 0; /* when it returns, its path may be another */
 	n->hurry = n->neighbours = false;
 }
@@ -330,7 +334,7 @@ void far_tick(struct far *f, ns_t now)
 		struct far_node *n = f->order[i];
 
 		if (n->report_ends && now >= n->report_ends) {
-			changed |= n->state == FAR_NAMED;
+			changed = true;
 			n->report_ends = 0;
 		}
 		if (!n->out || now < n->last + far_timeout(n))

@@ -63,7 +63,6 @@ struct far_facts {
 	unsigned distance; /* from 1 */
 	bool doubted;      /* it was lost, and has answered once */
 	bool asked;        /* it has answered this ARN itself */
-	ns_t news;         /* how old what it says may get, until it says the next */
 };
 
 struct far_events {

@@ -68,22 +68,12 @@ static bool can_serve(const struct far_node *n, ns_t now)
 	return n->state != FAR_NAMED || now < n->report_ends;
 }
 
-static struct far_facts facts_of(const struct far *f, const struct far_node *n, ns_t now)
+void far_tell(const struct far *f, const struct far_node *n, ns_t now)
 {
 	struct far_facts facts = {.rtt_us = n->rtt_us,
 		.distance = n->distance,
 		.doubted = n->state == FAR_DOUBTED,
-		.asked = n->state != FAR_NAMED,
-		.news = far_pause(f, n) + far_timeout(n)};
-
-	if (now < n->report_ends)
-		facts.news = n->report_ends - now;
-	return facts;
-}
-
-void far_tell(const struct far *f, const struct far_node *n, ns_t now)
-{
-	struct far_facts facts = facts_of(f, n, now);
+		.asked = n->state != FAR_NAMED};
 
 	f->on.eligible(f->on.arg, n->said, &facts, now);
 }
@@ -152,6 +142,7 @@ void far_arrange(struct far *f, ns_t now)
 
 	for (int i = 0; i < f->n; i++) {
 		n = f->order[i];
+		n->twin = false; /* of whom it was may be gone */
 		n->stands = steps_of(f, n);
 		n->distance = distance_of(n);
 		n->local = far_is_local(f, n);

@@ -156,12 +156,7 @@ static int who_gives_way(const struct crawl *s, unsigned hops)
 
 static bool is_host(const struct crawl *s, const struct addr *a)
 {
-	if (!addr_is_unicast(a) || !addr_port(a) || prefix_has(&s->block, a))
-		return false;
-	if (a->sa.sa_family == AF_INET)
-		return ntohl(a->in.sin_addr.s_addr) >> 24 != IN_LOOPBACKNET;
-	return !IN6_IS_ADDR_LINKLOCAL(&a->in6.sin6_addr) &&
-	       !IN6_IS_ADDR_LOOPBACK(&a->in6.sin6_addr);
+	return addr_is_routable(a) && addr_port(a) && !prefix_has(&s->block, a);
 }
 
 /* Makes a place for it, if there is one. */

@@ -250,13 +250,6 @@ static bool enough(const struct walk *w)
 	return w->found + w->expected >= w->s->wanted;
 }
 
-static bool is_host(const struct names *s, const struct addr *a)
-{
-	if (!addr_is_unicast(a) || prefix_has(&s->block, a))
-		return false;
-	return a->sa.sa_family != AF_INET6 || !IN6_IS_ADDR_LINKLOCAL(&a->in6.sin6_addr);
-}
-
 /* One address of each node, of the block's family if it has one. */
 static const struct addr *address_of(const struct names *s, const struct list *l)
 {
@@ -265,7 +258,7 @@ static const struct addr *address_of(const struct names *s, const struct list *l
 	for (int i = 0; i < l->n; i++) {
 		const struct addr *a = &l->r[i].addr;
 
-		if (!is_host(s, a))
+		if (!addr_is_routable(a) || prefix_has(&s->block, a))
 			continue;
 		if (a->sa.sa_family == s->block.addr.sa.sa_family)
 			return a;

@@ -10,6 +10,8 @@
 #include <net/if.h>
 #include <stdio.h>
 
+#define LINK_LOCAL_NET 0xa9fe /* 169.254.0.0/16, RFC 3927 */
+
 /* The address's bytes, and how many. */
 static const uint8_t *addr_bytes(const struct addr *a, size_t *n)
 {
@@ -248,6 +250,20 @@ bool addr_is_unicast(const struct addr *a)
 {
 	return (a->sa.sa_family == AF_INET || a->sa.sa_family == AF_INET6) && !addr_is_any(a) &&
 	       !addr_is_multicast(a);
+}
+
+bool addr_is_routable(const struct addr *a)
+{
+	const struct in6_addr *v6 = &a->in6.sin6_addr;
+	uint32_t v4;
+
+	if (!addr_is_unicast(a))
+		return false;
+	if (a->sa.sa_family == AF_INET6)
+		return !IN6_IS_ADDR_LOOPBACK(v6) && !IN6_IS_ADDR_LINKLOCAL(v6) &&
+		       !IN6_IS_ADDR_V4MAPPED(v6);
+	v4 = ntohl(a->in.sin_addr.s_addr);
+	return v4 >> 24 != IN_LOOPBACKNET && v4 >> 16 != LINK_LOCAL_NET && v4 != INADDR_BROADCAST;
 }
 
 bool prefix_has(const struct prefix *p, const struct addr *a)

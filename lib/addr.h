@@ -49,6 +49,9 @@ bool addr_is_any(const struct addr *a);
 bool addr_is_multicast(const struct addr *a);
 /* An IP address, neither the wildcard nor a group's. */
 bool addr_is_unicast(const struct addr *a);
+/* A unicast address that means something beyond its own host and link: neither loopback nor
+ * link-local, nor IPv4 in the clothes of IPv6. */
+bool addr_is_routable(const struct addr *a);
 bool prefix_has(const struct prefix *p, const struct addr *a);
 bool prefix_same(const struct prefix *p, const struct prefix *q);
 uint64_t addr_hash(const struct addr *a); /* address and port; not keyed */

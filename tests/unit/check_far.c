@@ -41,10 +41,10 @@ static const struct far_conf conf = {.interval = INTERVAL,
 
 static struct world_node *of_id(const char *id)
 {
-	for (int i = 0; i < NODES; i++)
-		if (!strcmp(world[i].says.id, id))
-			return &world[i];
-	ck_abort_msg("nobody is named %s", id);
+	int i = -1;
+
+	ck_assert_msg(sscanf(id, "sn%d", &i) == 1 && i >= 0 && i < NODES, "nobody is named %s", id);
+	return &world[i];
 }
 
 static struct world_node *at(const struct addr *control)
@@ -203,6 +203,16 @@ static void pass(ns_t time)
 	now = end;
 }
 
+static struct far_view view(int i)
+{
+	struct far_view v;
+
+	for (int k = 0; far_view(f, k, &v); k++)
+		if (!addr_cmp(&v.control, &world[i].control))
+			return v;
+	ck_abort_msg("%d is not known", i);
+}
+
 static void forget_counts(void)
 {
 	for (int i = 0; i < NODES; i++)
@@ -302,6 +312,61 @@ START_TEST(test_a_node_with_two_addresses_counts_once)
 }
 END_TEST
 
+/* Row H8: its first address is gone, and nearer ones fill the area: it is watched as who it is. */
+START_TEST(test_who_was_a_twin_is_none_when_the_other_is_gone)
+{
+	name(0, 2);
+	name(1, 3);
+	name(2, 4);
+	world[1].says = world[0].says;
+	far_set_area(f, 2, 4, now);
+	pass(5 * NS_S);
+	ck_assert(view(1).twin);
+	name(3, 1);
+	name(4, 1);
+	pass(5 * NS_S);
+	far_unname(f, &world[0].control, now);
+	ck_assert(world[3].eligible && world[4].eligible);
+	ck_assert(!view(1).twin && view(1).watched);
+}
+END_TEST
+
+START_TEST(test_a_node_that_becomes_another_leaves_first)
+{
+	name(0, 1);
+	name(1, 2);
+	far_set_area(f, 2, 2, now);
+	pass(5 * NS_S);
+	/* Where sn0 was is sn7 now. */
+	world[0].says = world[7].says;
+	pass(2 * NS_S);
+	ck_assert(!world[0].eligible && world[7].eligible);
+	ck_assert_str_eq(world[0].why, "removed");
+	ck_assert_int_eq(far_eligible(f), 2);
+	/* And then it is one that is known already, at a place that is farther. */
+	world[0].says = world[1].says;
+	pass(2 * NS_S);
+	ck_assert(!world[7].eligible && world[1].eligible);
+	ck_assert_uint_eq(world[1].facts.distance, 1);
+	ck_assert_int_eq(far_eligible(f), 1);
+}
+END_TEST
+
+START_TEST(test_a_distance_that_is_said_anew_counts)
+{
+	name(0, 1);
+	name(1, 2);
+	far_set_area(f, 1, 2, now);
+	pass(5 * NS_S);
+	ck_assert(world[0].eligible);
+	name(0, 3);
+	ck_assert(world[1].eligible && !world[0].eligible);
+	ck_assert_uint_eq(view(0).distance, 3);
+	ck_assert_uint_eq(view(0).asked, (uint64_t)world[0].asked);
+	ck_assert_uint_eq(view(0).answered, view(0).asked);
+}
+END_TEST
+
 START_TEST(test_a_node_of_our_own_network_is_not_far)
 {
 	name(0, 1);
@@ -314,6 +379,14 @@ START_TEST(test_a_node_of_our_own_network_is_not_far)
 	pass(5 * NS_S);
 	ck_assert(world[0].eligible && !world[1].eligible);
 	ck_assert_str_eq(world[1].why, "one of ours");
+	/* The name alone tells it, before anybody has asked; and so does what others say of it. */
+	ours = "sn2";
+	ck_assert_int_eq(
+		far_name(f, &(struct scout_candidate){world[2].control, "sn2", 1}, now), 0);
+	ck_assert(view(2).local && !view(2).watched);
+	ours = "sn0";
+	ck_assert(far_report(f, &world[0].control, &world[0].says, 5 * NS_S, now));
+	ck_assert(!world[0].eligible && world[1].eligible);
 }
 END_TEST
 
@@ -372,11 +445,13 @@ START_TEST(test_who_was_lost_is_asked_rarely_and_doubted_when_it_answers)
 	ck_assert_int_le(world[0].asked, 23);
 	ck_assert_int_ge(world[0].asked, 17);
 	world[0].silent = false;
+	world[0].rtt = MS(80); /* another path: the old one's latency is no sample of it */
 	ck_assert_int_eq(world[0].found, 0);
 	while (!world[0].eligible)
 		pass(MS(10));
 	ck_assert_int_eq(world[0].found, 1);
 	ck_assert(world[0].facts.doubted);
+	ck_assert_uint_eq(world[0].facts.rtt_us, 80000);
 	pass(INTERVAL * 12 / 10);
 	ck_assert(!world[0].facts.doubted);
 	/* Doubted, one miss is enough. */
@@ -437,6 +512,14 @@ START_TEST(test_an_accused_node_is_asked_at_once_but_not_over_and_over)
 	}
 	ck_assert_int_le(world[0].asked, 1 + 10 * 4 * 10 / 9 + 1);
 	ck_assert_int_ge(world[0].asked, 30);
+	/* One that is lost is asked once more. */
+	world[0].silent = true;
+	pass(10 * LONGEST);
+	ck_assert_int_eq(world[0].lost, 1);
+	forget_counts();
+	far_accuse(f, "sn0", now);
+	pass(10 * LONGEST);
+	ck_assert_int_le(world[0].asked, 13);
 }
 END_TEST
 
@@ -530,6 +613,58 @@ START_TEST(test_places_are_the_distance_where_they_are_known)
 		ck_assert_str_eq(v.said->id, world[order[i]].says.id);
 		ck_assert_uint_eq(v.distance, distance[i]);
 	}
+}
+END_TEST
+
+START_TEST(test_who_is_late_is_so_by_its_own_pause)
+{
+	struct far_question q;
+
+	name(0, 1);
+	name(1, 30);
+	far_set_area(f, 2, 2, now);
+	pass(5 * NS_S);
+	now += 40 * NS_S;
+	answer_due();
+	/* It is late by 39 pauses, the far one by half of one. */
+	ck_assert(far_next(f, now, &q));
+	ck_assert_int_eq(addr_cmp(&q.to, &world[0].control), 0);
+	ck_assert(far_answer(f, q.id, &q.to, MS(10), &world[0].says, now, &q));
+	/* Now that is more than the near one is late by. */
+	now += INTERVAL * 115 / 100;
+	ck_assert(far_next(f, now, &q));
+	ck_assert_int_eq(addr_cmp(&q.to, &world[1].control), 0);
+}
+END_TEST
+
+START_TEST(test_nodes_that_were_named_at_once_are_not_asked_at_once_for_ever)
+{
+	int together = 0;
+
+	for (int i = 0; i < 20; i++)
+		name(i, 1);
+	far_set_area(f, 20, 20, now);
+	pass(60 * NS_S);
+	for (int i = 1; i < 20; i++)
+		together += world[i].last_asked == world[i - 1].last_asked;
+	ck_assert_int_le(together, 2);
+	ck_assert_uint_eq(far_counters(f)->asked, far_counters(f)->answered);
+	ck_assert_uint_ge(far_counters(f)->asked, 20 * 54);
+}
+END_TEST
+
+START_TEST(test_an_answer_is_waited_for_as_long_as_the_path_is)
+{
+	uint64_t missed = far_counters(f)->missed;
+
+	name(0, 1);
+	far_set_area(f, 1, 1, now);
+	pass(10 * NS_S);
+	world[0].silent = true;
+	while (far_counters(f)->missed == missed)
+		pass(MS(1));
+	ck_assert_int_ge(now - world[0].last_asked, MS(250 + 4 * 10));
+	ck_assert_int_le(now - world[0].last_asked, MS(250 + 4 * 10 + 1));
 }
 END_TEST
 
@@ -678,6 +813,7 @@ START_TEST(test_when_there_is_no_room_the_nearest_are_kept)
 	more.distance = 1;
 	ck_assert_int_eq(far_name(f, &more, now), 0);
 	ck_assert_int_eq(far_count(f), 10);
+	ck_assert_uint_eq(far_counters(f)->crowded, 1);
 	/* Or one that is lost gives way. */
 	far_set_area(f, 10, 10, now);
 	for (int i = 0; i < 10; i++)
@@ -696,10 +832,63 @@ START_TEST(test_when_there_is_no_room_the_nearest_are_kept)
 }
 END_TEST
 
+/* A method that begins anew names whom it knows; those of before are there until the sweep. */
+START_TEST(test_who_is_not_named_again_gives_way_first)
+{
+	struct far_conf c = conf;
+
+	c.max = 10;
+	begin(&c);
+	for (int i = 0; i < 10; i++)
+		name(i, 0);
+	far_set_area(f, 2, 10, now);
+	pass(5 * NS_S);
+	far_mark(f);
+	name(3, 0);
+	for (int i = 10; i < 18; i++)
+		name(i, 0);
+	pass(5 * NS_S);
+	ck_assert_int_eq(far_count(f), 10);
+	ck_assert_uint_eq(far_counters(f)->crowded, 0);
+	far_sweep(f, now);
+	ck_assert_int_eq(far_count(f), 9);
+	ck_assert_int_eq(far_eligible(f), 2);
+	for (int i = 0; i < 18; i++)
+		ck_assert_msg(!world[i].eligible || i == 3 || i >= 10, "%d", i);
+	ck_assert(world[0].told == 0 || !strcmp(world[0].why, "removed"));
+	/* They are no longer to go. */
+	ck_assert_int_eq(
+		far_name(f, &(struct scout_candidate){.control = world[20].control}, now), 0);
+	ck_assert_int_eq(
+		far_name(f, &(struct scout_candidate){.control = world[21].control}, now), -ENOSPC);
+}
+END_TEST
+
+START_TEST(test_a_pace_that_is_configured_anew_holds_at_once)
+{
+	struct far_conf c = conf;
+
+	name(0, 1);
+	far_set_area(f, 1, 1, now);
+	pass(5 * NS_S);
+	c.interval = MS(100);
+	far_set_conf(f, &c, now);
+	forget_counts();
+	pass(10 * NS_S);
+	ck_assert_int_ge(world[0].asked, 90);
+	c.interval = 10 * NS_S;
+	c.rate = 1;
+	far_set_conf(f, &c, now);
+	forget_counts();
+	pass(100 * NS_S);
+	ck_assert_int_le(world[0].asked, 12);
+}
+END_TEST
+
 START_TEST(test_nobody_can_be_where_no_host_is)
 {
 	static const char *const bad[] = {"0.0.0.0:7702", "239.1.1.1:7702", "10.9.0.7:7702",
-		"[fe80::1]:7702", "[ff02::1]:7702", "10.1.1.1:0"};
+		"[fe80::1]:7702", "[ff02::1]:7702", "10.1.1.1:0", "127.0.0.1:7702"};
 	struct far_conf c = conf;
 
 	ck_assert_int_eq(prefix_parse(&c.block, SLICE("10.9.0.0/24")), 0);
@@ -757,6 +946,14 @@ START_TEST(test_a_node_is_asked_for_its_neighbours_at_once)
 	now += INTERVAL;
 	ck_assert(far_next(f, now, &q));
 	ck_assert(!q.neighbours);
+	/* Who has none to give for he is lost: that is told for each time they were wanted. */
+	pass(NS_S);
+	world[0].silent = true;
+	pass(2 * LONGEST);
+	ck_assert_int_eq(world[0].lost, 1);
+	ck_assert(far_ask_neighbours(f, &world[0].control, 0, now));
+	pass(10 * LONGEST);
+	ck_assert_int_eq(world[0].lost, 2);
 }
 END_TEST
 
@@ -771,6 +968,9 @@ int main(void)
 	tcase_add_test(t, test_the_area_grows_and_shrinks_as_it_is_told);
 	tcase_add_test(t, test_latencies_that_waver_do_not_turn_the_area_over);
 	tcase_add_test(t, test_a_node_with_two_addresses_counts_once);
+	tcase_add_test(t, test_who_was_a_twin_is_none_when_the_other_is_gone);
+	tcase_add_test(t, test_a_node_that_becomes_another_leaves_first);
+	tcase_add_test(t, test_a_distance_that_is_said_anew_counts);
 	tcase_add_test(t, test_a_node_of_our_own_network_is_not_far);
 	tcase_add_test(t, test_who_does_not_answer_is_gone_within_its_misses);
 	tcase_add_test(t, test_one_lost_question_is_nothing);
@@ -781,12 +981,17 @@ int main(void)
 	tcase_add_test(t, test_the_rate_of_questions_falls_with_distance);
 	tcase_add_test(t, test_latency_is_the_distance_where_the_scout_has_none);
 	tcase_add_test(t, test_places_are_the_distance_where_they_are_known);
+	tcase_add_test(t, test_who_is_late_is_so_by_its_own_pause);
+	tcase_add_test(t, test_nodes_that_were_named_at_once_are_not_asked_at_once_for_ever);
+	tcase_add_test(t, test_an_answer_is_waited_for_as_long_as_the_path_is);
 	tcase_add_test(t, test_the_cost_grows_with_the_distance_not_with_the_nodes);
 	tcase_add_test(t, test_however_many_the_rate_is_kept_and_shared);
 	tcase_add_test(t, test_only_those_that_may_be_wanted_are_watched);
 	tcase_add_test(t, test_reports_make_questions_for_load_unnecessary);
 	tcase_add_test(t, test_hearsay_is_eligible_until_it_is_asked_or_over);
 	tcase_add_test(t, test_when_there_is_no_room_the_nearest_are_kept);
+	tcase_add_test(t, test_who_is_not_named_again_gives_way_first);
+	tcase_add_test(t, test_a_pace_that_is_configured_anew_holds_at_once);
 	tcase_add_test(t, test_nobody_can_be_where_no_host_is);
 	tcase_add_test(t, test_only_the_answer_to_the_question_that_is_out_counts);
 	tcase_add_test(t, test_a_node_is_asked_for_its_neighbours_at_once);

@@ -580,7 +580,8 @@ static int give(const char *name, enum scout_type type, const struct scout_recor
 
 START_TEST(test_no_node_is_where_none_can_be)
 {
-	static const char *const bad[] = {"10.1.18.27", "224.0.0.1", "0.0.0.0", "fe80::1"};
+	static const char *const bad[] = {
+		"10.1.18.27", "224.0.0.1", "0.0.0.0", "fe80::1", "127.0.0.1", "::ffff:10.1.18.27"};
 	struct scout_record r = {.port = 7702};
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
