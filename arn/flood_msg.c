@@ -28,7 +28,6 @@ int flood_msg_encode(const struct flood_msg *m, uint8_t *out, size_t cap)
 
 	if (wrong(m))
 		return -EINVAL;
-	item_put_map(&w, 5 + (m->part != 0) + (m->nodes != 0));
 	item_pair_text(&w, 1, m->from);
 	item_pair_text(&w, 2, m->origin);
 	item_pair_uint(&w, 3, m->seq);
@@ -36,12 +35,12 @@ int flood_msg_encode(const struct flood_msg *m, uint8_t *out, size_t cap)
 	item_pair_uint(&w, 5, m->left_ms);
 	item_pair_uint(&w, 6, m->hops);
 	if (m->nodes) {
-		item_put_uint(&w, 7);
+		item_key(&w, 7);
 		item_put_array(&w, (size_t)m->nodes);
 	}
 	for (int i = 0; i < m->nodes; i++)
 		item_put_bytes(&w, m->node[i].p, m->node[i].n);
-	return w.full ? -EMSGSIZE : (int)w.n;
+	return item_end(&w);
 }
 
 static const char *read_nodes(struct flood_msg *m, uint64_t n, struct item_reader *r)
@@ -67,27 +66,14 @@ static const char *read_nodes(struct flood_msg *m, uint64_t n, struct item_reade
 static const char *on_pair(void *arg, uint64_t key, const struct item *v, struct item_reader *r)
 {
 	struct flood_msg *m = arg;
-	uint64_t n = 0;
 
 	switch (key) {
 	case 1: return item_get_text(v, m->from, sizeof(m->from)) ? NULL : "from";
 	case 2: return item_get_text(v, m->origin, sizeof(m->origin)) ? NULL : "origin";
 	case 3: return item_get_uint(v, INT64_MAX, &m->seq) ? NULL : "sequence";
-	case 4:
-		if (!item_get_uint(v, FLOOD_PARTS - 1, &n))
-			return "part";
-		m->part = (uint8_t)n;
-		return NULL;
-	case 5:
-		if (!item_get_uint(v, FLOOD_MAX_LIFE, &n))
-			return "left";
-		m->left_ms = (uint32_t)n;
-		return NULL;
-	case 6:
-		if (!item_get_uint(v, FLOOD_MAX_HOPS, &n))
-			return "hops";
-		m->hops = (uint8_t)n;
-		return NULL;
+	case 4: return item_get_u8(v, FLOOD_PARTS - 1, &m->part) ? NULL : "part";
+	case 5: return item_get_u32(v, FLOOD_MAX_LIFE, &m->left_ms) ? NULL : "left";
+	case 6: return item_get_u8(v, FLOOD_MAX_HOPS, &m->hops) ? NULL : "hops";
 	case 7: return v->kind == ITEM_ARRAY ? read_nodes(m, v->v, r) : "nodes";
 	}
 	return ITEM_UNKNOWN;

@@ -32,12 +32,10 @@ int measure_ask_encode(const struct measure_ask *a, uint8_t *out, size_t cap)
 
 	if (wrong_ask(a))
 		return -EINVAL;
-	item_put_map(&w, 3);
 	item_pair_uint(&w, 1, a->id);
 	item_pair_text(&w, 2, a->from);
-	item_put_uint(&w, 3);
-	item_put_addr(&w, &a->client, false);
-	return w.full ? -EMSGSIZE : (int)w.n;
+	item_pair_addr(&w, 3, &a->client, false);
+	return item_end(&w);
 }
 
 int measure_answer_encode(const struct measure_answer *a, uint8_t *out, size_t cap)
@@ -46,12 +44,11 @@ int measure_answer_encode(const struct measure_answer *a, uint8_t *out, size_t c
 
 	if (wrong_answer(a))
 		return -EINVAL;
-	item_put_map(&w, 2 + (a->rtt_us != 0) + (*a->place != 0));
 	item_pair_uint(&w, 1, a->id);
 	item_pair_text(&w, 2, a->from);
 	item_pair_uint(&w, 3, a->rtt_us);
 	item_pair_text(&w, 4, a->place);
-	return w.full ? -EMSGSIZE : (int)w.n;
+	return item_end(&w);
 }
 
 static const char *on_ask(void *arg, uint64_t key, const struct item *v, struct item_reader *r)
@@ -62,9 +59,7 @@ static const char *on_ask(void *arg, uint64_t key, const struct item *v, struct 
 	switch (key) {
 	case 1: return item_get_uint(v, UINT64_MAX, &a->id) ? NULL : "id";
 	case 2: return item_get_text(v, a->from, sizeof(a->from)) ? NULL : "from";
-	case 3:
-		return v->kind == ITEM_BYTES && item_get_addr(&a->client, v->s, false) ? NULL
-		                                                                       : "client";
+	case 3: return item_get_addr(v, &a->client, false) ? NULL : "client";
 	}
 	return ITEM_UNKNOWN;
 }
@@ -72,17 +67,12 @@ static const char *on_ask(void *arg, uint64_t key, const struct item *v, struct 
 static const char *on_answer(void *arg, uint64_t key, const struct item *v, struct item_reader *r)
 {
 	struct measure_answer *a = arg;
-	uint64_t n;
 
 	(void)r;
 	switch (key) {
 	case 1: return item_get_uint(v, UINT64_MAX, &a->id) ? NULL : "id";
 	case 2: return item_get_text(v, a->from, sizeof(a->from)) ? NULL : "from";
-	case 3:
-		if (!item_get_uint(v, MEASURE_MAX_RTT, &n))
-			return "rtt";
-		a->rtt_us = (uint32_t)n;
-		return NULL;
+	case 3: return item_get_u32(v, MEASURE_MAX_RTT, &a->rtt_us) ? NULL : "rtt";
 	case 4: return item_get_text(v, a->place, sizeof(a->place)) ? NULL : "place";
 	}
 	return ITEM_UNKNOWN;

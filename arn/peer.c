@@ -13,14 +13,13 @@ static int encode(const struct peer_greeting *g, uint8_t *out, size_t cap)
 {
 	struct item_writer w = {.p = out, .cap = cap};
 
-	item_put_map(&w, 3);
-	item_put_uint(&w, KEY_ID);
+	item_key(&w, KEY_ID);
 	item_put_text(&w, g->id);
-	item_put_uint(&w, KEY_TO);
+	item_key(&w, KEY_TO);
 	item_put_text(&w, g->to);
-	item_put_uint(&w, KEY_NONCE);
+	item_key(&w, KEY_NONCE);
 	item_put_bytes(&w, g->nonce, sizeof(g->nonce));
-	return w.full ? -EMSGSIZE : (int)w.n;
+	return item_end(&w);
 }
 
 static bool take_name(char to[ANNOUNCE_ID_LEN], const struct item *value)

@@ -253,28 +253,27 @@ static bool value_ok(const struct announce *a, const struct field *f)
 int announce_encode(const struct announce *a, uint8_t *out, size_t cap)
 {
 	struct item_writer w = {.p = out, .cap = cap};
-	size_t count = 0;
 
-	for (size_t i = 0; i < FIELDS; i++)
-		count += is_there(a, &fields[i]);
-	item_put_map(&w, count);
 	for (size_t i = 0; i < FIELDS && !w.full; i++) {
 		if (!is_there(a, &fields[i]))
 			continue;
 		if (!value_ok(a, &fields[i]))
 			return -EINVAL;
-		item_put_uint(&w, fields[i].key);
+		item_key(&w, fields[i].key);
 		encode_value(a, &fields[i], &w);
 	}
-	return w.full ? -EMSGSIZE : (int)w.n;
+	return item_end(&w);
 }
 
 static bool decode_block(struct prefix *b, struct slice s)
 {
+	struct item addr = {.kind = ITEM_BYTES};
+
 	if (!s.n)
 		return false;
 	b->len = (uint8_t)s.p[0];
-	return item_get_addr(&b->addr, (struct slice){s.p + 1, s.n - 1}, false) && block_ok(b);
+	addr.s = (struct slice){s.p + 1, s.n - 1};
+	return item_get_addr(&addr, &b->addr, false) && block_ok(b);
 }
 
 static bool decode_channels(struct announce *a, struct slice s)
@@ -316,13 +315,11 @@ static bool decode_value(struct announce *a, const struct field *f, const struct
 			return false;
 		set_uint(a, f, item->v);
 		return true;
-	case BOOL: *(bool *)((char *)a + f->offset) = item->v != 0; return item->kind == ITEM_BOOL;
+	case BOOL: return item_get_bool(item, (bool *)((char *)a + f->offset));
 	case TEXT:
 		return item->kind == ITEM_TEXT && announce_id_ok(item->s) &&
 		       slice_copy(item->s, a->id, sizeof(a->id)) == 0;
-	case ADDRESS:
-		return item->kind == ITEM_BYTES && item_get_addr(&a->addr, item->s, false) &&
-		       addr_ok(&a->addr);
+	case ADDRESS: return item_get_addr(item, &a->addr, false) && addr_ok(&a->addr);
 	case BLOCK: return item->kind == ITEM_BYTES && decode_block(&a->block, item->s);
 	case CHANNELS: return item->kind == ITEM_BYTES && decode_channels(a, item->s);
 	case REFUSED: return item->kind == ITEM_BYTES && decode_refused(a, item->s);

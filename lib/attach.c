@@ -74,29 +74,21 @@ int attach_ask_encode(const struct attach_ask *a, uint8_t *out, size_t cap)
 
 	if (wrong_ask(a))
 		return -EINVAL;
-	item_put_map(&w,
-		5 + (a->generation != 0) + a->tunnel + (a->lifetime_ms != 0) + (a->channels != 0));
 	item_pair_uint(&w, 1, a->id);
 	item_pair_text(&w, 2, a->from);
-	item_put_uint(&w, 3);
-	item_put_addr(&w, &a->to, true);
+	item_pair_addr(&w, 3, &a->to, true);
 	item_pair_uint(&w, 4, a->generation);
-	if (a->tunnel) {
-		item_put_uint(&w, 5);
-		item_put_bool(&w, true);
-	}
-	item_put_uint(&w, 6);
-	item_put_addr(&w, &a->address, false);
-	item_put_uint(&w, 7);
-	item_put_addr(&w, &a->overlay, false);
+	item_pair_bool(&w, 5, a->tunnel);
+	item_pair_addr(&w, 6, &a->address, false);
+	item_pair_addr(&w, 7, &a->overlay, false);
 	item_pair_uint(&w, 8, a->lifetime_ms);
 	if (a->channels) {
-		item_put_uint(&w, 9);
+		item_key(&w, 9);
 		item_put_array(&w, (size_t)a->channels);
 	}
 	for (int i = 0; i < a->channels; i++)
 		item_put_text(&w, a->channel[i]);
-	return w.full ? -EMSGSIZE : (int)w.n;
+	return item_end(&w);
 }
 
 int attach_answer_encode(const struct attach_answer *a, uint8_t *out, size_t cap)
@@ -105,22 +97,15 @@ int attach_answer_encode(const struct attach_answer *a, uint8_t *out, size_t cap
 
 	if (wrong_answer(a))
 		return -EINVAL;
-	item_put_map(&w, 4 + (a->status != 0) + a->draining + (a->registry.sa.sa_family != 0));
 	item_pair_uint(&w, 1, a->id);
 	item_pair_text(&w, 2, a->from);
 	item_pair_text(&w, 3, a->to);
-	item_put_uint(&w, 4);
+	item_key(&w, 4);
 	item_put_uint(&w, a->generation);
 	item_pair_uint(&w, 5, a->status);
-	if (a->draining) {
-		item_put_uint(&w, 6);
-		item_put_bool(&w, true);
-	}
-	if (a->registry.sa.sa_family) {
-		item_put_uint(&w, 7);
-		item_put_addr(&w, &a->registry, true);
-	}
-	return w.full ? -EMSGSIZE : (int)w.n;
+	item_pair_bool(&w, 6, a->draining);
+	item_pair_addr(&w, 7, &a->registry, true);
+	return item_end(&w);
 }
 
 /* ---- decoding: kinds and sizes here, values by the checks above ---- */
@@ -138,35 +123,19 @@ static bool get_channels(struct attach_ask *a, const struct item *v, struct item
 	return true;
 }
 
-static bool get_bool(const struct item *v, bool *out)
-{
-	*out = v->v != 0;
-	return v->kind == ITEM_BOOL;
-}
-
-static bool get_addr(const struct item *v, struct addr *out, bool with_port)
-{
-	return v->kind == ITEM_BYTES && item_get_addr(out, v->s, with_port);
-}
-
 static const char *on_ask(void *arg, uint64_t key, const struct item *v, struct item_reader *r)
 {
 	struct attach_ask *a = arg;
-	uint64_t n;
 
 	switch (key) {
 	case 1: return item_get_uint(v, UINT64_MAX, &a->id) ? NULL : "id";
 	case 2: return item_get_text(v, a->from, sizeof(a->from)) ? NULL : "from";
-	case 3: return get_addr(v, &a->to, true) ? NULL : "to";
+	case 3: return item_get_addr(v, &a->to, true) ? NULL : "to";
 	case 4: return item_get_uint(v, UINT64_MAX, &a->generation) ? NULL : "generation";
-	case 5: return get_bool(v, &a->tunnel) ? NULL : "tunnel";
-	case 6: return get_addr(v, &a->address, false) ? NULL : "address";
-	case 7: return get_addr(v, &a->overlay, false) ? NULL : "overlay";
-	case 8:
-		if (!item_get_uint(v, ATTACH_MAX_LIFETIME, &n))
-			return "lifetime";
-		a->lifetime_ms = (uint32_t)n;
-		return NULL;
+	case 5: return item_get_bool(v, &a->tunnel) ? NULL : "tunnel";
+	case 6: return item_get_addr(v, &a->address, false) ? NULL : "address";
+	case 7: return item_get_addr(v, &a->overlay, false) ? NULL : "overlay";
+	case 8: return item_get_u32(v, ATTACH_MAX_LIFETIME, &a->lifetime_ms) ? NULL : "lifetime";
 	case 9: return get_channels(a, v, r) ? NULL : "channels";
 	}
 	return ITEM_UNKNOWN;
@@ -188,8 +157,8 @@ static const char *on_answer(void *arg, uint64_t key, const struct item *v, stru
 			return "status";
 		a->status = (enum attach_status)n;
 		return NULL;
-	case 6: return get_bool(v, &a->draining) ? NULL : "draining";
-	case 7: return get_addr(v, &a->registry, true) ? NULL : "registry";
+	case 6: return item_get_bool(v, &a->draining) ? NULL : "draining";
+	case 7: return item_get_addr(v, &a->registry, true) ? NULL : "registry";
 	}
 	return ITEM_UNKNOWN;
 }

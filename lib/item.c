@@ -2,6 +2,7 @@
 #include "lib/item.h"
 
 #include <cbor.h>
+#include <errno.h>
 #include <string.h>
 
 /* ---- reading ---- */
@@ -158,19 +159,57 @@ const char *item_read_map(const uint8_t *p, size_t n, item_pair_cb *cb, void *ar
 	return r.n ? "bytes after the map" : NULL;
 }
 
-bool item_get_addr(struct addr *a, struct slice bytes, bool with_port)
-{
-	size_t n = bytes.n - (with_port ? 2 : 0);
+/* ---- values ---- */
 
-	if (bytes.n < 4 || (n != 4 && n != 16))
+bool item_get_uint(const struct item *v, uint64_t max, uint64_t *out)
+{
+	*out = v->v;
+	return v->kind == ITEM_UINT && v->v <= max;
+}
+
+bool item_get_u32(const struct item *v, uint32_t max, uint32_t *out)
+{
+	*out = (uint32_t)v->v;
+	return v->kind == ITEM_UINT && v->v <= max;
+}
+
+bool item_get_u16(const struct item *v, uint16_t max, uint16_t *out)
+{
+	*out = (uint16_t)v->v;
+	return v->kind == ITEM_UINT && v->v <= max;
+}
+
+bool item_get_u8(const struct item *v, uint8_t max, uint8_t *out)
+{
+	*out = (uint8_t)v->v;
+	return v->kind == ITEM_UINT && v->v <= max;
+}
+
+bool item_get_bool(const struct item *v, bool *out)
+{
+	*out = v->v != 0;
+	return v->kind == ITEM_BOOL;
+}
+
+bool item_get_text(const struct item *v, char *dst, size_t cap)
+{
+	return v->kind == ITEM_TEXT && v->s.n && !memchr(v->s.p, 0, v->s.n) &&
+	       slice_copy(v->s, dst, cap) == 0;
+}
+
+bool item_get_addr(const struct item *v, struct addr *out, bool with_port)
+{
+	size_t n = v->s.n - (with_port ? 2 : 0);
+
+	if (v->kind != ITEM_BYTES || v->s.n < 4 || (n != 4 && n != 16))
 		return false;
-	*a = addr_any(n == 4 ? AF_INET : AF_INET6, 0);
+	*out = addr_any(n == 4 ? AF_INET : AF_INET6, 0);
 	if (n == 4)
-		memcpy(&a->in.sin_addr, bytes.p, 4);
+		memcpy(&out->in.sin_addr, v->s.p, 4);
 	else
-		memcpy(&a->in6.sin6_addr, bytes.p, 16);
+		memcpy(&out->in6.sin6_addr, v->s.p, 16);
 	if (with_port)
-		addr_set_port(a, (uint16_t)((uint8_t)bytes.p[n] << 8 | (uint8_t)bytes.p[n + 1]));
+		addr_set_port(out, (uint16_t)((uint8_t)v->s.p[n] << 8 | (uint8_t)v->s.p[n + 1]));
 	return true;
 }
 
@@ -194,9 +233,23 @@ static void put_run(struct item_writer *w, const void *p, size_t n)
 	w->n += n;
 }
 
-void item_put_map(struct item_writer *w, size_t pairs)
+int item_end(struct item_writer *w)
 {
-	advance(w, cbor_encode_map_start(pairs, w->p + w->n, w->cap - w->n));
+	uint8_t head[9];
+	size_t n = cbor_encode_map_start(w->pairs, head, sizeof(head));
+
+	if (w->full || n > w->cap - w->n)
+		return -EMSGSIZE;
+	memmove(w->p + n, w->p, w->n);
+	memcpy(w->p, head, n);
+	w->n += n;
+	return (int)w->n;
+}
+
+void item_key(struct item_writer *w, unsigned key)
+{
+	w->pairs++;
+	item_put_uint(w, key);
 }
 
 void item_put_array(struct item_writer *w, size_t items)
@@ -228,34 +281,6 @@ void item_put_bytes(struct item_writer *w, const void *p, size_t n)
 	put_run(w, p, n);
 }
 
-void item_pair_uint(struct item_writer *w, unsigned key, uint64_t v)
-{
-	if (!v)
-		return;
-	item_put_uint(w, key);
-	item_put_uint(w, v);
-}
-
-void item_pair_text(struct item_writer *w, unsigned key, const char *z)
-{
-	if (!*z)
-		return;
-	item_put_uint(w, key);
-	item_put_text(w, z);
-}
-
-bool item_get_uint(const struct item *v, uint64_t max, uint64_t *out)
-{
-	*out = v->v;
-	return v->kind == ITEM_UINT && v->v <= max;
-}
-
-bool item_get_text(const struct item *v, char *dst, size_t cap)
-{
-	return v->kind == ITEM_TEXT && v->s.n && !memchr(v->s.p, 0, v->s.n) &&
-	       slice_copy(v->s, dst, cap) == 0;
-}
-
 void item_put_addr(struct item_writer *w, const struct addr *a, bool with_port)
 {
 	bool v4 = a->sa.sa_family == AF_INET;
@@ -267,4 +292,36 @@ void item_put_addr(struct item_writer *w, const struct addr *a, bool with_port)
 	bytes[n] = (uint8_t)(port >> 8);
 	bytes[n + 1] = (uint8_t)port;
 	item_put_bytes(w, bytes, with_port ? n + 2 : n);
+}
+
+void item_pair_uint(struct item_writer *w, unsigned key, uint64_t v)
+{
+	if (!v)
+		return;
+	item_key(w, key);
+	item_put_uint(w, v);
+}
+
+void item_pair_text(struct item_writer *w, unsigned key, const char *z)
+{
+	if (!*z)
+		return;
+	item_key(w, key);
+	item_put_text(w, z);
+}
+
+void item_pair_bool(struct item_writer *w, unsigned key, bool v)
+{
+	if (!v)
+		return;
+	item_key(w, key);
+	item_put_bool(w, v);
+}
+
+void item_pair_addr(struct item_writer *w, unsigned key, const struct addr *a, bool with_port)
+{
+	if (!a->sa.sa_family)
+		return;
+	item_key(w, key);
+	item_put_addr(w, a, with_port);
 }

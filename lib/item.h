@@ -54,30 +54,40 @@ typedef const char *item_pair_cb(
  * or what is wrong: a constant string. */
 const char *item_read_map(const uint8_t *p, size_t n, item_pair_cb *cb, void *arg, uint64_t *seen);
 
-/* A builder with a sticky error: write all, check `full` once. */
+/* A builder of one map, with a sticky error: write all, and end it. */
 struct item_writer {
 	uint8_t *p;
 	size_t cap, n;
+	size_t pairs; /* so far */
 	bool full;
 };
-void item_put_map(struct item_writer *w, size_t pairs);
+/* The map's head is put before its pairs. The length of it all, or -EMSGSIZE. */
+int item_end(struct item_writer *w);
+/* A pair's key; its value has to follow. */
+void item_key(struct item_writer *w, unsigned key);
 void item_put_array(struct item_writer *w, size_t items);
 void item_put_uint(struct item_writer *w, uint64_t v);
 void item_put_bool(struct item_writer *w, bool v);
 void item_put_text(struct item_writer *w, const char *z);
 void item_put_bytes(struct item_writer *w, const void *p, size_t n);
 
-/* Pairs of a map whose values have their usual kinds. What is 0 or "" is left out: that is what it
- * has when it is missing. */
-void item_pair_uint(struct item_writer *w, unsigned key, uint64_t v);
-void item_pair_text(struct item_writer *w, unsigned key, const char *z);
-/* False: of another kind, above max, empty, with a NUL in it, or too long for dst. */
-bool item_get_uint(const struct item *v, uint64_t max, uint64_t *out);
-bool item_get_text(const struct item *v, char *dst, size_t cap);
-
 /* Addresses are byte strings of 4 or 16 bytes; with a port, of 6 or 18, the port last. */
 void item_put_addr(struct item_writer *w, const struct addr *a, bool with_port);
-/* False: of another length. */
-bool item_get_addr(struct addr *a, struct slice bytes, bool with_port);
+
+/* Pairs whose values have their usual kinds. What is 0, "", false or no address is left out: that is what
+ * it has when it is missing. */
+void item_pair_uint(struct item_writer *w, unsigned key, uint64_t v);
+void item_pair_text(struct item_writer *w, unsigned key, const char *z);
+void item_pair_bool(struct item_writer *w, unsigned key, bool v);
+void item_pair_addr(struct item_writer *w, unsigned key, const struct addr *a, bool with_port);
+
+/* False: of another kind, above max, empty, with a NUL in it, too long for dst, or no address. */
+bool item_get_uint(const struct item *v, uint64_t max, uint64_t *out);
+bool item_get_u32(const struct item *v, uint32_t max, uint32_t *out);
+bool item_get_u16(const struct item *v, uint16_t max, uint16_t *out);
+bool item_get_u8(const struct item *v, uint8_t max, uint8_t *out);
+bool item_get_bool(const struct item *v, bool *out);
+bool item_get_text(const struct item *v, char *dst, size_t cap);
+bool item_get_addr(const struct item *v, struct addr *out, bool with_port);
 
 #endif

@@ -180,25 +180,22 @@ int prime_ask_encode(const struct prime_ask *a, uint8_t *out, size_t cap)
 
 	if (wrong_ask(a))
 		return -EINVAL;
-	item_put_map(&w, 5 + (a->generation != 0) + (*q->host != 0) + (q->origins != 0) +
-				 (*q->channel != 0) + (*a->expect != 0));
 	item_pair_uint(&w, 1, a->id);
 	item_pair_text(&w, 2, a->from);
 	item_pair_text(&w, 3, a->to);
 	item_pair_uint(&w, 4, a->generation);
 	item_pair_uint(&w, 5, q->service);
-	item_put_uint(&w, 6);
-	item_put_addr(&w, &q->anycast, false);
+	item_pair_addr(&w, 6, &q->anycast, false);
 	item_pair_text(&w, 7, q->host);
 	if (q->origins) {
-		item_put_uint(&w, 8);
+		item_key(&w, 8);
 		item_put_array(&w, (size_t)q->origins);
 	}
 	for (int i = 0; i < q->origins; i++)
 		item_put_addr(&w, &q->origin[i], true);
 	item_pair_text(&w, 9, q->channel);
 	item_pair_text(&w, 10, a->expect);
-	return w.full ? -EMSGSIZE : (int)w.n;
+	return item_end(&w);
 }
 
 int prime_answer_encode(const struct prime_answer *a, uint8_t *out, size_t cap)
@@ -207,17 +204,15 @@ int prime_answer_encode(const struct prime_answer *a, uint8_t *out, size_t cap)
 
 	if (wrong_answer(a))
 		return -EINVAL;
-	item_put_map(
-		&w, 3 + (a->id != 0) + (a->status != 0) + (a->port != 0) + (a->lifetime_ms != 0));
 	item_pair_uint(&w, 1, a->id);
 	item_pair_text(&w, 2, a->from);
 	item_pair_text(&w, 3, a->to);
-	item_put_uint(&w, 4);
+	item_key(&w, 4);
 	item_put_uint(&w, a->generation);
 	item_pair_uint(&w, 5, a->status);
 	item_pair_uint(&w, 6, a->port);
 	item_pair_uint(&w, 7, a->lifetime_ms);
-	return w.full ? -EMSGSIZE : (int)w.n;
+	return item_end(&w);
 }
 
 /* ---- decoding: kinds and sizes here, values by the checks above ---- */
@@ -229,8 +224,7 @@ static bool get_origins(struct prime_state *q, const struct item *v, struct item
 	if (v->kind != ITEM_ARRAY || !v->v || v->v > PRIME_ORIGINS)
 		return false;
 	for (q->origins = 0; (uint64_t)q->origins < v->v; q->origins++)
-		if (!item_read(r, &one) || one.kind != ITEM_BYTES ||
-			!item_get_addr(&q->origin[q->origins], one.s, true))
+		if (!item_read(r, &one) || !item_get_addr(&one, &q->origin[q->origins], true))
 			return false;
 	return true;
 }
@@ -239,21 +233,14 @@ static const char *on_ask(void *arg, uint64_t key, const struct item *v, struct 
 {
 	struct prime_ask *a = arg;
 	struct prime_state *q = &a->state;
-	uint64_t n;
 
 	switch (key) {
 	case 1: return item_get_uint(v, UINT64_MAX, &a->id) ? NULL : "id";
 	case 2: return item_get_text(v, a->from, sizeof(a->from)) ? NULL : "from";
 	case 3: return item_get_text(v, a->to, sizeof(a->to)) ? NULL : "to";
 	case 4: return item_get_uint(v, UINT64_MAX, &a->generation) ? NULL : "generation";
-	case 5:
-		if (!item_get_uint(v, UINT32_MAX, &n))
-			return "service";
-		q->service = (unsigned)n;
-		return NULL;
-	case 6:
-		return v->kind == ITEM_BYTES && item_get_addr(&q->anycast, v->s, false) ? NULL
-		                                                                        : "anycast";
+	case 5: return item_get_u32(v, UINT32_MAX, &q->service) ? NULL : "service";
+	case 6: return item_get_addr(v, &q->anycast, false) ? NULL : "anycast";
 	case 7: return item_get_text(v, q->host, sizeof(q->host)) ? NULL : "host";
 	case 8: return get_origins(q, v, r) ? NULL : "origins";
 	case 9: return item_get_text(v, q->channel, sizeof(q->channel)) ? NULL : "channel";
@@ -278,16 +265,8 @@ static const char *on_answer(void *arg, uint64_t key, const struct item *v, stru
 			return "status";
 		a->status = (enum prime_status)n;
 		return NULL;
-	case 6:
-		if (!item_get_uint(v, UINT16_MAX, &n))
-			return "port";
-		a->port = (uint16_t)n;
-		return NULL;
-	case 7:
-		if (!item_get_uint(v, PRIME_MAX_LIFETIME, &n))
-			return "lifetime";
-		a->lifetime_ms = (uint32_t)n;
-		return NULL;
+	case 6: return item_get_u16(v, UINT16_MAX, &a->port) ? NULL : "port";
+	case 7: return item_get_u32(v, PRIME_MAX_LIFETIME, &a->lifetime_ms) ? NULL : "lifetime";
 	}
 	return ITEM_UNKNOWN;
 }

@@ -6,7 +6,7 @@
 
 #include "lib/item.h"
 
-#define PAD_HEAD 2 /* bytes before the padding, at least */
+#define HEADS 3 /* bytes of the map's head and of the padding's, at least */
 
 size_t survey_answer_max(size_t question)
 {
@@ -56,23 +56,18 @@ int survey_ask_encode(const struct survey_ask *a, uint8_t *out, size_t cap)
 {
 	static const uint8_t zero[SURVEY_LEN];
 	struct item_writer w = {.p = out, .cap = cap};
-	const size_t end = SURVEY_LEN - WIRE_OVERHEAD - PAD_HEAD;
+	const size_t end = SURVEY_LEN - WIRE_OVERHEAD - HEADS;
 
 	if (wrong_ask(a))
 		return -EINVAL;
-	item_put_map(&w, 4 + a->neighbours + (a->skip != 0));
 	item_pair_uint(&w, 1, a->id);
 	item_pair_text(&w, 2, a->from);
-	item_put_uint(&w, 3);
-	item_put_addr(&w, &a->to, true);
-	if (a->neighbours) {
-		item_put_uint(&w, 4);
-		item_put_bool(&w, true);
-	}
+	item_pair_addr(&w, 3, &a->to, true);
+	item_pair_bool(&w, 4, a->neighbours);
 	item_pair_uint(&w, 5, a->skip);
-	item_put_uint(&w, 6);
+	item_key(&w, 6);
 	item_put_bytes(&w, zero, w.n < end ? end - w.n : 0);
-	return w.full ? -EMSGSIZE : (int)w.n;
+	return item_end(&w);
 }
 
 int survey_answer_encode(const struct survey_answer *a, uint8_t *out, size_t cap)
@@ -85,23 +80,22 @@ int survey_answer_encode(const struct survey_answer *a, uint8_t *out, size_t cap
 		return -EINVAL;
 	if (n < 0)
 		return n;
-	item_put_map(&w, 4 + (a->total != 0) + (a->neighbours != 0));
 	item_pair_uint(&w, 1, a->id);
 	item_pair_text(&w, 2, a->to);
-	item_put_uint(&w, 3);
+	item_key(&w, 3);
 	item_put_uint(&w, (uint64_t)a->held);
-	item_put_uint(&w, 4);
+	item_key(&w, 4);
 	item_put_bytes(&w, said, (size_t)n);
 	item_pair_uint(&w, 5, a->total);
 	if (a->neighbours) {
-		item_put_uint(&w, 6);
+		item_key(&w, 6);
 		item_put_array(&w, 2 * (size_t)a->neighbours);
 	}
 	for (int i = 0; i < a->neighbours; i++) {
 		item_put_addr(&w, &a->neighbour[i].control, true);
 		item_put_text(&w, a->neighbour[i].id);
 	}
-	return w.full ? -EMSGSIZE : (int)w.n;
+	return item_end(&w);
 }
 
 /* ---- decoding: kinds and sizes here, values by the checks above ---- */
@@ -109,19 +103,14 @@ int survey_answer_encode(const struct survey_answer *a, uint8_t *out, size_t cap
 static const char *on_ask(void *arg, uint64_t key, const struct item *v, struct item_reader *r)
 {
 	struct survey_ask *a = arg;
-	uint64_t n;
 
 	(void)r;
 	switch (key) {
 	case 1: return item_get_uint(v, UINT64_MAX, &a->id) ? NULL : "id";
 	case 2: return item_get_text(v, a->from, sizeof(a->from)) ? NULL : "from";
-	case 3: return v->kind == ITEM_BYTES && item_get_addr(&a->to, v->s, true) ? NULL : "to";
-	case 4: a->neighbours = v->v != 0; return v->kind == ITEM_BOOL ? NULL : "neighbours";
-	case 5:
-		if (!item_get_uint(v, UINT16_MAX, &n))
-			return "skip";
-		a->skip = (uint16_t)n;
-		return NULL;
+	case 3: return item_get_addr(v, &a->to, true) ? NULL : "to";
+	case 4: return item_get_bool(v, &a->neighbours) ? NULL : "neighbours";
+	case 5: return item_get_u16(v, UINT16_MAX, &a->skip) ? NULL : "skip";
 	}
 	return ITEM_UNKNOWN;
 }
@@ -135,8 +124,7 @@ static bool get_neighbours(struct survey_answer *a, const struct item *v, struct
 	for (a->neighbours = 0; (uint64_t)a->neighbours < v->v / 2; a->neighbours++) {
 		struct survey_neighbour *n = &a->neighbour[a->neighbours];
 
-		if (!item_read(r, &control) || control.kind != ITEM_BYTES ||
-			!item_get_addr(&n->control, control.s, true))
+		if (!item_read(r, &control) || !item_get_addr(&control, &n->control, true))
 			return false;
 		if (!item_read(r, &id) || !item_get_text(&id, n->id, sizeof(n->id)))
 			return false;
@@ -163,11 +151,7 @@ static const char *on_answer(void *arg, uint64_t key, const struct item *v, stru
 			return "said";
 		announce_decode(&a->said, (const uint8_t *)v->s.p, v->s.n, &why);
 		return why;
-	case 5:
-		if (!item_get_uint(v, SURVEY_MAX_TOTAL, &n))
-			return "total";
-		a->total = (uint16_t)n;
-		return NULL;
+	case 5: return item_get_u16(v, SURVEY_MAX_TOTAL, &a->total) ? NULL : "total";
 	case 6: return get_neighbours(a, v, r) ? NULL : "neighbours";
 	}
 	return ITEM_UNKNOWN;
