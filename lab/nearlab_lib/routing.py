@@ -22,6 +22,8 @@ word: BIRD looks after its routes there every 2 s, not every 60.
 from . import interdomain
 
 OVERLAY = "10.77.0.0/16"
+# Two that meet when the one is not ready yet say so again after `retransmit`: 5 s by default.
+TIMES = "hello 1; dead 4; retransmit 2;"
 
 
 def _bfd(topo):
@@ -61,7 +63,7 @@ def _ospf_interface(name, params):
     if role == "stub":
         return f'\t\tinterface "{name}" {{ stub yes; cost {cost}; }};\n'
     kind = "ptp" if role == "internal" else "broadcast"
-    return (f'\t\tinterface "{name}" {{ type {kind}; cost {cost}; hello 1; dead 4; wait 2; '
+    return (f'\t\tinterface "{name}" {{ type {kind}; cost {cost}; {TIMES} wait 2; '
             f'rx buffer large; bfd yes; }};\n')
 
 
@@ -128,9 +130,9 @@ protocol ospf v2 interior {{
 def overlay(topo, name):
     """bird.conf of a service node in an overlay."""
     tunnels = "".join(
-        f'\t\tinterface "nc-{peer}" {{ type ptp; cost {cost}; hello 1; dead 4; bfd yes; }};\n'
+        f'\t\tinterface "nc-{peer}" {{ type ptp; cost {cost}; {TIMES} bfd yes; }};\n'
         for peer, cost in topo.neighbours(name))
-    attached = '\t\tinterface "nc-*" { type ptp; cost 10; hello 1; dead 4; bfd yes; };\n'
+    attached = f'\t\tinterface "nc-*" {{ type ptp; cost 10; {TIMES} bfd yes; }};\n'
     return f"""log "/run/bird.log" all;
 router id {topo.overlay_address(name)};
 protocol device {{ scan time 10; }}
