@@ -10,11 +10,11 @@ void clients_next(struct world *w, int site)
 {
 	double rate = w->conf.use * w->conf.places * w->conf.nodes_per_site * w->site[site].times;
 
-	queue_put(w, (struct event){
-			     .at = w->now + queue_some_time(w, (ns_t)((double)w->conf.stay / rate)),
-			     .kind = ARRIVAL,
-			     .site = site,
-			     .node = (int)w->site[site].arrivals});
+	world_plan(w, (struct event){.at = w->now +
+	                                   world_some_time(w, (ns_t)((double)w->conf.stay / rate)),
+			      .kind = ARRIVAL,
+			      .site = site,
+			      .node = (int)w->site[site].arrivals});
 }
 
 /* Where a site's clients ask. -1: nowhere is anybody. */
@@ -71,7 +71,7 @@ void clients_ask(struct world *w, struct event *e)
 	e->kind = ATTACH;
 	/* To the ARN and back, then the node's handshake and request. */
 	e->at = w->now + 2 * graph_latency(w->graph, e->site, site) + 3 * way;
-	queue_put(w, *e);
+	world_plan(w, *e);
 	if (e->client.tries)
 		world_serve(w, site);
 }
@@ -122,7 +122,7 @@ void clients_attach(struct world *w, struct event *e)
 			e->at = w->now + WORLD_SILENCE;
 			e->kind = ATTACH;
 			e->node = -1;
-			queue_put(w, *e);
+			world_plan(w, *e);
 		} else {
 			clients_ask(w, e);
 		}
@@ -138,6 +138,6 @@ void clients_attach(struct world *w, struct event *e)
 	n->sessions++;
 	n->attached++;
 	e->kind = END;
-	e->at = w->now + queue_some_time(w, w->conf.stay);
-	queue_put(w, *e);
+	e->at = w->now + world_some_time(w, w->conf.stay);
+	world_plan(w, *e);
 }

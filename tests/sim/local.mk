@@ -5,10 +5,11 @@
 
 check_LIBRARIES += tests/sim/libsim.a
 tests_sim_libsim_a_SOURCES = \
+	tests/sim/agenda.c \
+	tests/sim/agenda.h \
 	tests/sim/clients.c \
 	tests/sim/graph.c \
 	tests/sim/graph.h \
-	tests/sim/queue.c \
 	tests/sim/world.c \
 	tests/sim/world.h \
 	tests/sim/world_impl.h \
@@ -19,6 +20,9 @@ EXTRA_PROGRAMS = tests/sim/wide
 tests_sim_wide_SOURCES = tests/sim/wide.c
 tests_sim_wide_LDADD = tests/sim/libsim.a arn/libarn.a $(nearcast_libs)
 
+tests_unit_check_client_sim_LDADD = tests/sim/libsim.a $(LDADD)
+tests_unit_check_flood_sim_LDADD = tests/sim/libsim.a $(LDADD)
+tests_unit_check_overlay_sim_LDADD = tests/sim/libsim.a $(LDADD)
 tests_unit_check_wide_sim_LDADD = tests/sim/libsim.a $(LDADD)
 
 SIM_SITES = 10 30 100 300 1000 3000 10000

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,24 @@ struct addr world_address(int node)
 	a.in.sin_family = AF_INET;
 	a.in.sin_addr.s_addr = htonl(NET + (uint32_t)node + 1);
 	return a;
+}
+
+static void *grown(void *p, size_t n)
+{
+	p = realloc(p, n);
+	if (!p)
+		abort();
+	return p;
+}
+
+void world_plan(struct world *w, struct event e)
+{
+	agenda_put(&w->agenda, e.at, &e);
+}
+
+ns_t world_some_time(struct world *w, ns_t mean)
+{
+	return (ns_t)(-log(graph_uniform(&w->rng)) * (double)mean) + 1;
 }
 
 static struct addr control_of(int node)
@@ -169,12 +188,12 @@ static void send_flood(void *arg, int link, const uint8_t *payload, size_t n)
 	struct event e = {.at = w->now + graph_latency(w->graph, site, to),
 		.kind = FLOODED,
 		.site = to,
-		.flood = {queue_grown(NULL, n), n, link_to(w, to, site)}};
+		.flood = {grown(NULL, n), n, link_to(w, to, site)}};
 
 	memcpy(e.flood.payload, payload, n);
 	w->count.flooded++;
 	w->count.bytes += HEADERS + WIRE_OVERHEAD + n;
-	queue_put(w, e);
+	world_plan(w, e);
 }
 
 static void tell_flood(struct world *w, int site)
@@ -238,16 +257,15 @@ void world_serve(struct world *w, int site)
 	while (wide_next_lookup(s->wide, w->now, &what)) {
 		if (w->lookups == w->lookup_room) {
 			w->lookup_room = w->lookup_room ? 2 * w->lookup_room : 1024;
-			w->lookup =
-				queue_grown(w->lookup, (size_t)w->lookup_room * sizeof(*w->lookup));
+			w->lookup = grown(w->lookup, (size_t)w->lookup_room * sizeof(*w->lookup));
 		}
 		w->lookup[w->lookups] = what;
 		w->count.lookups++;
 		w->count.bytes += 2 * HEADERS + 2 * strlen(what.name) + 100;
-		queue_put(w, (struct event){.at = w->now + DNS_DELAY,
-				     .kind = RESOLVED,
-				     .site = site,
-				     .lookup = w->lookups++});
+		world_plan(w, (struct event){.at = w->now + DNS_DELAY,
+				      .kind = RESOLVED,
+				      .site = site,
+				      .lookup = w->lookups++});
 	}
 	while (wide_next_question(s->wide, w->now, &q)) {
 		int node = world_node_at(w, &q.to);
@@ -257,12 +275,12 @@ void world_serve(struct world *w, int site)
 		w->count.bytes += HEADERS + SURVEY_LEN;
 		if (node < 0)
 			continue;
-		queue_put(w, (struct event){.at = w->now + graph_latency(w->graph, site,
-								   world_site_of(w, node)),
-				     .kind = QUESTION,
-				     .site = site,
-				     .node = node,
-				     .survey = {q.id, w->now, q.skip, 0, 0, q.neighbours}});
+		world_plan(w, (struct event){.at = w->now + graph_latency(w->graph, site,
+								    world_site_of(w, node)),
+				      .kind = QUESTION,
+				      .site = site,
+				      .node = node,
+				      .survey = {q.id, w->now, q.skip, 0, 0, q.neighbours}});
 	}
 	when = wide_when(s->wide);
 	if (s->flood) {
@@ -272,9 +290,9 @@ void world_serve(struct world *w, int site)
 	}
 	if (when < s->wake) {
 		s->wake = when;
-		queue_put(w, (struct event){.at = when > w->now ? when : w->now + 1,
-				     .kind = WAKE,
-				     .site = site});
+		world_plan(w, (struct event){.at = when > w->now ? when : w->now + 1,
+				      .kind = WAKE,
+				      .site = site});
 	}
 }
 
@@ -288,7 +306,7 @@ static void on_question(struct world *w, struct event *e)
 	e->survey.sessions = n->sessions;
 	e->survey.attached = n->attached;
 	e->at = w->now + graph_latency(w->graph, world_site_of(w, e->node), e->site);
-	queue_put(w, *e);
+	world_plan(w, *e);
 }
 
 static void on_answer(struct world *w, const struct event *e)
@@ -367,7 +385,7 @@ static void handle(struct world *w, struct event *e)
 		wide_look(s->wide, w->now);
 		world_serve(w, e->site);
 		e->at = w->now + WORLD_LOOK;
-		queue_put(w, *e);
+		world_plan(w, *e);
 		break;
 	default: break;
 	}
@@ -375,9 +393,9 @@ static void handle(struct world *w, struct event *e)
 
 void world_run(struct world *w, ns_t until)
 {
-	while (w->n && w->heap[0].at <= until) {
-		struct event e = queue_take(w);
+	struct event e;
 
+	while (agenda_take(&w->agenda, until, &e)) {
 		w->now = e.at;
 		handle(w, &e);
 	}
@@ -438,7 +456,9 @@ struct world *world_new(const struct world_conf *c)
 
 	if (!w)
 		return NULL;
-	*w = (struct world){.conf = *c, .rng = {c->seed * 0x2545f4914f6cdd1dull | 1}};
+	*w = (struct world){.conf = *c,
+		.agenda = {.size = sizeof(struct event)},
+		.rng = {c->seed * 0x2545f4914f6cdd1dull | 1}};
 	prefix_parse(&w->conf.far.block, slice_of("10.1.18.0/24"));
 	w->graph = graph_new(c->sites, c->nodes_per_site, c->seed);
 	w->site = calloc((size_t)c->sites, sizeof(*w->site));
@@ -448,18 +468,18 @@ struct world *world_new(const struct world_conf *c)
 		for (unsigned k = 0; k < w->conf.places; k++)
 			if (graph_uniform(&w->rng) < c->use) {
 				w->node[i].sessions++;
-				queue_put(w, (struct event){.at = queue_some_time(w, c->stay),
-						     .kind = END,
-						     .node = i});
+				world_plan(w, (struct event){.at = world_some_time(w, c->stay),
+						      .kind = END,
+						      .node = i});
 			}
 	for (int i = 0; ok && i < c->sites; i++) {
 		ok = site_init(w, i);
 		if (!ok)
 			break;
 		clients_next(w, i);
-		queue_put(w, (struct event){.at = (ns_t)graph_random(&w->rng, WORLD_LOOK),
-				     .kind = LOOK,
-				     .site = i});
+		world_plan(w, (struct event){.at = (ns_t)graph_random(&w->rng, WORLD_LOOK),
+				      .kind = LOOK,
+				      .site = i});
 	}
 	if (ok)
 		return w;
@@ -469,11 +489,14 @@ struct world *world_new(const struct world_conf *c)
 
 void world_free(struct world *w)
 {
+	struct event e;
+
 	if (!w)
 		return;
-	for (size_t i = 0; i < w->n; i++)
-		if (w->heap[i].kind == FLOODED)
-			free(w->heap[i].flood.payload);
+	while (agenda_take(&w->agenda, NS_NEVER, &e))
+		if (e.kind == FLOODED)
+			free(e.flood.payload);
+	agenda_clear(&w->agenda);
 	for (int i = 0; w->site && i < w->conf.sites; i++) {
 		flood_free(w->site[i].flood);
 		wide_free(w->site[i].wide);
@@ -483,7 +506,6 @@ void world_free(struct world *w)
 	graph_free(w->graph);
 	free(w->site);
 	free(w->node);
-	free(w->heap);
 	free(w->lookup);
 	free(w);
 }

@@ -5,13 +5,13 @@
 
 #include "arn/directory.h"
 #include "arn/flood.h"
+#include "tests/sim/agenda.h"
 #include "tests/sim/world.h"
 
 enum kind { ARRIVAL, ATTACH, END, QUESTION, ANSWER, RESOLVED, FLOODED, WAKE, LOOK };
 
 struct event {
 	ns_t at;
-	uint64_t serial; /* what was begun first comes first */
 	enum kind kind;
 	int site, node;
 	union {
@@ -61,21 +61,13 @@ struct world {
 	struct graph *graph;
 	struct site *site;
 	struct node *node;
-	struct event *heap;
-	size_t n, room;
-	uint64_t serial;
+	struct agenda agenda;
 	ns_t now;
 	struct graph_rng rng;
 	struct world_count count;
 	struct scout_lookup *lookup; /* under way */
 	int lookups, lookup_room;
 };
-
-/* queue.c: what is to happen, in the order of time. */
-void queue_put(struct world *w, struct event e);
-struct event queue_take(struct world *w);         /* there is one */
-void *queue_grown(void *p, size_t n);             /* realloc() that does not fail */
-ns_t queue_some_time(struct world *w, ns_t mean); /* exponentially distributed */
 
 /* clients.c */
 void clients_next(struct world *w, int site); /* the site's next one will come */
@@ -84,6 +76,8 @@ void clients_ask(struct world *w, struct event *e); /* the ARN that is nearest *
 void clients_attach(struct world *w, struct event *e);
 
 /* world.c */
+void world_plan(struct world *w, struct event e);
+ns_t world_some_time(struct world *w, ns_t mean); /* exponentially distributed */
 struct addr world_address(int node);
 int world_node_at(const struct world *w, const struct addr *a); /* -1: none */
 int world_site_of(const struct world *w, int node);

@@ -14,6 +14,7 @@
 
 #include "client-failover/failover.h"
 #include "client-failover/playout.h"
+#include "tests/sim/agenda.h"
 #include "tests/unit/run.h"
 
 #define NODES     4
@@ -42,7 +43,6 @@ enum health { RUNNING, HUNG, DEAD };
 
 struct event {
 	ns_t at;
-	uint64_t order; /* of equals */
 	enum kind kind;
 	int a, b;
 	int64_t c;
@@ -67,9 +67,7 @@ struct att {
 static struct world {
 	uint64_t random;
 	ns_t now;
-	struct event *heap;
-	int events, room;
-	uint64_t order;
+	struct agenda agenda;
 	struct node node[NODES];
 	struct att att[ATTS];
 	int atts;
@@ -96,39 +94,11 @@ static bool chance(double p)
 	return (double)rnd(1000000) < p * 1e6;
 }
 
-static bool before(const struct event *a, const struct event *b)
-{
-	return a->at < b->at || (a->at == b->at && a->order < b->order);
-}
-
 static void at(ns_t t, enum kind kind, int a, int b, int64_t c)
 {
-	if (w.events == w.room) {
-		w.room = w.room ? 2 * w.room : 1024;
-		w.heap = realloc(w.heap, (size_t)w.room * sizeof *w.heap);
-	}
-	int i = w.events++;
-	struct event e = {t, w.order++, kind, a, b, c};
-	for (; i > 0 && before(&e, &w.heap[(i - 1) / 2]); i = (i - 1) / 2)
-		w.heap[i] = w.heap[(i - 1) / 2];
-	w.heap[i] = e;
-}
+	struct event e = {t, kind, a, b, c};
 
-static struct event pop(void)
-{
-	struct event top = w.heap[0], e = w.heap[--w.events];
-	int i = 0, k;
-
-	while ((k = 2 * i + 1) < w.events) {
-		if (k + 1 < w.events && before(&w.heap[k + 1], &w.heap[k]))
-			k++;
-		if (!before(&w.heap[k], &e))
-			break;
-		w.heap[i] = w.heap[k];
-		i = k;
-	}
-	w.heap[i] = e;
-	return top;
+	agenda_put(&w.agenda, t, &e);
 }
 
 /* ---- the source: video in bursts of a frame each, audio evenly ---- */
@@ -483,6 +453,7 @@ static void handle(const struct event *e)
 static void make(uint64_t seed)
 {
 	memset(&w, 0, sizeof w);
+	w.agenda.size = sizeof(struct event);
 	w.random = seed * 0x9e3779b97f4a7c15ull + 1;
 	for (int i = 0; i < 8; i++)
 		rnd(2);
@@ -522,6 +493,7 @@ static ns_t client_when(void)
 static void run(uint64_t seed)
 {
 	int stuck = 0;
+	struct event e;
 
 	make(seed);
 	failover_start(w.fo, 0);
@@ -530,8 +502,7 @@ static void run(uint64_t seed)
 		ns_t t = client_when(), was = w.now;
 		ck_assert_msg(
 			w.now < LAST_CALL, "world %llu does not end", (unsigned long long)seed);
-		if (w.events && w.heap[0].at <= t) {
-			struct event e = pop();
+		if (agenda_take(&w.agenda, t, &e)) {
 			w.now = e.at;
 			/* The redirector is silent at times. */
 			if (w.now >= w.arn_silent_until && chance(0.0005))
@@ -552,7 +523,7 @@ static void run(uint64_t seed)
 	ck_assert_int_gt(w.written, 500);
 	failover_free(w.fo);
 	playout_free(w.po);
-	free(w.heap);
+	agenda_clear(&w.agenda);
 }
 
 START_TEST(test_output_is_the_sources_whatever_happens)

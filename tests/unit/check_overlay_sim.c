@@ -14,6 +14,7 @@
 #include "sn-agent/via.h"
 #include "lib/rtspd.h"
 #include "sn-agent/upstream.h"
+#include "tests/sim/agenda.h"
 #include "tests/unit/run.h"
 
 #define NODES   1200
@@ -43,7 +44,6 @@ enum what {
 
 struct message {
 	ns_t at;
-	uint64_t serial; /* what is sent first comes first */
 	enum what what;
 	int node, port; /* it comes to node, by its port; -1: from itself */
 	uint32_t id;    /* of the attachment */
@@ -90,9 +90,8 @@ static struct node node[NODES];
 static bool link_down[NODES * DEGREE];
 static int links;
 static int dist[NODES];
-static struct message *heap;
-static int heap_n, heap_room;
-static uint64_t serial, rng, duplicates, circles, lost;
+static struct agenda agenda = {.size = sizeof(struct message)};
+static uint64_t rng, duplicates, circles, lost;
 static uint32_t last_id;
 static int64_t sent;
 static ns_t now, circle_since, longest_circle;
@@ -105,43 +104,9 @@ static uint64_t random_below(uint64_t n)
 	return rng % n;
 }
 
-/* ---- the queue of what is to happen ---- */
-
-static bool before(const struct message *a, const struct message *b)
-{
-	return a->at < b->at || (a->at == b->at && a->serial < b->serial);
-}
-
 static void schedule(struct message m)
 {
-	int i = heap_n++;
-
-	if (heap_n > heap_room) {
-		heap_room = heap_room ? 2 * heap_room : 4096;
-		heap = realloc(heap, (size_t)heap_room * sizeof(*heap));
-		ck_assert(heap != NULL);
-	}
-	m.serial = serial++;
-	for (; i > 0 && before(&m, &heap[(i - 1) / 2]); i = (i - 1) / 2)
-		heap[i] = heap[(i - 1) / 2];
-	heap[i] = m;
-}
-
-static struct message take(void)
-{
-	struct message top = heap[0], last = heap[--heap_n];
-	int i = 0, k;
-
-	while ((k = 2 * i + 1) < heap_n) {
-		if (k + 1 < heap_n && before(&heap[k + 1], &heap[k]))
-			k++;
-		if (!before(&heap[k], &last))
-			break;
-		heap[i] = heap[k];
-		i = k;
-	}
-	heap[i] = last;
-	return top;
+	agenda_put(&agenda, m.at, &m);
 }
 
 static void later(struct node *n, enum what what, ns_t in)
@@ -631,8 +596,8 @@ static void begin(uint64_t seed)
 {
 	rng = seed * 0x9e3779b97f4a7c15u + 1;
 	now = 100 * NS_S;
-	sent = links = heap_n = turns = 0;
-	serial = duplicates = circles = lost = 0;
+	sent = links = turns = 0;
+	duplicates = circles = lost = 0;
 	longest_circle = 0;
 	circle_since = NS_NEVER;
 	memset(link_down, 0, sizeof(link_down));
@@ -660,13 +625,13 @@ static void begin(uint64_t seed)
 
 static void end(void)
 {
-	while (heap_n)
-		free(take().names);
+	struct message m;
+
+	while (agenda_take(&agenda, NS_NEVER, &m))
+		free(m.names);
+	agenda_clear(&agenda);
 	for (int i = 0; i < NODES; i++)
 		free(node[i].got);
-	free(heap);
-	heap = NULL;
-	heap_room = 0;
 }
 
 /* Who it has the channel from; -1: nobody. */
@@ -720,10 +685,10 @@ static void source_sends(void)
 static void go_on(ns_t span)
 {
 	ns_t until = now + span;
+	struct message m;
 
 	for (ns_t next = now + STEP; now < until; next += STEP) {
-		while (heap_n && heap[0].at <= next) {
-			struct message m = take();
+		while (agenda_take(&agenda, next, &m)) {
 			struct node *n = &node[m.node];
 
 			now = m.at > now ? m.at : now;

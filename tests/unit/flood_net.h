@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "arn/flood.h"
+#include "tests/sim/agenda.h"
 
 #define NET_WALL   (1700000000 * NS_S) /* when virtual time begins */
 #define NET_DEGREE 8
@@ -25,7 +26,6 @@
 
 struct net_event {
 	ns_t at;
-	uint64_t order;
 	int to, link; /* link -1: a timer */
 	uint64_t life;
 	size_t n;
@@ -61,9 +61,8 @@ struct net {
 	ns_t now, delay;
 	int loss;    /* per mille */
 	bool checks; /* each sequence once; off while somebody forges */
-	struct net_event *heap;
-	size_t events, room;
-	uint64_t order, messages, random;
+	struct agenda agenda;
+	uint64_t messages, random;
 };
 
 static inline uint64_t net_draw(struct net *t)
@@ -72,43 +71,6 @@ static inline uint64_t net_draw(struct net *t)
 	t->random ^= t->random >> 7;
 	t->random ^= t->random << 17;
 	return t->random;
-}
-
-static inline bool net_before(const struct net_event *a, const struct net_event *b)
-{
-	return a->at < b->at || (a->at == b->at && a->order < b->order);
-}
-
-static inline void net_push(struct net *t, struct net_event e)
-{
-	size_t i = t->events++;
-
-	if (t->events > t->room) {
-		t->room = t->room ? 2 * t->room : 1024;
-		t->heap = realloc(t->heap, t->room * sizeof(*t->heap));
-		NET_MUST(t->heap, "no memory");
-	}
-	e.order = t->order++;
-	for (; i && net_before(&e, &t->heap[(i - 1) / 2]); i = (i - 1) / 2)
-		t->heap[i] = t->heap[(i - 1) / 2];
-	t->heap[i] = e;
-}
-
-static inline struct net_event net_pop(struct net *t)
-{
-	struct net_event top = t->heap[0], last = t->heap[--t->events];
-	size_t i = 0, k;
-
-	while ((k = 2 * i + 1) < t->events) {
-		if (k + 1 < t->events && net_before(&t->heap[k + 1], &t->heap[k]))
-			k++;
-		if (!net_before(&t->heap[k], &last))
-			break;
-		t->heap[i] = t->heap[k];
-		i = k;
-	}
-	t->heap[i] = last;
-	return top;
 }
 
 static inline int net_index(const char *name)
@@ -145,7 +107,7 @@ static inline void net_send(void *arg, int link, const uint8_t *payload, size_t 
 		.payload = malloc(n)};
 
 	memcpy(event.payload, payload, n);
-	net_push(t, event);
+	agenda_put(&t->agenda, event.at, &event);
 }
 
 static inline void net_run_arn(struct net *t, int i)
@@ -159,7 +121,8 @@ static inline void net_run_arn(struct net *t, int i)
 	NET_MUST(flood_when(a->f) > t->now, "%s does nothing, and is due", a->name);
 	if (flood_when(a->f) < a->timer) {
 		a->timer = flood_when(a->f);
-		net_push(t, (struct net_event){.at = a->timer, .to = i, .link = -1});
+		agenda_put(&t->agenda, a->timer,
+			&(struct net_event){.at = a->timer, .to = i, .link = -1});
 	}
 }
 
@@ -180,10 +143,9 @@ static inline void net_deliver(struct net *t, struct net_event *e)
 static inline void net_pass(struct net *t, ns_t time)
 {
 	ns_t end = t->now + time;
+	struct net_event e;
 
-	while (t->events && t->heap[0].at <= end) {
-		struct net_event e = net_pop(t);
-
+	while (agenda_take(&t->agenda, end, &e)) {
 		t->now = e.at;
 		if (e.link >= 0)
 			net_deliver(t, &e);
@@ -268,6 +230,7 @@ static inline void net_init(struct net *t, int n, const struct flood_conf *c, ui
 {
 	*t = (struct net){.n = n,
 		.conf = *c,
+		.agenda = {.size = sizeof(struct net_event)},
 		.delay = 10 * NS_MS,
 		.random = seed * 2654435761u + 1,
 		.checks = true};
@@ -368,6 +331,8 @@ static inline void net_mesh(struct net *t, int more)
 
 static inline void net_free(struct net *t)
 {
+	struct net_event e;
+
 	for (int i = 0; i < t->n; i++) {
 		flood_free(t->arn[i].f);
 		for (int k = 0; k < t->arn[i].links; k++) {
@@ -375,9 +340,9 @@ static inline void net_free(struct net *t)
 			free(t->arn[i].link[k].got);
 		}
 	}
-	for (size_t i = 0; i < t->events; i++)
-		free(t->heap[i].payload);
-	free(t->heap);
+	while (agenda_take(&t->agenda, NS_NEVER, &e))
+		free(e.payload);
+	agenda_clear(&t->agenda);
 	free(t->arn);
 }
 
