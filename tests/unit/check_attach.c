@@ -133,6 +133,102 @@ START_TEST(test_values_out_of_their_ranges_are_never_sent)
 }
 END_TEST
 
+/* As many channels as there may be, and one more: it would have no place. */
+START_TEST(test_seventeen_channels_are_refused)
+{
+	enum { EACH = 3, LIST = ATTACH_CHANNELS * EACH };
+	struct attach_ask c;
+	int n;
+
+	ask.channels = ATTACH_CHANNELS;
+	for (int i = 0; i < ATTACH_CHANNELS; i++)
+		snprintf(ask.channel[i], PRIME_PATH, "/%c", 'a' + i);
+	n = attach_ask_encode(&ask, bytes, sizeof(bytes));
+	ck_assert_int_gt(n, LIST);
+	ck_assert_int_eq(attach_ask_decode(&c, bytes, (size_t)n, &why), 0);
+	ck_assert_int_eq(c.channels, ATTACH_CHANNELS);
+	ck_assert_str_eq(c.channel[15], "/p");
+	ck_assert_int_eq(bytes[n - LIST - 1], 0x80 | ATTACH_CHANNELS); /* a short array's head */
+	bytes[n - LIST - 1]++;
+	memcpy(bytes + n, "\x62/q", EACH);
+	ck_assert_int_eq(attach_ask_decode(&c, bytes, (size_t)n + EACH, &why), -EINVAL);
+	ck_assert_str_eq(why, "channels");
+}
+END_TEST
+
+#define ID   "01 01 "
+#define FROM "02 61 61 "
+#define TO   "03 46 0a09010b 1e16 "
+#define AT   "06 44 0a09000a 07 44 0a4d000a "
+#define WHOM "03 61 62 "
+#define GEN  "04 09 "
+
+static const struct {
+	bool asks;
+	const char *hex, *why; /* NULL: nothing is wrong */
+} of[] = {
+	{true, "a5" ID FROM TO AT, NULL},
+	{true, "a6" ID FROM TO AT "1818 f6", NULL}, /* a newer one */
+	{true, "a4" FROM TO AT, "id"},
+	{true, "a4" ID TO AT, "from"},
+	{true, "a5" ID "02 61 20" TO AT, "from"},
+	{true, "a4" ID FROM AT, "to"},
+	{true, "a5" ID FROM "03 44 0a09010b" AT, "to"},
+	{true, "a6" ID FROM TO AT "05 01", "tunnel"},
+	{true, "a4" ID FROM TO "06 44 0a09000a", "overlay"},
+	{true, "a4" ID FROM TO "07 44 0a4d000a", "address"},
+	{true, "a5" ID FROM TO "06 44 0a09000a 07 44 0a09000a", "overlay"},
+	{true, "a5" ID FROM TO "06 44 ef000001 07 44 0a4d000a", "address"},
+	{true, "a6" ID FROM TO AT "08 1a 000927c0", NULL},
+	{true, "a6" ID FROM TO AT "08 1a 000927c1", "lifetime"},
+	{true, "a6" ID FROM TO AT "09 81 62 2f61", NULL},
+	{true, "a6" ID FROM TO AT "09 80", "channels"},
+	{true, "a6" ID FROM TO AT "09 62 2f61", "channels"},
+	{true, "a6" ID FROM TO AT "09 81 62 6161", "channels"},
+	{true, "a6" ID FROM TO AT "09 81 01", "channels"},
+	{true, "a6" ID FROM TO AT "09 9b ffffffffffffffff", "channels"},
+	{false, "a4" ID FROM WHOM GEN, NULL},
+	{false, "a3" FROM WHOM GEN, "id"},
+	{false, "a3" ID WHOM GEN, "from"},
+	{false, "a3" ID FROM GEN, "to"},
+	{false, "a3" ID FROM WHOM, "generation"},
+	{false, "a5" ID FROM WHOM GEN "05 07", NULL},
+	{false, "a5" ID FROM WHOM GEN "05 08", "status"},
+	{false, "a5" ID FROM WHOM GEN "06 01", "draining"},
+	{false, "a5" ID FROM WHOM GEN "07 46 0a09010b 0000", "registry"},
+	{false, "a5" ID FROM WHOM GEN "07 44 0a09010b", "registry"},
+};
+
+START_TEST(test_what_is_wrong_is_refused_and_the_field_is_named)
+{
+	struct attach_answer a;
+	struct attach_ask c;
+	size_t n = 0;
+	int rc;
+
+	memset(&a, 0xa5, sizeof(a)); /* what is missing has its default, whatever was there */
+	memset(&c, 0xa5, sizeof(c));
+	for (const char *h = of[_i].hex; *h; h++) {
+		unsigned byte;
+
+		if (*h == ' ')
+			continue;
+		ck_assert_int_eq(sscanf(h++, "%2x", &byte), 1);
+		bytes[n++] = (uint8_t)byte;
+	}
+	rc = of[_i].asks ? attach_ask_decode(&c, bytes, n, &why)
+	                 : attach_answer_decode(&a, bytes, n, &why);
+	ck_assert_msg(rc == (of[_i].why ? -EINVAL : 0), "%s: %s", of[_i].hex, why);
+	ck_assert_msg(!rc || !strcmp(why, of[_i].why), "%s: '%s'", of[_i].hex, why);
+	if (rc)
+		return;
+	if (of[_i].asks)
+		ck_assert(!c.tunnel && !c.generation && c.channels <= 1);
+	else
+		ck_assert(!a.draining && !a.registry.sa.sa_family);
+}
+END_TEST
+
 static int read_node(const char *text)
 {
 	char name[ANNOUNCE_ID_LEN], wrong[160];
@@ -170,6 +266,7 @@ START_TEST(test_who_knows_the_generation_is_attached_and_told_of_the_registry)
 	ck_assert_int_eq(hear(), ATTACHED_OPEN);
 	ck_assert_int_eq(out.status, ATTACH_GRANTED);
 	ck_assert_uint_eq(out.id, 3);
+	ck_assert_str_eq(out.from, "SN1");
 	ck_assert_str_eq(out.to, "SN0");
 	ck_assert_int_eq(addr_port(&out.registry), 7702);
 	ck_assert_int_eq(attached_tunnels(&t), 1);
@@ -195,9 +292,23 @@ START_TEST(test_who_is_silent_or_says_goodbye_is_forgotten)
 	ck_assert(!attached_expire(&t, now, &node));
 	hear();
 	ask.lifetime_ms = 0;
+	t.conf.max = 0; /* who may not come may go */
 	ck_assert_int_eq(hear(), ATTACHED_CLOSE);
+	ck_assert_int_eq(out.status, ATTACH_GRANTED);
 	ck_assert_int_eq(t.n, 0);
 	ck_assert_int_eq(hear(), ATTACHED_ANSWER);
+}
+END_TEST
+
+START_TEST(test_who_has_moved_gets_its_tunnel_there)
+{
+	hear();
+	ask.address = literal("10.9.0.99");
+	ask.overlay = literal("10.77.0.99");
+	ck_assert_int_eq(hear(), ATTACHED_OPEN);
+	ck_assert(addr_same_host(&node.address, &ask.address));
+	ck_assert(addr_same_host(&node.overlay, &ask.overlay));
+	ck_assert_int_eq(t.n, 1);
 }
 END_TEST
 
@@ -220,6 +331,8 @@ START_TEST(test_there_are_no_more_than_the_configuration_lets_in)
 	}
 	ck_assert_int_eq(out.status, ATTACH_FULL);
 	ck_assert_int_eq(t.n, ATTACHED_MAX);
+	t.conf.max = ATTACHED_MAX;
+	ck_assert(!attached_room(&t));
 }
 END_TEST
 
@@ -229,6 +342,14 @@ START_TEST(test_who_is_another_or_of_another_kind_is_refused)
 	ck_assert_int_eq(out.status, ATTACH_KNOWN);
 	hear();
 	strcpy(ask.from, "rogue"); /* with SN0's addresses */
+	hear();
+	ck_assert_int_eq(out.status, ATTACH_KNOWN);
+	become(20); /* with one of them */
+	ask.address = t.node[0].address;
+	hear();
+	ck_assert_int_eq(out.status, ATTACH_KNOWN);
+	become(20);
+	ask.overlay = t.node[0].overlay;
 	hear();
 	ck_assert_int_eq(out.status, ATTACH_KNOWN);
 	become(20);
@@ -284,9 +405,13 @@ int main(void)
 	tcase_add_test(c, test_requests_and_answers_are_decoded_to_what_was_encoded);
 	tcase_add_test(c, test_a_message_cut_anywhere_is_refused);
 	tcase_add_test(c, test_values_out_of_their_ranges_are_never_sent);
+	tcase_add_test(c, test_seventeen_channels_are_refused);
+	tcase_add_loop_test(c, test_what_is_wrong_is_refused_and_the_field_is_named, 0,
+		sizeof(of) / sizeof(of[0]));
 	tcase_add_test(c, test_what_redirectors_answer_is_read);
 	tcase_add_test(c, test_who_knows_the_generation_is_attached_and_told_of_the_registry);
 	tcase_add_test(c, test_who_is_silent_or_says_goodbye_is_forgotten);
+	tcase_add_test(c, test_who_has_moved_gets_its_tunnel_there);
 	tcase_add_test(c, test_there_are_no_more_than_the_configuration_lets_in);
 	tcase_add_test(c, test_who_is_another_or_of_another_kind_is_refused);
 	tcase_add_test(c, test_a_node_that_drains_keeps_who_is_there_and_says_so);
