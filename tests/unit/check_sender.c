@@ -85,8 +85,10 @@ static void attach(const char *node, const char *control)
 	ck_assert_uint_eq(act.ask.generation, 9);
 	ck_assert(act.ask.tunnel && act.ask.lifetime_ms == 5000);
 	answer(node, ATTACH_GRANTED);
+	ck_assert_str_eq(act.ask.from, "SN0");
 	ck_assert_int_eq(next(), SENDER_OPEN);
 	ck_assert_str_eq(act.node, node);
+	ck_assert(addr_same_host(&act.address, &act.ask.to));
 	ck_assert_ptr_nonnull(sender_attached(&s));
 	sender_tunnel(&s, node, true, now);
 }
@@ -218,6 +220,28 @@ START_TEST(test_pauses_grow_while_nobody_can_be_had)
 }
 END_TEST
 
+static void be_refused(const char *node)
+{
+	until(SENDER_ASK, 20 * NS_S);
+	tell(node, "10.9.1.11:7702");
+	ck_assert_int_eq(next(), SENDER_SEND);
+	answer(node, ATTACH_FULL);
+}
+
+START_TEST(test_all_that_failed_lately_are_avoided)
+{
+	be_refused("SN1");
+	be_refused("SN2");
+	be_refused("SN1");
+	until(SENDER_ASK, 20 * NS_S);
+	ck_assert_str_eq(act.avoid, "SN1,SN2");
+	sender_told(&s, NULL, NULL, now);
+	now += 30 * NS_S;
+	until(SENDER_ASK, 20 * NS_S);
+	ck_assert_str_eq(act.avoid, "");
+}
+END_TEST
+
 START_TEST(test_a_node_that_drains_is_left_when_the_next_one_has_settled)
 {
 	bool told = false;
@@ -246,6 +270,69 @@ START_TEST(test_a_node_that_drains_is_left_when_the_next_one_has_settled)
 	}
 	ck_assert(told);
 	ck_assert_str_eq(sender_attached(&s)->name, "SN2");
+}
+END_TEST
+
+/* It is attached to SN1, and asks SN3, the registry. */
+static void attach_with_registry(void)
+{
+	struct attach_answer *a;
+
+	attach("SN1", "10.9.1.11:7702");
+	until(SENDER_SEND, 2 * REFRESH);
+	a = reply("SN1", ATTACH_GRANTED);
+	a->registry = literal("10.9.3.13:7702");
+	ck_assert(sender_heard(&s, a, now));
+	ck_assert_int_eq(next(), SENDER_SEND);
+	ck_assert(!act.ask.tunnel);
+}
+
+START_TEST(test_new_channels_are_told_at_once_to_all_who_know_this_node)
+{
+	attach_with_registry();
+	answer("SN3", ATTACH_GRANTED);
+	ck_assert_int_eq(next(), SENDER_NOTHING);
+	sender_publishes(&s, now);
+	ck_assert_int_eq(next(), SENDER_SEND);
+	ck_assert(act.ask.tunnel);
+	ck_assert_int_eq(next(), SENDER_SEND);
+	ck_assert(!act.ask.tunnel);
+	/* Each question that is out is repeated soon anyhow. */
+	sender_publishes(&s, now);
+	ck_assert_int_eq(next(), SENDER_NOTHING);
+}
+END_TEST
+
+/* How often the registry is asked in the time, while the node answers. */
+static int asked_registry(ns_t time, bool answers)
+{
+	int n = 0;
+
+	for (ns_t end = now + time; now < end; now += 10 * NS_MS)
+		for (enum sender_what w; (w = next()) != SENDER_NOTHING;) {
+			ck_assert_int_eq(w, SENDER_SEND);
+			if (act.ask.tunnel)
+				answer("SN1", ATTACH_GRANTED);
+			else if (answers)
+				answer("SN3", ATTACH_REFUSED);
+			n += !act.ask.tunnel;
+		}
+	return n;
+}
+
+START_TEST(test_a_registry_that_refuses_or_is_silent_is_asked_now_and_then)
+{
+	attach_with_registry();
+	answer("SN3", ATTACH_REFUSED);
+	ck_assert_int_eq(asked_registry(19 * REFRESH, true), 3);
+	/* Four questions, one after the other, then a pause. */
+	ck_assert_int_eq(asked_registry(16 * REFRESH, false), 4 * 10);
+	sender_publishes(&s, now); /* who has not said that it wants to hear is not told */
+	ck_assert_int_eq(next(), SENDER_SEND);
+	ck_assert(act.ask.tunnel);
+	answer("SN1", ATTACH_GRANTED);
+	ck_assert_int_eq(next(), SENDER_NOTHING);
+	ck_assert_str_eq(sender_attached(&s)->name, "SN1");
 }
 END_TEST
 
@@ -311,6 +398,9 @@ int main(void)
 	tcase_add_test(t, test_a_slow_node_whose_tunnel_is_up_is_given_more_time);
 	tcase_add_test(t, test_an_answer_to_the_first_of_repeated_questions_counts);
 	tcase_add_test(t, test_pauses_grow_while_nobody_can_be_had);
+	tcase_add_test(t, test_all_that_failed_lately_are_avoided);
+	tcase_add_test(t, test_new_channels_are_told_at_once_to_all_who_know_this_node);
+	tcase_add_test(t, test_a_registry_that_refuses_or_is_silent_is_asked_now_and_then);
 	tcase_add_test(t, test_a_node_that_drains_is_left_when_the_next_one_has_settled);
 	tcase_add_test(t, test_the_registry_that_a_node_names_is_told_whatever_becomes_of_the_node);
 	tcase_add_test(t, test_who_stops_says_goodbye_and_closes);
