@@ -168,13 +168,28 @@ struct sn_conf_library {
 	char origin[LIBRARY_ORIGIN];
 	struct addr address; /* of the origin's host, if that is a name; family 0 */
 };
-/* Where that is: 0; -EINVAL: the origin's host is a name, and there is no address. */
-int sn_conf_origin_addr(const struct sn_conf_library *l, struct addr *out);
 
 extern const struct daemon sn_daemon;
 
 /* The ports of prime.ports: "20000-20999". False: it is no such range. */
 bool sn_conf_ports(const char *text, uint16_t *first, uint16_t *last);
+
+/* For the parts: what was expected of a value, or NULL. */
+const char *sn_conf_check_host(const void *value); /* CONF_ADDR: a unicast address */
+const char *sn_conf_check_host_or_none(const void *value);
+const char *sn_conf_check_path(const void *value); /* CONF_STR: "/…" */
+
+/* config_overlay.c */
+extern const struct conf_option sn_overlay_options[], sn_attach_options[], sn_attachments_options[],
+	sn_neighbour_options[], sn_source_options[], sn_class_options[];
+void sn_conf_check_overlay(const struct sn_conf *c, struct conf_errors *e);
+
+/* config_content.c */
+extern const struct conf_option sn_web_options[], sn_vod_options[], sn_library_options[];
+void sn_conf_check_web(const struct sn_conf *c, struct conf_errors *e);
+void sn_conf_check_libraries(const struct sn_conf *c, struct conf_errors *e);
+/* Where a library's origin is: 0; -EINVAL: its host is a name, and there is no address. */
+int sn_conf_origin_addr(const struct sn_conf_library *l, struct addr *out);
 
 /* Whether an option differs that cannot change while the daemon runs; its name then, else "". */
 bool sn_conf_fixed_change(

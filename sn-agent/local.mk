@@ -28,6 +28,8 @@ sn_agent_libsnagent_a_SOURCES = \
 	sn-agent/channel.h \
 	sn-agent/config.c \
 	sn-agent/config.h \
+	sn-agent/config_content.c \
+	sn-agent/config_overlay.c \
 	sn-agent/feed.c \
 	sn-agent/feed.h \
 	sn-agent/feed_impl.h \
