@@ -38,8 +38,8 @@ class Places:
         self.node = node(self.far, "sn942", "10.7.4.12", f'''
 management = "10.7.4.12:9554" place = "paris.france.europe" capacity {{ sessions = 2 }} rtsp {{ publishers = "10.7.4.0/24" }}
 overlay {{ address = "10.77.0.12" }}
+neighbour "dead" {{ address = "10.7.4.99" control-port = 7791 }}
 neighbour "sn944" {{ address = "10.7.4.14" control-port = 7790 }}
-neighbour "dead" {{ address = "10.7.4.99" }}
 ''')
         upstreams = "".join(f'upstream "upstream-number-{n}" {{ address = "[2001:db8:7::{n + 100}]" }}\n'
                             for n in range(15))
