@@ -58,9 +58,8 @@ class Cluster:
         out, _, _ = router.pexec(["ip", "-o", "route", "show", self.lab.topo.anycast])
         owners = {address: name for name, address in self.address.items()}
         if self.next_hop:
-            seen, _, _ = router.pexec(["ip", "-o", "neigh", "show", self.next_hop])
-            mac = re.search(r" lladdr (\S+)", seen)
-            owners[self.next_hop] = self.mac.get(mac and mac.group(1), self.next_hop)
+            claimant = self.lab.faults.claimant(router, self.next_hop)
+            owners[self.next_hop] = claimant.name if claimant else self.next_hop
         return [owners.get(via, via) for via in re.findall(r" via (\S+)", out)]
 
     def moved(self, name, since):

@@ -123,12 +123,15 @@ class Faults:
                 out, _, _ = node.pexec(["ip", "-o", "route", "get", address])
                 via = re.search(r" via (\S+)", out)
                 known[node.name, address] = via and (self._owner(via.group(1))
-                                                     or self._claimant(node, via.group(1)))
+                                                     or self.claimant(node, via.group(1)))
             node = known[node.name, address]
         return seen
 
-    def _claimant(self, router, address):
-        """The ARN that answers a router for the floating next hop."""
+    def claimant(self, router, address):
+        """
+        The ARN that answers a router for the floating next hop. A router that has sent nothing there for
+        a while has forgotten it, the sooner the more labs there are, and is made to ask.
+        """
         for _ in range(2):
             seen, _, _ = router.pexec(["ip", "-o", "neigh", "show", address])
             mac = re.search(r" lladdr (\S+)", seen)

@@ -5,7 +5,7 @@ unequal capacity (row C4)."""
 from pathlib import Path
 
 import pytest
-from lab_tools import nearlab, run_scenario
+from lab_tools import in_node, nearlab, run_scenario
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +76,8 @@ def test_takeover_bench_measures_nearcast_and_its_peer(lab, tmp_path):
 
 
 def test_crowd_gets_the_room_that_there_is_and_no_node_more(lab, tmp_path, record_property):
+    """It comes after a long silence: the router has forgotten who has the floating next hop."""
+    in_node(lab, "colo", "ip", "neigh", "flush", "all")
     code, report = run_scenario(lab, "fig5", "flash-crowd", tmp_path, "--seed", 5)
     for key, value in report["measured"].items():
         record_property(key, value)
