@@ -122,9 +122,17 @@ class Sites:
 
     def _configure(self, name, text):
         self.lab.net[name].write("run/nearcast/sn-agent.conf", text)
-        out, err, code = self.lab.net[name].pexec([daemons.find("nearctl"), "reload"])
-        if code:
-            raise ScenarioError(f"{name}: not reloaded: {out}{err}")
+        said = []
+
+        def reloaded():
+            """Not at once when an earlier run's fault was healed just now: the agent is starting."""
+            out, err, code = self.lab.net[name].pexec([daemons.find("nearctl"), "reload"])
+            said[:] = [out + err]
+            return code == 0
+        try:
+            daemons.wait_until(reloaded, 10, f"{name} reloads", 0.1)
+        except TimeoutError as error:
+            raise ScenarioError(f"{error}: {said[0]}") from None
 
     def _verdicts(self):
         """{node: what the ARN thinks of its web server}."""
