@@ -250,6 +250,47 @@ def test_far_node_that_dies_is_gone_within_its_misses_and_comes_back(site):
     assert counters["nearcast_arn_far_questions_total{result=\"answered\"}"] > 10
 
 
+def test_site_without_nodes_stays_while_it_can_reach_one_elsewhere(site):
+    """Row A3: "no usable node, near or far". The other site really serves, all the time; whether this one goes
+    is decided by whether it has anybody to send clients to."""
+    one = site.far_node("one", "10.4.0.41", interval=20000)
+    west = near.Daemon(site.west, site.program("arn"), site.folder, "west", (
+        f'name = "west" interface = "west0" key-file = "{near.key_file(site.folder)}"\n'
+        f'address = "10.4.0.40" anycast {{ block = "{BLOCK}" hold = 100 }}\n'
+        'sites { port = 7703 interval = 50 } site "home" { address = "10.8.0.2:7702" }\n'))
+    keep_announcing(one.announcer, lambda: "one" in nodes(west), "the other site has its node")
+    arn = site.begin([one], method="wide", home=False, more=(
+        '} sites { interval = 50 } site "west" { address = "10.4.0.40:7703"'))
+
+    def others(state):
+        return [(s["arn"], s["state"]) for s in arn.ask("show sites")["sites"]] == [("west", state)]
+
+    def away():
+        return arn.ask("show sites")["away"]
+
+    wait_until(lambda: eligible(arn) == {"one"} and others("serves"), "the far node, and the other site")
+    answered = far(arn)["one"]["answered"]
+    wait_until(lambda: far(arn)["one"]["answered"] > answered + 8, "twice the time after which it would go")
+    assert not away() and "10.4.0.41" in sent_to(site)
+    west_knows = west.ask("show sites")["sites"]
+    assert [s["state"] for s in west_knows] == ["no"], "others must not rely on what is theirs"
+    # It cannot reach it any more: the other site can, and gets the clients.
+    one.silent = True
+    wait_until(away, "it goes")
+    assert others("serves")
+    wait_until(lambda: arn.ask("show status")["block"]["state"] == "down", "its block is withdrawn")
+    one.silent = False
+    wait_until(lambda: not away(), "it is back when the node is")
+    wait_up(arn)
+    wait_sent(site, "10.4.0.41", "as before")
+    # The other site goes first: nobody serves, and this one stays and says so.
+    west.stop()
+    wait_until(lambda: others("silent"), "the other site is gone")
+    one.silent = True
+    wait_until(lambda: sent_to(site) == 503, "it answers, though it has nobody")
+    assert not away()
+
+
 def test_node_that_the_client_avoids_is_asked_at_once_and_another_one_is_named(site):
     one, two = site.far_node("one", "10.4.0.41"), site.far_node("two", "10.4.0.42", delay=0.02)
     arn = site.begin([one, two], method="wide", more="latency-cost = 10")
