@@ -87,6 +87,9 @@ void flood_goodbye(struct flood *f, ns_t now);
 int flood_hear(struct flood *f, int link, const struct flood_msg *m, ns_t now, ns_t wall,
 	const char **why);
 
+/* Whoever has the news has forgotten them: tells of all nodes again. */
+void flood_retell(struct flood *f, ns_t now);
+
 typedef void flood_send_cb(void *arg, int link, const uint8_t *payload, size_t n);
 /* Does what time brings, and sends what is to be sent. */
 void flood_run(struct flood *f, ns_t now, ns_t wall, flood_send_cb *send, void *arg);

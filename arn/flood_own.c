@@ -254,6 +254,17 @@ static void encode_nodes(struct flood *f, int part, struct flood_msg *m, uint8_t
 	}
 }
 
+/* Above the last one; unless nobody can have believed that, as it is from the future for all: then this
+ * clock was wrong, and is no more. */
+static uint64_t next_seq(const struct flood *f, const struct flood_part *p, ns_t wall)
+{
+	if (wall <= 0)
+		return p->seq + 1;
+	if (p->seq >= (uint64_t)wall && p->seq <= (uint64_t)(wall + 2 * f->conf.skew))
+		return p->seq + 1;
+	return (uint64_t)wall;
+}
+
 static void make(struct flood *f, int part, ns_t now, ns_t wall)
 {
 	struct flood_part *p = &f->part[part];
@@ -267,8 +278,7 @@ static void make(struct flood *f, int part, ns_t now, ns_t wall)
 	p->made = now;
 	p->ever = true;
 	p->refresh_at = now + interval - (ns_t)(lots_draw(&f->lots) % (uint64_t)(interval / 4 + 1));
-	m.seq = wall > 0 && (uint64_t)wall > p->seq ? (uint64_t)wall : p->seq + 1;
-	p->seq = m.seq;
+	m.seq = p->seq = next_seq(f, p, wall);
 	encode_nodes(f, part, &m, buf, sizeof(buf));
 	if (m.nodes)
 		p->filled = now + m.left_ms * NS_MS;

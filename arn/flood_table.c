@@ -189,6 +189,15 @@ void flood_news(struct flood *f, struct flood_record *r, ns_t now)
 	each(f, r, tell_node, now);
 }
 
+void flood_retell(struct flood *f, ns_t now)
+{
+	struct flood_record *r;
+
+	TAILQ_FOREACH(r, &f->all, all)
+	if (r->hops)
+		each(f, r, tell_node, now);
+}
+
 /* ---- the end ---- */
 
 void flood_drop(struct flood *f, struct flood_record *r)

@@ -121,6 +121,11 @@ void flooder_look(struct flooder *f, bool tells)
 	work(f);
 }
 
+void flooder_retell(struct flooder *f)
+{
+	flood_retell(f->core, loop_now(f->loop));
+}
+
 void flooder_goodbye(struct flooder *f)
 {
 	flood_goodbye(f->core, loop_now(f->loop));

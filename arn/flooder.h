@@ -20,6 +20,8 @@ void flooder_free(struct flooder *f);
 /* The nodes may have changed; to be called every so often as well. tells: of the ARNs here, this is the
  * one that speaks of them. */
 void flooder_look(struct flooder *f, bool tells);
+/* See flood_retell(). */
+void flooder_retell(struct flooder *f);
 void flooder_goodbye(struct flooder *f); /* before it is freed, unless somebody else speaks on */
 
 const struct flood *flooder_core(const struct flooder *f);

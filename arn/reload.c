@@ -147,6 +147,9 @@ static void adopt(struct arn_conf *conf, struct arn_conf *next)
 	conf->region = next->region;
 	next->region = region;
 	memcpy(conf->place, next->place, sizeof(conf->place));
+	/* Whether it floods at all changes at the next start; why it does may be another reason now. */
+	if (arn_conf_floods(conf) == arn_conf_floods(next))
+		conf->flood.share = next->flood.share;
 	conf->wide = next->wide;
 	conf->naming = next->naming;
 	conf->profiles = next->profiles;
@@ -196,6 +199,9 @@ static void set_wide(struct arn *a, bool again)
 
 	if (err)
 		log_msg(NLOG_ERROR, "the wide area stays as it was: %s", strerror(-err));
+	/* A method that begins anew does not wait until others refresh what they have said. */
+	if (a->flooder)
+		flooder_retell(a->flooder);
 }
 
 static void apply(struct arn *a, bool wide_again)

@@ -197,15 +197,15 @@ def test_client_overflows_to_a_node_that_was_flooded(line):
 
 def flooded(sender, node, address, **seal):
     """A record of an ARN that does not exist, of one node."""
-    said = near.cbor({1: 1, 2: node, 3: ipaddress.ip_address(address).packed, 7: True, 13: 200})
-    payload = {1: sender.node, 2: sender.node, 3: time.time_ns(), 5: 5000, 6: 1, 7: [said]}
+    said = near.cbor({1: 1, 2: node, 3: ipaddress.ip_address(address).packed, 7: True, 13: 200, 29: 7702})
+    payload = {1: sender.node, 2: sender.node, 3: time.time_ns(), 5: 60000, 6: 1, 7: [said]}
     return sender.seal(near.cbor(payload), kind=FLOOD, **seal)
 
 
 @pytest.mark.parametrize("line", ["v4"], indirect=True)
 def test_strangers_flood_nothing_and_nobody_floods_the_block(line):
     """Rows C5 and H4."""
-    near_by = line.spaces["west"]
+    near_by, east = line.spaces["west"], line.arns["east"]
     target = (line.way.format(0, 2), 7702)
     sender = near.Announcer(near_by, "tomiddle", "mallory", "10.8.0.1")
     out = near.socket_in(near_by, socket.socket, socket.AF_INET, socket.SOCK_DGRAM)
@@ -218,6 +218,16 @@ def test_strangers_flood_nothing_and_nobody_floods_the_block(line):
         out.sendto(flooded(sender, "n9", "10.66.6.6"), target)
         wait_until(lambda: line.told("east", "n9") == (2, 0), "n9 is known in the east", MARGIN)
         assert line.told("east", "evil") is None
+        # Its ARN never tells of it again: whoever begins to look for far nodes knows it nevertheless.
+        flood = east.conf.read_text()
+        east.conf.write_text(flood.replace('method = "flood"', 'method = "none"') + "flood { share = yes }\n")
+        assert east.ask("reload") == {"reloaded": True}
+        out.sendto(flooded(sender, "n10", "10.66.6.7"), target)
+        wait_until(lambda: line.told("east", "n10"), "n10 is known in the east", MARGIN)
+        assert "n10" not in {n["node"] for n in east.ask("show far")["far"]}
+        east.conf.write_text(flood)
+        assert east.ask("reload") == {"reloaded": True}
+        wait_until(lambda: "n10" in {n["node"] for n in east.ask("show far")["far"]}, "and a far node", MARGIN)
     finally:
         out.close()
         sender.close()

@@ -412,6 +412,53 @@ START_TEST(test_an_earlier_life_is_superseded)
 }
 END_TEST
 
+/* It said so before anybody could believe it. */
+START_TEST(test_a_clock_that_was_ahead_does_not_make_it_mute)
+{
+	ns_t day = 86400 * NS_S;
+
+	tell("n1", 10);
+	flood_run(f, now, WALL + now + day, on_send, NULL);
+	ck_assert_uint_eq(last_seq, (uint64_t)(WALL + now + day));
+	now = flood_when(f);
+	flood_run(f, now, WALL + now, on_send, NULL);
+	ck_assert_uint_eq(last_seq, (uint64_t)(WALL + now));
+	/* A little ahead may have been believed: what comes next is newer. */
+	now = flood_when(f);
+	flood_run(f, now, WALL + now + conf.skew, on_send, NULL);
+	now = flood_when(f);
+	flood_run(f, now, WALL + now - 3 * NS_S, on_send, NULL);
+	ck_assert_uint_gt(last_seq, (uint64_t)(WALL + now - 3 * NS_S));
+}
+END_TEST
+
+START_TEST(test_all_that_is_known_is_told_again_when_it_is_asked_for)
+{
+	struct announce other = node("second", 7);
+	const char *why;
+
+	ck_assert_int_eq(hear_node(0, "a", (uint64_t)WALL, 10), 0);
+	ck_assert_int_eq(hear(1, "peer", "b", (uint64_t)WALL, 2, &other, &why), 0);
+	tell("mine", 1);
+	run();
+	ck_assert_int_eq(told, 0);
+	flood_retell(f, now);
+	ck_assert_int_eq(told, 2);
+	ck_assert_str_eq(news[0], "far=10 1");
+	ck_assert_str_eq(news[1], "second=7 2");
+	/* Whoever spoke last of a node has the word; who is gone is not told of. */
+	ck_assert_int_eq(hear_node(1, "b", (uint64_t)WALL + 1, 20), 0);
+	told = 0;
+	flood_retell(f, now);
+	ck_assert_int_eq(told, 1);
+	ck_assert_str_eq(news[0], "far=20 1");
+	pass(LIFE);
+	told = 0;
+	flood_retell(f, now);
+	ck_assert_int_eq(told, 0);
+}
+END_TEST
+
 START_TEST(test_a_neighbour_is_sent_no_more_than_the_rate)
 {
 	int in_all = 0;
@@ -619,6 +666,8 @@ int main(void)
 	tcase_add_test(c, test_what_cannot_be_is_refused_and_not_passed_on);
 	tcase_add_test(c, test_the_table_is_bounded_and_who_died_makes_room);
 	tcase_add_test(c, test_an_earlier_life_is_superseded);
+	tcase_add_test(c, test_a_clock_that_was_ahead_does_not_make_it_mute);
+	tcase_add_test(c, test_all_that_is_known_is_told_again_when_it_is_asked_for);
 	tcase_add_test(c, test_a_neighbour_is_sent_no_more_than_the_rate);
 	tcase_add_test(c, test_a_node_that_two_speak_of_is_gone_when_nobody_does);
 	tcase_add_test(c, test_who_is_gone_is_told_before_who_has_his_address_now);
