@@ -99,7 +99,7 @@ static int parse_media(struct sdp_media *m, struct slice line)
 	if (slice_u64(slice_cut(&port, '/'), 65535, &v) || !proto.n || slice_u64(fmt, 127, &v))
 		return -EINVAL;
 	m->pt = (uint8_t)v;
-	m->control = SLICE("");
+	m->control = m->fmtp = SLICE("");
 	apply_static_type(m);
 	return 0;
 }
@@ -121,6 +121,15 @@ static int parse_rtpmap(struct sdp_media *m, struct slice value)
 	m->encoding = encoding;
 	m->clock_rate = (uint32_t)rate;
 	return 0;
+}
+
+/* "96 packetization-mode=1; profile-level-id=42c00d". */
+static void parse_fmtp(struct sdp_media *m, struct slice value)
+{
+	unsigned long long pt;
+
+	if (slice_u64(slice_cut(&value, ' '), 127, &pt) == 0 && pt == m->pt)
+		m->fmtp = slice_trim(value);
 }
 
 /* "b=AS:1000". What is no number is not ours to judge. */
@@ -146,6 +155,8 @@ static int parse_line(struct sdp *s, struct sdp_media *m, struct slice line)
 		*(m ? &m->control : &s->control) = value;
 	else if (m && attribute(line, SLICE("rtpmap"), &value))
 		return parse_rtpmap(m, value);
+	else if (m && attribute(line, SLICE("fmtp"), &value))
+		parse_fmtp(m, value);
 	return 0;
 }
 
@@ -179,6 +190,20 @@ int sdp_parse(struct sdp *s, struct slice text)
 		}
 	}
 	return s->medias ? 0 : -EINVAL;
+}
+
+bool sdp_alike(const struct sdp *a, const struct sdp *b)
+{
+	if (a->medias != b->medias)
+		return false;
+	for (int i = 0; i < a->medias; i++) {
+		const struct sdp_media *x = &a->media[i], *y = &b->media[i];
+
+		if (x->pt != y->pt || x->clock_rate != y->clock_rate ||
+			!slice_ieq(x->encoding, y->encoding) || !slice_eq(x->fmtp, y->fmtp))
+			return false;
+	}
+	return true;
 }
 
 /* "c=IN IP6 ff02::1/127/3" → "c=IN IP6 ::". */

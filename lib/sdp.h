@@ -16,6 +16,7 @@ struct sdp_media {
 	struct slice control; /* a=control of the media; "" when missing */
 	struct slice
 		encoding;    /* "H264", "MP2T", "MPEG4-GENERIC"; from rtpmap or the static table */
+	struct slice fmtp;   /* of that format (RFC 8866, 6.15): its parameters; "" */
 	uint8_t pt;          /* the first format */
 	uint32_t clock_rate; /* Hz; 90000 when unknown */
 };
@@ -36,6 +37,9 @@ static inline uint64_t sdp_kbps(const struct sdp *s)
 
 /* Slices point into `text`. 0; -EINVAL malformed or no media; -E2BIG too many media or bytes. */
 int sdp_parse(struct sdp *s, struct slice text);
+
+/* Both describe the same media in the same coding: what can play the one can play the other. */
+bool sdp_alike(const struct sdp *a, const struct sdp *b);
 
 /*
  * Rewrites a publisher's (or upstream's) SDP into what this node tells its clients: connection

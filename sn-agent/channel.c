@@ -123,7 +123,6 @@ int channel_describe(struct channels *c, struct channel *ch, struct slice text)
 		free(mem);
 		return err;
 	}
-	/* A publisher that comes back may do so with another codec. */
 	for (int i = 0; i < ch->media; i++)
 		if (ch->medium[i].key.codec != keyframe_codec(sdp.media[i].encoding))
 			keyframe_init(&ch->medium[i].key, keyframe_codec(sdp.media[i].encoding));
@@ -132,6 +131,14 @@ int channel_describe(struct channels *c, struct channel *ch, struct slice text)
 	ch->sdp_len = out.n;
 	ch->said_kbps = sdp_kbps(&sdp);
 	return 0;
+}
+
+bool channel_is_like(const struct channel *ch, const struct sdp *sdp)
+{
+	struct sdp own;
+
+	return ch->sdp && sdp_parse(&own, (struct slice){ch->sdp, ch->sdp_len}) == 0 &&
+	       sdp_alike(&own, sdp);
 }
 
 void channel_set_state(struct channel *ch, enum channel_state state, ns_t now)
@@ -206,6 +213,7 @@ void channel_free(struct channels *c, struct channel *ch)
 
 		assert(m->receivers == 0 && !m->is_dirty);
 		ring_free(m->ring);
+		successor_forget(&m->next);
 		if (m->gap)
 			gap_free(m->gap);
 		fetch_free(m->old);

@@ -10,7 +10,8 @@
  * very end. An upstream's channel that nobody receives any more lingers, then is pruned.
  *
  * A channel's memory outlives its name: sessions hold it by `users`, and a new publication of the
- * same path is a new channel. No sockets and no clock here.
+ * same path is a new channel. A publisher that is back within the grace, with a presentation alike, goes
+ * on with the channel; from its first packets on the rings are of that. No sockets and no clock here.
  */
 #ifndef NEARCAST_SN_CHANNEL_H
 #define NEARCAST_SN_CHANNEL_H
@@ -26,6 +27,7 @@
 #include "sn-agent/fetch.h"
 #include "sn-agent/keyframe.h"
 #include "sn-agent/ring.h"
+#include "sn-agent/successor.h"
 
 #define CHANNEL_PATH   256  /* bytes of a path, the NUL included */
 #define CHANNEL_MAX    1024 /* channels at one time */
@@ -49,7 +51,11 @@ struct medium {
 	struct ring *ring;
 	uint32_t clock_rate;
 	bool has_ssrc;
-	uint32_t ssrc;
+	uint32_t ssrc;   /* of the ring's packets */
+	bool was_other;  /* before them it had */
+	uint32_t former; /* this source */
+	bool in_doubt; /* somebody publishes anew: its first packet says whether the ring's are its */
+	struct successor next;
 	int64_t last;             /* number of the packet that last_ts, last_at are of; -1: none */
 	uint32_t last_ts;         /* its RTP timestamp */
 	ns_t last_at;             /* when it came */
@@ -140,8 +146,10 @@ struct channel *channel_new(
 /* It is found by its path from now on; who was there before is not. */
 void channel_list(struct channels *c, struct channel *ch);
 /* Gives it its media from an SDP. 0; -EINVAL, -E2BIG as sdp_parse; -ENOMEM. May be repeated with as
- * many media (a publisher came back), else -EEXIST. */
+ * many media, else -EEXIST. */
 int channel_describe(struct channels *c, struct channel *ch, struct slice sdp);
+/* Who knows its SDP can play what this one describes (sdp_alike). */
+bool channel_is_like(const struct channel *ch, const struct sdp *sdp);
 void channel_set_state(struct channel *ch, enum channel_state state, ns_t now);
 /* It comes from an upstream: losses are to be noticed. 0 or -ENOMEM. */
 int channel_track_losses(struct channel *ch, const struct gap_conf *conf, ns_t retry);

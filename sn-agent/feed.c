@@ -92,7 +92,7 @@ static void on_playing(void *arg, struct attachment *a)
 	run(f);
 }
 
-/* The source has changed since gaps are counted. */
+/* The source is another one than that whose gaps have been counted. */
 static bool is_of_another(struct feed *f, int medium)
 {
 	const struct medium *m = &f->ch->medium[medium];
@@ -100,6 +100,18 @@ static bool is_of_another(struct feed *f, int medium)
 
 	f->counted[medium] = (struct rtp_from){.has_ssrc = true, .ssrc = m->ssrc};
 	return another;
+}
+
+/* All that there is of a new source, or numbering, has come now; what lacked of the former is no more. */
+static void count_anew(struct medium *m, ns_t now)
+{
+	struct iovec v;
+
+	fetch_clear(m->old);
+	gap_begin(m->gap, ring_oldest(m->ring));
+	for (int64_t seq = ring_oldest(m->ring); seq <= ring_newest(m->ring); seq++)
+		if (ring_get(m->ring, seq, &v))
+			gap_see(m->gap, seq, now);
 }
 
 static void on_rtp(void *arg, struct attachment *a, int medium, const uint8_t *p, size_t n)
@@ -115,10 +127,8 @@ static void on_rtp(void *arg, struct attachment *a, int medium, const uint8_t *p
 		enum gap_seen seen =
 			is_of_another(f, medium) ? GAP_RESTART : gap_see(m->gap, seq, now);
 
-		if (seen == GAP_RESTART) {
-			gap_begin(m->gap, seq);
-			gap_see(m->gap, seq, now);
-		}
+		if (seen == GAP_RESTART)
+			count_anew(m, now);
 		if (fetch_got(m->old, seq) || seen == GAP_RECOVERED)
 			f->fs->count.recovered++;
 	} else if (got == RING_DUPLICATE) {

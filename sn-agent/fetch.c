@@ -56,8 +56,7 @@ bool fetch_want(struct fetch *f, int64_t seq, ns_t now)
 		f->want = malloc(FETCH_MAX * sizeof(*f->want));
 		if (!f->want)
 			return false;
-		for (int i = 0; i < FETCH_MAX; i++)
-			f->want[i].seq = -1;
+		fetch_clear(f);
 	}
 	w = at(f, seq);
 	if (w->seq >= seq)
@@ -141,6 +140,13 @@ void fetch_rearm(struct fetch *f, ns_t now)
 	for (int i = 0; i < FETCH_MAX; i++)
 		f->want[i].next = now;
 	f->when = now;
+}
+
+void fetch_clear(struct fetch *f)
+{
+	for (int i = 0; f->want && i < FETCH_MAX; i++)
+		f->want[i].seq = -1;
+	f->count = 0;
 }
 
 int fetch_count(const struct fetch *f)

@@ -31,6 +31,8 @@ int fetch_due(struct fetch *f, ns_t now, int64_t *out, int max);
 ns_t fetch_when(const struct fetch *f); /* when fetch_due has something to do; NS_NEVER */
 /* All are due at once: there is a new node to ask. */
 void fetch_rearm(struct fetch *f, ns_t now);
+/* Nothing is wanted any more. */
+void fetch_clear(struct fetch *f);
 int fetch_count(const struct fetch *f);
 
 #endif

@@ -89,6 +89,8 @@ sn_agent_libsnagent_a_SOURCES = \
 	sn-agent/sources.h \
 	sn-agent/stock.c \
 	sn-agent/stock.h \
+	sn-agent/successor.c \
+	sn-agent/successor.h \
 	sn-agent/ts.c \
 	sn-agent/ts.h \
 	sn-agent/survey_door.c \

@@ -181,20 +181,6 @@ static void note_fresh(struct relay *r, struct medium *m, int64_t seq, bool urge
 	}
 }
 
-/* The source numbers anew: what was is sent, then forgotten. */
-static void restart(struct relay *r, struct medium *m)
-{
-	flush_medium(r, m);
-	for (int i = 0; i < m->receivers; i++)
-		m->receiver[i]->cursor = RECEIVER_LIVE;
-	ring_clear(m->ring);
-	keyframe_init(&m->key, m->key.codec);
-	m->last = -1;
-	m->sr_len = 0;
-	m->bye = false;
-	r->restarts++;
-}
-
 /* Its wish is a number of a source that is not this one. */
 static bool is_of_another(const struct receiver *v, const struct medium *m)
 {
@@ -209,47 +195,100 @@ static void begin_here(struct medium *m, int64_t seq)
 			m->receiver[i]->start = seq;
 }
 
+/* A packet of the present source is new, and in the ring. */
+static void take(
+	struct relay *r, struct medium *m, const struct rtp *rtp, size_t n, int64_t seq, ns_t now)
+{
+	bool urgent = rtp->marker || seq < m->last;
+
+	if (seq > m->last) {
+		if (rtp->marker)
+			m->framed = seq == m->last + 1 && rtp->ts == m->last_ts;
+		m->last = seq;
+		m->last_ts = rtp->ts;
+		m->last_at = now;
+	}
+	keyframe_see(&m->key, seq, rtp);
+	m->packets++;
+	m->bytes += n;
+	r->packets_in++;
+	r->bytes_in += n;
+	note_fresh(r, m, seq, urgent);
+}
+
+/* What is said of the source is said of none. */
+static void forget_source(struct medium *m)
+{
+	keyframe_init(&m->key, m->key.codec);
+	m->sr_len = 0;
+	m->bye = false;
+}
+
+void relay_doubt(struct medium *m)
+{
+	forget_source(m);
+	m->in_doubt = !ring_empty(m->ring);
+}
+
+/* The successor is the source from now on: what was is sent, then forgotten. The newest number. */
+static int64_t succeed(struct relay *r, struct medium *m, ns_t now)
+{
+	struct successor next = m->next;
+	struct iovec v;
+	struct rtp rtp;
+
+	flush_medium(r, m);
+	for (int i = 0; i < m->receivers; i++)
+		m->receiver[i]->cursor = RECEIVER_LIVE;
+	ring_free(m->ring);
+	forget_source(m);
+	m->ring = next.ring;
+	m->next = (struct successor){0};
+	if (m->ssrc != next.ssrc) {
+		m->was_other = true;
+		m->former = m->ssrc;
+		m->ssrc = next.ssrc;
+	}
+	m->in_doubt = false;
+	m->last = -1;
+	r->restarts++;
+	begin_here(m, ring_oldest(m->ring));
+	for (int64_t seq = ring_oldest(m->ring); seq <= ring_newest(m->ring); seq++)
+		if (ring_get(m->ring, seq, &v) && rtp_parse(&rtp, v.iov_base, v.iov_len) == 0)
+			take(r, m, &rtp, v.iov_len, seq, now);
+	return ring_newest(m->ring);
+}
+
 int relay_rtp(struct relay *r, struct medium *m, const uint8_t *p, size_t n, ns_t now, int64_t *seq)
 {
-	enum ring_put put;
+	bool first = ring_empty(m->ring);
+	enum ring_put put = RING_FAR;
 	struct rtp rtp;
-	bool first, urgent;
 
 	if (rtp_parse(&rtp, p, n) || n > RING_MTU) {
 		r->malformed++;
 		return -EINVAL;
 	}
-	if (m->has_ssrc && m->ssrc != rtp.ssrc && !ring_empty(m->ring))
-		restart(r, m);
-	m->has_ssrc = true;
-	m->ssrc = rtp.ssrc;
-	first = ring_empty(m->ring);
-	put = ring_put(m->ring, rtp.seq, p, n, now, seq);
-	if (put == RING_RESTART) {
-		restart(r, m);
+	if (first || m->ssrc == rtp.ssrc)
 		put = ring_put(m->ring, rtp.seq, p, n, now, seq);
+	if (put == RING_FAR) {
+		if (!successor_put(&m->next, m->ring, &rtp, p, n, m->last_at, m->in_doubt, now))
+			return RING_FAR;
+		*seq = succeed(r, m, now);
+		return RING_NEW;
 	}
+	successor_forget(&m->next);
+	m->in_doubt = false;
 	if (put != RING_NEW) {
 		r->duplicates++;
 		m->duplicates++;
 		return put;
 	}
-	urgent = rtp.marker || *seq < m->last;
-	if (*seq > m->last) {
-		if (rtp.marker)
-			m->framed = *seq == m->last + 1 && rtp.ts == m->last_ts;
-		m->last = *seq;
-		m->last_ts = rtp.ts;
-		m->last_at = now;
-	}
-	keyframe_see(&m->key, *seq, &rtp);
+	m->has_ssrc = true;
+	m->ssrc = rtp.ssrc;
 	if (first)
 		begin_here(m, *seq);
-	m->packets++;
-	m->bytes += n;
-	r->packets_in++;
-	r->bytes_in += n;
-	note_fresh(r, m, *seq, urgent);
+	take(r, m, &rtp, n, *seq, now);
 	return RING_NEW;
 }
 
@@ -332,11 +371,24 @@ static int attach(struct relay *r, struct medium *m, struct receiver *v)
 	return 0;
 }
 
+/* Whether the ring's packets come after those that it has of another source. */
+static bool follows(const struct medium *m, const struct receiver *v)
+{
+	if (m->in_doubt)
+		return false;
+	return m->channel->publisher || (m->was_other && m->former == v->source);
+}
+
 int64_t relay_add(
 	struct relay *r, struct medium *m, struct receiver *v, int64_t from, ns_t now, int *err)
 {
 	int64_t newest = ring_empty(m->ring) ? -1 : ring_newest(m->ring);
+	bool all = false;
 
+	if (newest >= 0 && from >= 0 && is_of_another(v, m)) {
+		all = follows(m, v);
+		from = all ? from : -1;
+	}
 	*err = attach(r, m, v);
 	if (*err)
 		return -1;
@@ -344,12 +396,12 @@ int64_t relay_add(
 	v->refilled = now;
 	v->budget = RELAY_REPAIR;
 	v->lacking = RELAY_LACKS;
-	if (newest < 0 && from < 0) {
+	if ((newest < 0 || m->in_doubt) && from < 0) {
 		v->start = RECEIVER_NEXT;
 		return -1;
 	}
 	v->start = from < 0 ? newest + 1 : ring_extend(m->ring, (uint16_t)from);
-	if (newest >= 0 && from >= 0 && is_of_another(v, m))
+	if (all)
 		v->start = ring_oldest(m->ring);
 	if (newest < 0) {
 		ring_hint(m->ring, v->start);
@@ -450,6 +502,7 @@ struct repair {
 	struct relay *r;
 	struct receiver *v;
 	ns_t now;
+	uint32_t media; /* SSRC: whose numbers they are */
 	struct iovec iov[MEDIUM_BATCH];
 	int n;
 };
@@ -499,6 +552,10 @@ static void repair_one(void *arg, uint16_t seq16)
 		repair_viewer(x, seq16);
 		return;
 	}
+	if (x->media != m->ssrc) {
+		r->unrepaired++; /* of a source that is not here, or no more */
+		return;
+	}
 	if (seq >= v->cursor && v->cursor != RECEIVER_LIVE)
 		return; /* its catching up comes to it */
 	if (ring_get(m->ring, seq, &x->iov[x->n])) {
@@ -536,7 +593,6 @@ int relay_feedback(struct relay *r, struct receiver *v, const uint8_t *p, size_t
 	struct repair x = {.r = r, .v = v, .now = now};
 	struct rtcp pkt;
 	size_t at = 0;
-	uint32_t media;
 	int got;
 
 	refill(v, now);
@@ -545,7 +601,7 @@ int relay_feedback(struct relay *r, struct receiver *v, const uint8_t *p, size_t
 			v->fraction_lost = pkt.body[8];
 		if (pkt.type != RTCP_RTPFB || pkt.count != 1 || !v->medium)
 			continue;
-		if (rtcp_nack_parse(&pkt, &media, repair_one, &x) < 0)
+		if (rtcp_nack_parse(&pkt, &x.media, repair_one, &x) < 0)
 			break;
 	}
 	if (x.n)

@@ -61,7 +61,7 @@ struct relay {
 	struct receiver *catching;
 	uint64_t packets_in, bytes_in;   /* RTP that was new */
 	uint64_t duplicates, malformed;  /* RTP that was not passed on */
-	uint64_t restarts;               /* sources that numbered anew */
+	uint64_t restarts;               /* sources that came after another, or numbered anew */
 	uint64_t packets_out, bytes_out; /* RTP handed to the kernel or queued */
 	uint64_t dropped;                /* RTP that a receiver had no room for */
 	uint64_t nacks, repaired, unrepaired, repairs_refused;
@@ -99,10 +99,14 @@ struct receiver {
 void relay_init(struct relay *r, const struct relay_io *io, void *arg); /* delay: 0 */
 
 /* An RTP packet of the medium came (from whom has been checked). What it was for us:
- * RING_NEW (it will be sent by relay_turn), RING_DUPLICATE, RING_OLD, or -EINVAL. *seq its number,
- * when it is the first two. */
+ * RING_NEW (it will be sent by relay_turn; all that the ring has is new when m->ssrc, or the
+ * numbering, is), RING_DUPLICATE, RING_OLD, RING_FAR (kept aside, see successor.h), or -EINVAL. *seq its
+ * number, when it is the first two. */
 int relay_rtp(
 	struct relay *r, struct medium *m, const uint8_t *p, size_t n, ns_t now, int64_t *seq);
+/* Somebody publishes the medium anew, perhaps another source: what is in the ring is for nobody who does
+ * not have it from this one already, until the first packet tells. */
+void relay_doubt(struct medium *m);
 /* All that is there for now has been handed in: sends what need not wait. Before the loop turns, and
  * when io->wake() said. */
 void relay_turn(struct relay *r, ns_t now);
@@ -115,7 +119,9 @@ int relay_origin_rtcp(struct relay *r, struct medium *m, const uint8_t *p, size_
 void relay_send_report(struct relay *r, struct receiver *v);
 void relay_send_bye(struct relay *r, struct receiver *v);
 
-/* It plays from now on: from the number nearest to `from` (16 bits), or, from < 0, what comes next.
+/* It plays from now on: from the number nearest to `from` (16 bits), or, from < 0, what comes next. A
+ * number of another source (v->source) means all that there is of this one, if it is sure that this one
+ * came later: it is published here, or has followed that one here. Else it is no number.
  * Returns the first number that it will get if nothing is lost, or -1 when nothing is known yet.
  * -ENOMEM as *err. The addresses, tcp and conn are set before. */
 int64_t relay_add(

@@ -22,7 +22,6 @@ struct ring {
 	int64_t newest; /* highest held */
 	int64_t ref;    /* while empty: what numbers are extended by */
 	bool any;
-	int32_t far; /* the number that, coming next, proves a restart; -1 */
 	ns_t span;
 	size_t bytes, max_bytes;
 	int count;
@@ -53,10 +52,18 @@ struct ring *ring_new(ns_t span, size_t max_bytes)
 	}
 	r->slots = FIRST_SLOTS;
 	r->ref = 2 << 16;
-	r->far = -1;
 	r->span = span;
 	r->max_bytes = max_bytes;
 	return r;
+}
+
+struct ring *ring_next(const struct ring *r)
+{
+	struct ring *next = ring_new(r->span, r->max_bytes);
+
+	if (next)
+		next->ref = (r->any ? r->newest : r->ref) + (2 << 16);
+	return next;
 }
 
 static void drop(struct ring *r, struct slot *s)
@@ -93,16 +100,6 @@ void ring_hint(struct ring *r, int64_t seq)
 {
 	if (!r->any)
 		r->ref = seq;
-}
-
-void ring_clear(struct ring *r)
-{
-	for (size_t i = 0; i < r->slots; i++)
-		drop(r, &r->slot[i]);
-	if (r->any)
-		r->ref = r->newest + (2 << 16);
-	r->any = false;
-	r->far = -1;
 }
 
 /* Lets go of the lowest number, and of the holes after it. */
@@ -163,15 +160,6 @@ static bool make_room(struct ring *r, int64_t seq)
 	return true;
 }
 
-/* RFC 3550, A.1: one stray packet is an error, a second in a row is a restart. */
-static enum ring_put far_away(struct ring *r, uint16_t seq)
-{
-	if (r->far == seq)
-		return RING_RESTART;
-	r->far = (uint16_t)(seq + 1);
-	return RING_OLD;
-}
-
 enum ring_put ring_put(
 	struct ring *r, uint16_t seq16, const void *p, size_t n, ns_t now, int64_t *seq)
 {
@@ -188,7 +176,7 @@ enum ring_put ring_put(
 	} else {
 		ahead = *seq - r->newest;
 		if (ahead > RING_JUMP || ahead < -RING_JUMP)
-			return far_away(r, seq16);
+			return RING_FAR;
 		if (held(r, *seq))
 			return RING_DUPLICATE;
 	}
@@ -199,7 +187,6 @@ enum ring_put ring_put(
 		free(copy);
 		return RING_OLD;
 	}
-	r->far = -1;
 	memcpy(copy, p, n);
 	s = slot_of(r, *seq);
 	drop(r, s);

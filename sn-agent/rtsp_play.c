@@ -218,7 +218,7 @@ static void setup_answer(struct request *q, struct session *s, int i, struct rts
 		t->source = slice_of(addr_host(rtsp_media_addr(q), host));
 	if (t->multicast)
 		t->destination = slice_of(addr_host(&s->group->addr, group));
-	t->has_ssrc = m->has_ssrc;
+	t->has_ssrc = m->has_ssrc && !m->in_doubt;
 	t->ssrc = m->ssrc;
 	b = rtsp_head(q, 200);
 	sbuf_printf(b, "Transport: ");

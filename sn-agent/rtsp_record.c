@@ -150,8 +150,8 @@ void rtsp_setup_record(struct request *q, struct session *s)
 	rtsp_done(q);
 }
 
-/* The channel that this publication feeds: the one whose publisher had vanished, if it is made
- * alike, else a new one. NULL with the status to refuse it with. */
+/* The channel that this publication feeds: the one whose publisher had vanished, if who plays that can
+ * play this, else a new one. NULL with the status to refuse it with. */
 static struct channel *take_channel(struct request *q, struct session *s, int *status)
 {
 	struct slice path = q->path, sdp = {s->announced->text, s->announced->len};
@@ -160,9 +160,11 @@ static struct channel *take_channel(struct request *q, struct session *s, int *s
 	*status = 403;
 	if (is_of_others(q) || path_taken(q))
 		return NULL;
-	if (ch && ch->state == CHANNEL_LIVE && ch->media == s->announced->sdp.medias &&
+	if (ch && ch->state == CHANNEL_LIVE && channel_is_like(ch, &s->announced->sdp) &&
 		channel_describe(q->r->channels, ch, sdp) == 0) {
 		ch->grace = NS_NEVER;
+		for (int i = 0; i < ch->media; i++)
+			relay_doubt(&ch->medium[i]);
 		return ch;
 	}
 	*status = 503;

@@ -136,6 +136,20 @@ START_TEST(test_a_new_node_is_asked_at_once)
 }
 END_TEST
 
+START_TEST(test_when_all_is_cleared_nothing_is_wanted)
+{
+	fetch_clear(f);
+	fetch_want(f, 100, 0);
+	fetch_want(f, 50000, 0);
+	fetch_clear(f);
+	ck_assert_int_eq(fetch_count(f), 0);
+	ck_assert(!fetch_got(f, 100));
+	ck_assert(fetch_want(f, 200, 0));
+	ck_assert_int_eq(fetch_due(f, 0, due, 16), 1);
+	ck_assert_int_eq(due[0], 200);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *t = tcase_create("fetch");
@@ -150,6 +164,7 @@ int main(void)
 	tcase_add_test(t, test_the_set_is_bounded);
 	tcase_add_test(t, test_a_new_node_is_asked_at_once);
 	tcase_add_test(t, test_what_is_refused_leaves_room_for_others);
+	tcase_add_test(t, test_when_all_is_cleared_nothing_is_wanted);
 	tcase_add_test(t, test_a_later_number_takes_the_place_of_an_earlier_one);
 	return run_case("fetch", t);
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "lib/rtp.h"
+#include "sn-agent/session.h"
 #include "tests/unit/run.h"
 
 #define SSRC    0x11223344u
@@ -31,6 +32,7 @@ static struct channel *ch;
 static struct medium *m;
 static struct relay r;
 static struct receiver rx[3];
+static struct session publisher;
 
 static void record(int to, bool rtcp, const struct iovec *v, int n)
 {
@@ -399,16 +401,99 @@ START_TEST(test_a_source_that_numbers_anew_goes_on_for_all)
 {
 	play(0, -1);
 	push(60000, 10);
-	ck_assert_int_eq(push_ssrc(5, SSRC + 1, 0), RING_NEW);
+	ck_assert_int_eq(push_ssrc(5, SSRC + 1, NS_S), RING_FAR);
+	ck_assert_int_eq(push_ssrc(6, SSRC + 1, NS_S), RING_NEW);
 	relay_flush(&r);
-	ck_assert_int_eq(n_sent, 11);
+	ck_assert_int_eq(n_sent, 12);
 	ck_assert_uint_eq(sent[10].seq, 5);
+	ck_assert_uint_eq(sent[11].seq, 6);
 	ck_assert_uint_eq(r.restarts, 1);
-	ck_assert_int_eq(ring_count(m->ring), 1);
-	ck_assert_int_eq(push_ssrc(40000, SSRC + 1, 0), RING_OLD);
-	ck_assert_int_eq(push_ssrc(40001, SSRC + 1, 0), RING_NEW);
+	ck_assert_int_eq(ring_count(m->ring), 2);
+	ck_assert_int_eq(push_ssrc(40000, SSRC + 1, 2 * NS_S), RING_FAR);
+	ck_assert_int_eq(push_ssrc(40001, SSRC + 1, 2 * NS_S), RING_NEW);
 	relay_flush(&r);
-	ck_assert_uint_eq(sent[11].seq, 40001);
+	ck_assert_uint_eq(sent[12].seq, 40000);
+	ck_assert_uint_eq(sent[13].seq, 40001);
+}
+END_TEST
+
+START_TEST(test_stray_packets_empty_no_ring)
+{
+	play(0, -1);
+	push(1, 10);
+	for (uint16_t i = 0; i < 10; i++) {
+		ck_assert_int_eq(push_ssrc(i, SSRC + 1, NS_S + i), RING_FAR);
+		ck_assert_int_eq(push_ssrc((uint16_t)(11 + i), SSRC, NS_S + i), RING_NEW);
+		ck_assert_int_eq(push_ssrc((uint16_t)(30000 + i), SSRC, NS_S + i), RING_FAR);
+		ck_assert_int_eq(push_ssrc((uint16_t)(30001 + i), SSRC, NS_S + i), RING_FAR);
+	}
+	relay_flush(&r);
+	assert_got(1000, 1, 20);
+	ck_assert_int_eq(ring_count(m->ring), 20);
+	ck_assert_uint_eq(r.restarts, 0);
+}
+END_TEST
+
+/* The publisher had vanished and is back: what is in the ring may be of another. */
+START_TEST(test_what_is_in_doubt_is_for_nobody_new)
+{
+	uint16_t lost = 9;
+
+	play(0, -1);
+	push(1, 10);
+	relay_doubt(m);
+	rx[1].has_source = true;
+	rx[1].source = SSRC + 1;
+	ck_assert_int_eq(play(1, 5), -1);
+	ck_assert_int_eq(play(2, -1), -1);
+	relay_catch_up(&r, 0);
+	/* Who has had it so far can repair it, until it is known to be over. */
+	nack(0, &lost, 1);
+	ck_assert_uint_eq(r.repaired, 1);
+	ck_assert_int_eq(n_sent, 11);
+	ck_assert_int_eq(push_ssrc(7, SSRC + 1, 0), RING_NEW);
+	relay_flush(&r);
+	nack(0, &lost, 1);
+	ck_assert_uint_eq(r.repaired, 1);
+	ck_assert_int_eq(n_sent, 14);
+	for (int i = 11; i < 14; i++)
+		ck_assert_uint_eq(sent[i].seq, 7);
+}
+END_TEST
+
+START_TEST(test_publisher_that_goes_on_where_it_was_has_lost_nothing)
+{
+	push(1, 10);
+	relay_doubt(m);
+	push(11, 10);
+	ck_assert(!m->in_doubt);
+	ck_assert_int_eq(ring_count(m->ring), 20);
+	ck_assert_uint_eq(r.restarts, 0);
+}
+END_TEST
+
+/* The same numbers, of the source that was here, of the one that is, and of another still. */
+START_TEST(test_a_nack_is_for_its_source)
+{
+	uint8_t buf[100];
+	const uint16_t seq[] = {3, 4};
+	const uint32_t of[] = {SSRC, SSRC + 1, SSRC + 2};
+
+	play(0, -1);
+	push(1, 10);
+	for (uint16_t i = 1; i < 10; i++)
+		push_ssrc(i, SSRC + 1, NS_S);
+	relay_flush(&r);
+	n_sent = 0;
+	for (int i = 0; i < 3; i++) {
+		size_t len = 0;
+
+		rtcp_put_rr(buf, sizeof(buf), &len, 1);
+		ck_assert_int_eq(rtcp_put_nack(buf, sizeof(buf), &len, 1, of[i], seq, 2), 2);
+		ck_assert_int_eq(relay_feedback(&r, &rx[0], buf, len, NS_S), 0);
+		ck_assert_int_eq(n_sent, i < 1 ? 0 : 2);
+	}
+	ck_assert_int_eq(n_lacks, 0);
 }
 END_TEST
 
@@ -420,6 +505,7 @@ START_TEST(test_a_number_of_another_source_waits_for_nothing)
 		rx[i].has_source = true;
 	rx[0].source = rx[1].source = SSRC + 1;
 	rx[2].source = SSRC;
+	ch->publisher = &publisher;
 	play(0, 3218);
 	push(100, 5);
 	assert_got(1000, 100, 5);
@@ -428,6 +514,31 @@ START_TEST(test_a_number_of_another_source_waits_for_nothing)
 	relay_catch_up(&r, 0);
 	assert_got(2000, 100, 5);
 	assert_got(3000, 103, 2);
+}
+END_TEST
+
+/* Nothing says which of two sources that a node has not both seen came later. */
+START_TEST(test_a_number_of_an_unknown_source_begins_with_what_is_live)
+{
+	for (int i = 0; i < 3; i++)
+		rx[i].has_source = true;
+	rx[0].source = SSRC + 1;
+	rx[1].source = SSRC + 7;
+	rx[2].source = SSRC;
+	push(1, 10);
+	ck_assert_int_eq(play(0, 5) & 0xffff, 11);
+	for (uint16_t i = 21; i < 25; i++)
+		push_ssrc(i, SSRC + 1, NS_S);
+	relay_flush(&r);
+	assert_got(1000, 21, 4);
+	/* The one has been followed here, the other is not known. */
+	ck_assert_int_eq(play(2, 5) & 0xffff, 21);
+	ck_assert_int_eq(play(1, 5) & 0xffff, 25);
+	relay_catch_up(&r, NS_S);
+	assert_got(3000, 21, 4);
+	ck_assert_int_eq(push_ssrc(25, SSRC + 1, NS_S), RING_NEW);
+	relay_flush(&r);
+	assert_got(2000, 25, 1);
 }
 END_TEST
 
@@ -703,7 +814,12 @@ static void add_tests(TCase *t)
 	tcase_add_test(t, test_repairs_have_a_budget);
 	tcase_add_test(t, test_what_the_ring_lacks_has_a_budget_of_its_own);
 	tcase_add_test(t, test_a_source_that_numbers_anew_goes_on_for_all);
+	tcase_add_test(t, test_stray_packets_empty_no_ring);
+	tcase_add_test(t, test_what_is_in_doubt_is_for_nobody_new);
+	tcase_add_test(t, test_publisher_that_goes_on_where_it_was_has_lost_nothing);
+	tcase_add_test(t, test_a_nack_is_for_its_source);
 	tcase_add_test(t, test_a_number_of_another_source_waits_for_nothing);
+	tcase_add_test(t, test_a_number_of_an_unknown_source_begins_with_what_is_live);
 	tcase_add_test(t, test_bye_counts_only_for_the_source_itself);
 	tcase_add_test(t, test_malformed_rtcp_is_refused);
 	tcase_add_test(t, test_receivers_come_and_go);

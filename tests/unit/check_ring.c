@@ -138,23 +138,21 @@ START_TEST(test_an_old_packet_that_was_fetched_lies_before_the_rest)
 }
 END_TEST
 
-START_TEST(test_one_stray_number_is_refused_and_two_in_a_row_are_a_restart)
+START_TEST(test_what_is_far_away_is_not_kept)
 {
 	int64_t n, m;
 
 	put_new(100, 0, &n);
-	ck_assert_int_eq(put(101 + RING_JUMP, 0, &m), RING_OLD);
+	ck_assert_int_eq(put(101 + RING_JUMP, 0, &m), RING_FAR);
 	put_new(101, 0, &m);
-	ck_assert_int_eq(put(40000, 0, &m), RING_OLD);
-	ck_assert_int_eq(put(40001, 0, &m), RING_RESTART);
-	ring_clear(r);
-	put_new(40001, 0, &m);
-	ck_assert_int_gt(m, n + 1);
-	ck_assert_int_eq((uint16_t)m, 40001);
+	ck_assert_int_eq(put(40000, 0, &m), RING_FAR);
+	ck_assert_int_eq(put(40001, 0, &m), RING_FAR);
+	ck_assert_int_eq(ring_newest(r), n + 1);
+	ck_assert_int_eq(ring_count(r), 2);
 }
 END_TEST
 
-START_TEST(test_a_jump_at_the_bound_is_a_loss_and_not_a_restart)
+START_TEST(test_a_jump_at_the_bound_is_a_loss)
 {
 	int64_t first, n;
 
@@ -162,21 +160,32 @@ START_TEST(test_a_jump_at_the_bound_is_a_loss_and_not_a_restart)
 	put_new(100 + RING_JUMP, 0, &n);
 	ck_assert_int_eq(n, first + RING_JUMP);
 	assert_held(first);
-	ck_assert_int_eq(put(99, 0, &n), RING_OLD); /* too far below */
+	ck_assert_int_eq(put(99, 0, &n), RING_FAR);
 }
 END_TEST
 
-START_TEST(test_numbers_after_a_clear_are_above_all_before)
+START_TEST(test_numbers_of_the_next_ring_are_above_all_of_this_one)
 {
 	int64_t before, after;
 
 	for (uint32_t seq = 0; seq < 65536; seq += 5000) {
+		struct ring *next, *last;
+
 		put_new((uint16_t)seq, 0, &before);
-		ring_clear(r);
-		ck_assert(ring_empty(r));
+		next = ring_next(r);
+		ck_assert(ring_empty(next));
+		ring_free(r);
+		r = next;
+		last = ring_next(r); /* of one that has never had any */
 		put_new((uint16_t)(seq - 1), 0, &after);
 		ck_assert_int_gt(after, before);
-		ring_clear(r);
+		ring_free(r);
+		r = last;
+		put_new((uint16_t)(seq + 1), 0, &before);
+		ck_assert_int_gt(before, after);
+		next = ring_next(r);
+		ring_free(r);
+		r = next;
 	}
 }
 END_TEST
@@ -280,9 +289,9 @@ int main(void)
 	tcase_add_test(t, test_bytes_are_bounded_and_the_oldest_go_first);
 	tcase_add_test(t, test_slots_are_bounded);
 	tcase_add_test(t, test_an_old_packet_that_was_fetched_lies_before_the_rest);
-	tcase_add_test(t, test_one_stray_number_is_refused_and_two_in_a_row_are_a_restart);
-	tcase_add_test(t, test_a_jump_at_the_bound_is_a_loss_and_not_a_restart);
-	tcase_add_test(t, test_numbers_after_a_clear_are_above_all_before);
+	tcase_add_test(t, test_what_is_far_away_is_not_kept);
+	tcase_add_test(t, test_a_jump_at_the_bound_is_a_loss);
+	tcase_add_test(t, test_numbers_of_the_next_ring_are_above_all_of_this_one);
 	tcase_add_test(t, test_a_hint_says_where_an_empty_ring_begins);
 	tcase_add_test(t, test_collect_walks_over_holes_in_portions);
 	tcase_add_test(t, test_what_is_too_long_or_empty_is_refused);

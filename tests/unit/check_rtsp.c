@@ -859,7 +859,18 @@ START_TEST(test_a_publisher_comes_back_within_the_grace)
 	ck_assert_ptr_null(rtsp_end(&rtsp, other.first, false, now));
 	ck_assert_int_eq(ch->grace, now + CHANNEL_GRACE);
 	ck_assert_ptr_eq(publish(SDP1, "/news"), ch);
+	push(ch, 100, 1000);
+	ck_assert_ptr_null(rtsp_end(&rtsp, other.first, false, now));
+	ck_assert_ptr_eq(publish(SDP1, "/news"), ch);
 	ck_assert_int_eq(ch->grace, NS_NEVER);
+	/* whose packets are there is not known: no player begins with them */
+	ck_assert_int_eq(ask("SETUP", U, UDP("5000-5001")), 200);
+	ck_assert(!says("ssrc="));
+	ck_assert_int_eq(ask("PLAY", U, session()), 200);
+	ck_assert(!says("RTP-Info"));
+	ck_assert_int_eq(sent, 0);
+	push(ch, 101, 1000);
+	ck_assert_int_eq(sent, 1);
 	ck_assert_ptr_null(rtsp_end(&rtsp, other.first, false, now));
 	/* made differently it is another channel, and the old one ends */
 	ck_assert_ptr_ne(publish(SDP2, "/news"), ch);

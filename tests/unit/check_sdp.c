@@ -368,6 +368,46 @@ START_TEST(test_rewritten_description_fits_or_is_an_error)
 }
 END_TEST
 
+#define VIDEO                                                                                      \
+	"v=0\no=- 1 1 IN IP4 h\ns=x\nb=AS:500\nm=video 0 RTP/AVP 96\na=rtpmap:96 H264/90000\n"     \
+	"a=fmtp:96 packetization-mode=1; sprop-parameter-sets=Z0LAHtkDxWhAAAADAEAAAAwDxYuS\n"      \
+	"a=control:streamid=0\n"
+
+static const struct {
+	const char *other;
+	bool alike;
+} pairs[] = {
+	{VIDEO, true},
+	/* Numbers of the session, names, where it is to be had: all that is not of the coding. */
+	{"v=0\no=- 77 9 IN IP4 h\ns=again\nm=video 5000 RTP/AVP 96\na=rtpmap:96 h264/90000\n"
+	 "a=fmtp:96 packetization-mode=1; sprop-parameter-sets=Z0LAHtkDxWhAAAADAEAAAAwDxYuS\n"
+	 "a=fmtp:97 x\na=ssrc:1 cname:x\na=control:trackID=0\n",
+		true},
+	{VIDEO "m=audio 0 RTP/AVP 0\n", false},
+	{"v=0\nm=video 0 RTP/AVP 96\na=rtpmap:96 H264/90000\n", false},
+	{"v=0\nm=video 0 RTP/AVP 96\na=rtpmap:96 H264/90000\na=fmtp:96 packetization-mode=0\n",
+		false},
+	{"v=0\nm=video 0 RTP/AVP 96\na=rtpmap:96 H265/90000\n"
+	 "a=fmtp:96 packetization-mode=1; sprop-parameter-sets=Z0LAHtkDxWhAAAADAEAAAAwDxYuS\n",
+		false},
+	{"v=0\nm=video 0 RTP/AVP 96\na=rtpmap:96 H264/48000\n"
+	 "a=fmtp:96 packetization-mode=1; sprop-parameter-sets=Z0LAHtkDxWhAAAADAEAAAAwDxYuS\n",
+		false},
+	{"v=0\nm=video 0 RTP/AVP 97\na=rtpmap:97 H264/90000\n"
+	 "a=fmtp:97 packetization-mode=1; sprop-parameter-sets=Z0LAHtkDxWhAAAADAEAAAAwDxYuS\n",
+		false},
+};
+
+START_TEST(test_alike_is_what_plays_alike)
+{
+	struct sdp other;
+
+	ck_assert_int_eq(parse(VIDEO), 0);
+	ck_assert_int_eq(sdp_parse(&other, slice_of(pairs[_i].other)), 0);
+	ck_assert_int_eq(sdp_alike(&s, &other), pairs[_i].alike);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *t = tcase_create("sdp");
@@ -383,6 +423,7 @@ int main(void)
 	tcase_add_test(t, test_bare_line_feeds_and_empty_lines_are_tolerated);
 	tcase_add_loop_test(t, test_encoding_and_clock_rate, 0, sizeof(clocks) / sizeof(clocks[0]));
 	tcase_add_loop_test(t, test_broken_description_is_refused, 0, sizeof(bad) / sizeof(bad[0]));
+	tcase_add_loop_test(t, test_alike_is_what_plays_alike, 0, sizeof(pairs) / sizeof(pairs[0]));
 	tcase_add_test(t, test_nul_is_refused);
 	tcase_add_test(t, test_most_media_and_one_more);
 	tcase_add_test(t, test_longest_description_and_one_byte_more);

@@ -56,7 +56,7 @@ unit_tests += tests/unit/check_admit tests/unit/check_crew tests/unit/check_dire
 unit_tests += tests/unit/check_attach tests/unit/check_sender
 unit_tests += tests/unit/check_login
 unit_tests += tests/unit/check_budget tests/unit/check_ports tests/unit/check_cas tests/unit/check_channel tests/unit/check_fetch tests/unit/check_group tests/unit/check_keyframe tests/unit/check_load tests/unit/check_relay \
-	tests/unit/check_ring tests/unit/check_selfcheck tests/unit/check_rtsp tests/unit/check_unwritten tests/unit/check_upstream
+	tests/unit/check_ring tests/unit/check_successor tests/unit/check_selfcheck tests/unit/check_rtsp tests/unit/check_unwritten tests/unit/check_upstream
 unit_tests += tests/unit/check_overlay_sim tests/unit/check_sources tests/unit/check_via
 unit_tests += tests/unit/check_visitors tests/unit/check_web_conf tests/unit/check_web_report
 unit_tests += tests/unit/check_film tests/unit/check_library tests/unit/check_rtsp_film tests/unit/check_ts tests/unit/check_vod
