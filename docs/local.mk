@@ -51,6 +51,7 @@ nobase_dist_doc_DATA = \
 	docs/decisions/0036-load-is-flooded.md \
 	docs/decisions/0037-crawl-and-names-go-outwards.md \
 	docs/decisions/0038-regions-are-places-of-clients.md \
+	docs/decisions/0039-a-name-may-be-published-again.md \
 	docs/examples/arn.conf \
 	docs/examples/bird-overlay.conf \
 	docs/examples/bird.conf \

@@ -35,18 +35,29 @@ struct channel *channels_find_at(const struct channels *c, const char *origin, s
 	return NULL;
 }
 
+struct channel *channels_find_source(
+	const struct channels *c, const char *origin, struct slice path, int index, uint32_t ssrc)
+{
+	for (struct channel *ch = c->first; ch; ch = ch->next)
+		if (!ch->film && channel_is_of(ch, index, ssrc) &&
+			slice_eq(slice_of(ch->path), path) && !strcmp(ch->origin, origin))
+			return ch;
+	return NULL;
+}
+
 struct channel *channels_find(const struct channels *c, struct slice path)
 {
 	return channels_find_at(c, "", path);
 }
 
-/* The refusal that has been remembered for longest and that nobody waits for; NULL. */
-static struct channel *oldest_refusal(const struct channels *c)
+/* Of those that are only remembered, and that nobody waits for, the oldest; NULL. */
+static struct channel *oldest_memory(const struct channels *c)
 {
 	struct channel *oldest = NULL;
 
 	for (struct channel *ch = c->first; ch; ch = ch->next)
-		if (ch->state == CHANNEL_REFUSED && ch->users == 0 && !ch->feed &&
+		if ((ch->state == CHANNEL_REFUSED || ch->state == CHANNEL_ENDED) &&
+			ch->users == 0 && !ch->feed && !ch->film &&
 			(!oldest || ch->state_since < oldest->state_since))
 			oldest = ch;
 	return oldest;
@@ -59,7 +70,7 @@ struct channel *channel_new(
 
 	/* Who asks for many channels that are not there shall not keep out those that are. */
 	if (c->n >= CHANNEL_MAX)
-		channel_free(c, oldest_refusal(c));
+		channel_free(c, oldest_memory(c));
 	if (c->n >= CHANNEL_MAX || path.n >= CHANNEL_PATH || !(ch = calloc(1, sizeof(*ch))))
 		return NULL;
 	slice_copy(path, ch->path, sizeof(ch->path));
@@ -174,8 +185,9 @@ static enum channel_due due(const struct channels *c, const struct channel *ch, 
 	case CHANNEL_REFUSED:
 		return now - ch->state_since >= CHANNEL_SULK ? CHANNEL_FORGOTTEN : CHANNEL_NOTHING;
 	case CHANNEL_ENDED:
-		return !ch->listed || now - ch->state_since >= c->ring_span ? CHANNEL_FORGOTTEN
-		                                                            : CHANNEL_NOTHING;
+		/* A film that is another now has no rings. */
+		return ch->film || now - ch->state_since >= c->ring_span ? CHANNEL_FORGOTTEN
+		                                                         : CHANNEL_NOTHING;
 	case CHANNEL_LIVE:
 		if (ch->local || ch->idle_since == NS_NEVER || now < ch->expected ||
 			now - ch->idle_since < c->linger)

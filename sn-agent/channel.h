@@ -9,9 +9,10 @@
  * ENDED: no more packets come, but the rings answer on, so that a client may fail over even at the
  * very end. An upstream's channel that nobody receives any more lingers, then is pruned.
  *
- * A channel's memory outlives its name: sessions hold it by `users`, and a new publication of the
- * same path is a new channel. A publisher that is back within the grace, with a presentation alike, goes
- * on with the channel; from its first packets on the rings are of that. No sockets and no clock here.
+ * A new publication of the same path is a new channel. The old one ends, and is found only by who
+ * knows its SSRC, for as long as its rings may be of use. A publisher that is back within the grace, with a
+ * presentation alike, goes on with the channel; from its first packets on the rings are of that.
+ * Decision 39 says why. No sockets and no clock here.
  */
 #ifndef NEARCAST_SN_CHANNEL_H
 #define NEARCAST_SN_CHANNEL_H
@@ -139,8 +140,17 @@ void channels_set_span(struct channels *c, ns_t ring_span);
 struct channel *channels_find(const struct channels *c, struct slice path);
 /* The same of an origin of its own, "": none. Two origins may have the same path. */
 struct channel *channels_find_at(const struct channels *c, const char *origin, struct slice path);
-/* A new one, not yet listed; when there are too many, the oldest refusal that nobody uses is freed
- * for it. NULL: too many, path too long, no memory. */
+/* Its medium `index` is of this source. */
+static inline bool channel_is_of(const struct channel *ch, int index, uint32_t ssrc)
+{
+	return index < ch->media && ch->medium[index].has_ssrc && ch->medium[index].ssrc == ssrc;
+}
+
+/* One of that path, listed or superseded, whose medium `index` is of this source, and no film; NULL. */
+struct channel *channels_find_source(
+	const struct channels *c, const char *origin, struct slice path, int index, uint32_t ssrc);
+/* A new one, not yet listed; when there are too many, the oldest that nobody uses, and that was
+ * refused or has ended, is freed for it. NULL: too many, path too long, no memory. */
 struct channel *channel_new(
 	struct channels *c, struct slice path, enum channel_state state, ns_t now);
 /* It is found by its path from now on; who was there before is not. */

@@ -226,6 +226,30 @@ static bool came_another_way(const struct request *q, const struct channel *ch)
 	return ch->via[0] && !slice_eq(slice_of(ch->via), text_header(q->m, "Nearcast-Via"));
 }
 
+static int medium_of(const struct request *q)
+{
+	return q->track < 0 ? 0 : q->track;
+}
+
+/* Whose numbers the request names is the one that it means, also if the name is another's by now. */
+static struct channel *find(const struct request *q)
+{
+	struct channel *ch = NULL;
+
+	if (q->from.has_ssrc)
+		ch = channels_find_source(
+			q->r->channels, q->origin, q->name, medium_of(q), q->from.ssrc);
+	return ch ? ch : channels_find_at(q->r->channels, q->origin, q->name);
+}
+
+/* All that it has of the channel, which comes from an upstream, is a description, and that may be out of
+ * date: only who plays is told of an end. */
+static bool is_hearsay(const struct request *q, const struct channel *ch)
+{
+	return !ch->local && !ch->film && ch->playing == 0 && !ch->medium[0].has_ssrc &&
+	       q->now - ch->state_since >= CHANNEL_SULK;
+}
+
 struct channel *rtsp_channel(struct request *q)
 {
 	struct channel *ch;
@@ -241,7 +265,7 @@ struct channel *rtsp_channel(struct request *q)
 		rtsp_answer(q, 404);
 		return NULL;
 	}
-	ch = channels_find_at(q->r->channels, q->origin, q->name);
+	ch = find(q);
 	if (loops(q, ch)) {
 		rtsp_answer(q, 482);
 		return NULL;
@@ -261,17 +285,18 @@ struct channel *rtsp_channel(struct request *q)
 		rtsp_answer(q, ch->refusal);
 		return NULL;
 	case CHANNEL_ENDED:
-		/* What ended upstream may be published anew there, under the same name. Who fails
-		 * over knows the presentation, and does not come by here. */
-		if (!ch->local && text_method_is(q->m, "DESCRIBE") &&
-			q->now - ch->state_since >= CHANNEL_SULK)
-			return seek(q);
-		/* Only who fails over has a use for what is left in the rings. */
-		if (q->nearcast)
+		/* Only who has played it has a use for what is left in the rings. For all others the
+		 * name is free: upstream it may be another publication's already. */
+		if (q->nearcast && q->from.seq >= 0 &&
+			(!q->from.has_ssrc || channel_is_of(ch, medium_of(q), q->from.ssrc)))
 			return ch;
+		if (!ch->local)
+			return seek(q);
 		rtsp_answer(q, 404);
 		return NULL;
 	case CHANNEL_LIVE:
+		if (text_method_is(q->m, "DESCRIBE") && is_hearsay(q, ch))
+			return seek(q);
 		/* A node is told at once, and tells who has asked it. */
 		if (!text_method_is(q->m, "DESCRIBE") || admission_fits_link(q, ch))
 			return ch;
@@ -431,7 +456,7 @@ static bool requires_more(struct request *q)
 void rtsp_request(struct rtsp *r, struct rtsp_conn *c, const struct text_msg *m, ns_t now,
 	struct rtsp_reply *out)
 {
-	struct request q = {.r = r, .c = c, .m = m, .now = now, .out = out};
+	struct request q = {.r = r, .c = c, .m = m, .now = now, .out = out, .from = {.seq = -1}};
 	unsigned long long cseq;
 
 	out->actions = 0;

@@ -168,12 +168,12 @@ static struct session *begin(struct request *q, struct channel *ch)
 }
 
 /* "SEQ", with ";ssrc=HEX" and, of a film, ";packet=N"; other parameters are ignored. */
-static bool parse_from(struct request *q, struct rtp_from *from)
+static bool parse_from(struct request *q)
 {
 	struct slice header = text_header(q->m, "Nearcast-From");
+	struct rtp_from *from = &q->from;
 	unsigned long long n;
 
-	*from = (struct rtp_from){.seq = -1};
 	if (!header.p)
 		return true;
 	if (slice_u64(slice_trim(slice_cut(&header, ';')), 65535, &n))
@@ -234,12 +234,16 @@ static void setup_answer(struct request *q, struct session *s, int i, struct rts
 
 void rtsp_setup_play(struct request *q, struct session *s)
 {
-	struct channel *ch = s ? s->channel : rtsp_channel(q);
 	bool fresh = !s;
 	struct rtsp_transport t;
-	struct rtp_from from;
+	struct channel *ch;
 	int i = q->track, status;
 
+	if (!parse_from(q)) {
+		rtsp_answer(q, 400);
+		return;
+	}
+	ch = s ? s->channel : rtsp_channel(q);
 	if (!ch)
 		return;
 	if (s && !slice_eq(slice_of(ch->path), q->name)) {
@@ -252,12 +256,12 @@ void rtsp_setup_play(struct request *q, struct session *s)
 	}
 	if (i < 0)
 		i = 0;
-	if (i >= ch->media || !parse_from(q, &from)) {
-		rtsp_answer(q, i >= ch->media ? 404 : 400);
+	if (i >= ch->media) {
+		rtsp_answer(q, 404);
 		return;
 	}
 	/* What was begun elsewhere was another film, if it has another name. */
-	if (ch->film && from.has_ssrc && from.ssrc != ch->medium[i].ssrc) {
+	if (ch->film && q->from.has_ssrc && q->from.ssrc != ch->medium[i].ssrc) {
 		rtsp_answer(q, 412);
 		return;
 	}
@@ -279,8 +283,8 @@ void rtsp_setup_play(struct request *q, struct session *s)
 		if (!s->group || !s->group->flowing)
 			q->r->kbps += ch->kbps; /* until it is measured */
 	}
-	s->m[i].from = from;
-	s->m[i].rx.at_key = from.seq < 0 && !s->group && at_key(q);
+	s->m[i].from = q->from;
+	s->m[i].rx.at_key = q->from.seq < 0 && !s->group && at_key(q);
 	s->m[i].rx.player = !q->nearcast;
 	s->state = SESSION_READY;
 	setup_answer(q, s, i, &t);

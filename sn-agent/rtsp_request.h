@@ -17,6 +17,7 @@ struct request {
 	char origin[CHANNEL_ORIGIN]; /* that the channel is of: of the port, or its source in the
 	                              * overlay (sources.h); "": it is one of this node's */
 	int track;                   /* trackID, or -1 */
+	struct rtp_from from;        /* of SETUP: Nearcast-From */
 	bool nearcast;               /* the peer says that it takes part in failover */
 	bool can_join;               /* and that it can be told to join a group */
 };

@@ -347,8 +347,8 @@ class Lab:
         return name if number == 1 else f"{name}-{number}"
 
     def fresh(self, path):
-        """`path`, with a number when an earlier run in this network had it: streams that follow
-        each other under one name would be one channel to the nodes that still remember it."""
+        """`path`, with a number when an earlier run in this network had it: what is in caches for longer
+        than a run is not to be found there by the next one."""
         self.net.paths[path] = self.net.paths.get(path, 0) + 1
         return path if self.net.paths[path] == 1 else f"{path}{self.net.paths[path]}"
 

@@ -187,20 +187,20 @@ def udp_pair(host):
     raise OSError("no free port pair")
 
 
-def packet(medium, seq, size=None):
-    """The packet with that number: every byte of it follows from medium and number."""
+def packet(medium, seq, size=None, ssrc=SSRC):
+    """The packet with that number: every byte of it follows from source, medium and number."""
     size = size if size is not None else (400 if seq % 7 == 3 else 1316)
     n = seq & 0xFFFF
-    head = struct.pack("!BBHII", 0x80, 33, n, (seq * 450) & 0xFFFFFFFF, SSRC + medium)
+    head = struct.pack("!BBHII", 0x80, 33, n, (seq * 450) & 0xFFFFFFFF, ssrc + medium)
     word = struct.pack("!BHB", medium, n, 0xA5)
     return head + (word * (size // 4 + 1))[:size]
 
 
-def sdp(media, host="127.0.0.1"):
+def sdp(media, host="127.0.0.1", codec="MP2T"):
     family, everywhere = ("IP6", "::") if ":" in host else ("IP4", "0.0.0.0")
     text = f"v=0\r\no=- 1 1 IN {family} {host}\r\ns=test\r\nc=IN {family} {everywhere}\r\nt=0 0\r\n"
     for i in range(media):
-        text += f"m=video 0 RTP/AVP 33\r\na=rtpmap:33 MP2T/90000\r\na=control:streamid={i}\r\n"
+        text += f"m=video 0 RTP/AVP 33\r\na=rtpmap:33 {codec}/90000\r\na=control:streamid={i}\r\n"
     return text.encode()
 
 
@@ -219,13 +219,15 @@ def bye(medium):
 class Publisher:
     """Publishes `media` media; each packet is sent when a test says so."""
 
-    def __init__(self, host, path="/news", media=1, tcp=False, port=554, first=65000):
-        self.path, self.media, self.tcp = path, media, tcp
+    def __init__(
+        self, host, path="/news", media=1, tcp=False, port=554, first=65000, ssrc=SSRC, codec="MP2T"
+    ):
+        self.path, self.media, self.tcp, self.ssrc = path, media, tcp, ssrc
         self.rtsp = Rtsp(host, port)
         self.host = host
         self.pairs = []
         self.next = [first] * media
-        body = sdp(media, self.rtsp.local)
+        body = sdp(media, self.rtsp.local, codec)
         reply = self.rtsp.ask("ANNOUNCE", path, {"Content-Type": "application/sdp"}, body)
         assert reply.status == 200, reply.status
         headers = {}
@@ -262,7 +264,7 @@ class Publisher:
         self.next[medium] += count
         for i, n in enumerate(numbers):
             if n not in skip:
-                self.raw(medium, packet(medium, n))
+                self.raw(medium, packet(medium, n, ssrc=self.ssrc))
             if i % 50 == 49:
                 time.sleep(0.002)  # the node is to have its turn: loopback has no pace of its own
         return list(numbers)
@@ -325,12 +327,15 @@ class Player:
         assert self.reply.status == 200, self.reply.status
         return self
 
-    def attach(self, start):
-        """The same in one flight, without DESCRIBE, as a client does that fails over."""
+    def attach(self, start, ssrc=None):
+        """The same in one flight, without DESCRIBE, as a client does that fails over; ssrc: whose numbers
+        `start` is of."""
         for i in range(self.media):
             headers = {"Transport": self._transport(i), "Pipelined-Requests": "1", **self.extra}
             if start is not None:
                 headers["Nearcast-From"] = str(start[i] & 0xFFFF)
+                if ssrc is not None:
+                    headers["Nearcast-From"] += f";ssrc={ssrc + i:08x}"
             self.rtsp.send("SETUP", f"{self.path}/trackID={i}", headers)
         self.rtsp.send("PLAY", self.path, {"Pipelined-Requests": "1", **self.extra})
         for i in range(self.media):
@@ -381,10 +386,15 @@ class Player:
             print(f"medium {medium}: {len(missing)} of {len(numbers)} lack: {missing[:20]}")
             raise
 
-    def nack(self, numbers, medium=0):
+    def sources(self, medium=0):
+        """[(SSRC, number mod 2^16)] of all that came, in that order."""
+        self.pump()
+        return [(struct.unpack_from("!I", data, 8)[0], n) for n, data in self.got[medium]]
+
+    def nack(self, numbers, medium=0, ssrc=SSRC):
         """RFC 4585, 6.2.1: one FCI for each number."""
         fci = b"".join(struct.pack("!HH", n & 0xFFFF, 0) for n in numbers)
-        head = struct.pack("!BBHII", 0x81, 205, 2 + len(numbers), 1, SSRC + medium)
+        head = struct.pack("!BBHII", 0x81, 205, 2 + len(numbers), 1, ssrc + medium)
         self.report(medium, head + fci)
 
     def report(self, medium=0, more=b""):

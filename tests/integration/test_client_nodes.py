@@ -20,9 +20,9 @@ PACE = 200  # packets a second and medium, as the timestamps say
 class Source(threading.Thread):
     """Publishes two media at their pace until it is told to end."""
 
-    def __init__(self, host):
+    def __init__(self, host, ssrc=SSRC):
         super().__init__(daemon=True)
-        self.publisher = Publisher(host, "/live", media=2, tcp=True)
+        self.publisher = Publisher(host, "/live", media=2, tcp=True, ssrc=ssrc)
         self.over = threading.Event()
 
     def run(self):
@@ -94,21 +94,24 @@ def network(program, tmp_path):
     here.close()
 
 
-def assert_whole(client, publisher):
-    """All packets from the first on, each once and byte for byte, up to the publisher's last."""
+def assert_whole(client, *publishers):
+    """Of each publisher, one after the other: all packets from the first that came on, each once and byte
+    for byte, up to its last; and no others."""
     rest = client.dump.read_bytes().partition(b"\n")[2]
-    at, got = 16, [[], []]
+    at, got = 16, {p.ssrc + medium: [] for p in publishers for medium in range(2)}
     while at < len(rest):
         length, plen, _ = struct.unpack_from("!HHI", rest, at)
         data = rest[at + 8 : at + length]
         assert len(data) == plen
-        got[struct.unpack_from("!I", data, 8)[0] - SSRC].append(data)
+        got[struct.unpack_from("!I", data, 8)[0]].append(data)
         at += length
-    for medium, packets in enumerate(got):
-        last = publisher.next[medium] - 1
-        assert len(packets) > PACE
-        expected = [packet(medium, n) for n in range(last - len(packets) + 1, last + 1)]
-        assert packets == expected, f"medium {medium} is not whole"
+    for p in publishers:
+        for medium in range(2):
+            packets, last = got[p.ssrc + medium], p.next[medium] - 1
+            assert len(packets) > PACE
+            numbers = range(last - len(packets) + 1, last + 1)
+            expected = [packet(medium, n, ssrc=p.ssrc) for n in numbers]
+            assert packets == expected, f"medium {medium} is not whole"
 
 
 @pytest.mark.parametrize(

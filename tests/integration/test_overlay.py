@@ -19,8 +19,9 @@ import time
 import near_testlib as near
 import pytest
 from conftest import Namespace, wait_until
-from sn_testlib import Player, Publisher
+from sn_testlib import SSRC, Player, Publisher
 
+OTHER = SSRC + 1000
 NUMBER = {"source": 1, "left": 2, "right": 3, "leaf": 4}
 TUNNELS = {
     "source": ("left", "right"), "left": ("source", "leaf"), "right": ("source", "leaf"),
@@ -107,12 +108,13 @@ def _overlay(program, tmp_path_factory):
 class Stream(threading.Thread):
     """A publisher at the source, at 100 packets a second until it is told to stop."""
 
-    def __init__(self, overlay, path):
+    def __init__(self, overlay, path, ssrc=SSRC):
         super().__init__()
         self.publisher = near.socket_in(
-            overlay.spaces["source"], lambda: Publisher("10.0.0.1", path)
+            overlay.spaces["source"], lambda: Publisher("10.0.0.1", path, ssrc=ssrc)
         )
         self.sent = []
+        self.gone = False
         self.over = threading.Event()
         self.start()
 
@@ -125,20 +127,25 @@ class Stream(threading.Thread):
         self.join()
         return self.sent
 
+    def teardown(self):
+        self.end()
+        if not self.gone:
+            self.publisher.teardown()
+        self.gone = True
+
 
 @pytest.fixture(name="stream")
 def _stream(overlay, request):
     made = []
 
-    def make():
-        made.append(Stream(overlay, f"/{request.node.name}"))
+    def make(ssrc=SSRC):
+        made.append(Stream(overlay, f"/{request.node.name}", ssrc))
         return made[-1]
 
     overlay.settle()
     yield make
     for stream in made:
-        stream.end()
-        stream.publisher.teardown()
+        stream.teardown()
     for name in ("left", "right", "leaf"):
         wait_until(lambda n=name: not overlay.comes_from(n), f"{name} has left the channel")
 
@@ -196,6 +203,25 @@ def test_a_changed_route_is_followed_without_a_lost_packet_and_the_old_way_is_pr
     assert overlay.joins("right")[0]["through"] == "source"
     all_once(source, player)
     player.teardown()
+
+
+def test_what_is_published_again_under_the_same_path_is_another_channel(overlay, stream):
+    """Of the first one leaf still has packets."""
+    first = stream()
+    old = play(overlay, first)
+    first.teardown()
+    wait_until(lambda: (old.pump(), old.reports[0])[1], "leaf has told the end")
+    second = stream(OTHER)
+    elsewhere = play(overlay, second, "right")
+    number = elsewhere.numbers()[0]
+    player = near.socket_in(
+        overlay.spaces["leaf"], lambda: Player("10.0.0.4", second.publisher.path, nearcast=True)
+    ).attach([number], OTHER)
+    wait_until(lambda: len(player.sources()) > 50, "it goes on at leaf")
+    assert player.sources()[:50] == [(OTHER, number + i & 0xFFFF) for i in range(50)]
+    assert {ssrc for ssrc, _ in player.sources()} == {OTHER}
+    for each in (player, elsewhere):
+        each.teardown()
 
 
 def test_a_dead_neighbour_is_left_before_the_routes_know(overlay, stream):

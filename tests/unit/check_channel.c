@@ -57,17 +57,25 @@ START_TEST(test_a_channel_is_found_by_its_whole_path)
 }
 END_TEST
 
-START_TEST(test_a_new_publication_supersedes_the_old_which_lives_on_for_its_users)
+START_TEST(test_a_new_publication_supersedes_the_old_which_is_found_by_its_source)
 {
 	struct channel *old = make("/news", CHANNEL_ENDED, ONE), *ch;
 
-	old->users = 1;
+	old->medium[0].has_ssrc = true;
+	old->medium[0].ssrc = 7;
 	ch = make("/news", CHANNEL_LIVE, ONE);
 	ck_assert_ptr_eq(channels_find(&c, SLICE("/news")), ch);
+	ck_assert_ptr_eq(channels_find_source(&c, "", SLICE("/news"), 0, 7), old);
+	ck_assert_ptr_null(channels_find_source(&c, "", SLICE("/news"), 0, 0));
+	ck_assert_ptr_null(channels_find_source(&c, "", SLICE("/news"), 1, 7));
+	ck_assert_ptr_null(channels_find_source(&c, "", SLICE("/new"), 0, 7));
+	ck_assert_ptr_null(channels_find_source(&c, "@10.0.0.1", SLICE("/news"), 0, 7));
 	ch->local = true;
+	old->users = 1;
 	ck_assert_int_eq(due(100 * SPAN), CHANNEL_NOTHING);
 	old->users = 0;
-	ck_assert_int_eq(due(0), CHANNEL_FORGOTTEN);
+	ck_assert_int_eq(due(SPAN - 1), CHANNEL_NOTHING);
+	ck_assert_int_eq(due(SPAN), CHANNEL_FORGOTTEN);
 }
 END_TEST
 
@@ -152,8 +160,8 @@ START_TEST(test_channels_and_paths_are_bounded)
 }
 END_TEST
 
-/* Who asks for many channels that are not there. */
-START_TEST(test_refusals_keep_nobody_out)
+/* Who asks for many channels that are not there, or publishes many, one after the other. */
+START_TEST(test_what_is_only_remembered_keeps_nobody_out)
 {
 	struct channel *ch, *live = make("/news", CHANNEL_LIVE, ONE), *waited;
 	char path[32];
@@ -163,12 +171,15 @@ START_TEST(test_refusals_keep_nobody_out)
 	waited->users = 1;
 	for (int i = 2; i < CHANNEL_MAX; i++) {
 		snprintf(path, sizeof(path), "/none%d", i);
-		channel_set_state(make(path, CHANNEL_REFUSED, NULL), CHANNEL_REFUSED, i);
+		channel_set_state(make(path, CHANNEL_REFUSED, NULL),
+			i % 2 ? CHANNEL_REFUSED : CHANNEL_ENDED, i);
 	}
+	make("/chess", CHANNEL_SEEKING, NULL);
 	ch = make("/sport", CHANNEL_SEEKING, NULL);
 	ck_assert_int_eq(c.n, CHANNEL_MAX);
 	ck_assert_ptr_null(channels_find(&c, SLICE("/none2")));
-	ck_assert_ptr_nonnull(channels_find(&c, SLICE("/none3")));
+	ck_assert_ptr_null(channels_find(&c, SLICE("/none3")));
+	ck_assert_ptr_nonnull(channels_find(&c, SLICE("/none4")));
 	ck_assert_ptr_eq(channels_find(&c, SLICE("/news")), live);
 	ck_assert_ptr_eq(channels_find(&c, SLICE("/waited")), waited);
 	ck_assert_ptr_eq(channels_find(&c, SLICE("/sport")), ch);
@@ -182,7 +193,7 @@ int main(void)
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, test_a_channel_is_found_by_its_whole_path);
-	tcase_add_test(t, test_a_new_publication_supersedes_the_old_which_lives_on_for_its_users);
+	tcase_add_test(t, test_a_new_publication_supersedes_the_old_which_is_found_by_its_source);
 	tcase_add_test(t, test_the_number_of_media_cannot_change);
 	tcase_add_test(t, test_a_published_channel_is_not_pruned);
 	tcase_add_test(t, test_a_subscription_that_nobody_plays_lingers_then_is_pruned);
@@ -190,6 +201,6 @@ int main(void)
 	tcase_add_test(t, test_an_ended_channel_is_kept_for_the_ring_and_for_its_sessions);
 	tcase_add_test(t, test_a_refusal_is_remembered_for_a_moment);
 	tcase_add_test(t, test_channels_and_paths_are_bounded);
-	tcase_add_test(t, test_refusals_keep_nobody_out);
+	tcase_add_test(t, test_what_is_only_remembered_keeps_nobody_out);
 	return run_case("channel", t);
 }

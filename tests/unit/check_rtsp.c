@@ -20,6 +20,7 @@
 #define UDP(a)   "Transport: RTP/AVP;unicast;client_port=" a "\r\n"
 #define TCP(c)   "Transport: RTP/AVP/TCP;unicast;interleaved=" c "\r\n"
 #define NEARCAST "Supported: nearcast.failover\r\n"
+#define FROM(s)  NEARCAST "Nearcast-From: " s "\r\n"
 #define U        "rtsp://10.0.0.1/news"
 
 static struct channels channels;
@@ -936,17 +937,54 @@ START_TEST(test_what_ended_upstream_is_sought_again_for_a_new_player)
 	ck_assert_int_eq(ask("DESCRIBE", U, NEARCAST), 0);
 	ch = reply.channel;
 	ck_assert_int_eq(channel_describe(&channels, ch, SLICE(SDP1)), 0);
+	channel_set_state(ch, CHANNEL_LIVE, now);
+	push(ch, 65535, 1);
 	channel_set_state(ch, CHANNEL_ENDED, now);
-	ck_assert_int_eq(ask("DESCRIBE", U, NEARCAST), 200);
-	now += CHANNEL_SULK;
-	/* who fails over still gets what is left */
-	ck_assert_int_eq(
-		ask("SETUP", U, UDP("5000-5001") NEARCAST "Nearcast-From: 65535\r\n"), 200);
+	/* who has played it still gets what is left, */
+	ck_assert_int_eq(ask("SETUP", U, UDP("5000-5001") FROM("65535;ssrc=CAFEBABE")), 200);
 	ck_assert_int_eq(ask("DESCRIBE", U, NEARCAST), 0);
 	ck_assert_uint_eq(reply.actions, RTSP_SEEK | RTSP_WAIT);
 	ck_assert_ptr_ne(reply.channel, ch);
 	ck_assert(!ch->listed);
 	ck_assert_ptr_eq(conn.first->channel, ch);
+	/* also when the name is another's, or is to be */
+	ck_assert_int_eq(ask("SETUP", U, UDP("5002-5003") FROM("65535;ssrc=CAFEBABE")), 200);
+	ck_assert_ptr_eq(conn.first->channel, ch);
+	/* and nobody else does, though he comes from elsewhere, too */
+	ck_assert_int_eq(ask("SETUP", U, UDP("5004-5005") FROM("65535;ssrc=CAFEBABF")), 0);
+	ck_assert_uint_eq(reply.actions, RTSP_WAIT);
+	channel_set_state(reply.channel, CHANNEL_ENDED, now);
+	ck_assert_int_eq(ask("SETUP", U, UDP("5004-5005") FROM("65535;ssrc=CAFEBABF")), 0);
+	ck_assert_uint_eq(reply.actions, RTSP_SEEK | RTSP_WAIT);
+	channel_set_state(reply.channel, CHANNEL_ENDED, now);
+	ck_assert_int_eq(ask("SETUP", U, UDP("5004-5005") NEARCAST), 0);
+	ck_assert_uint_eq(reply.actions, RTSP_SEEK | RTSP_WAIT);
+}
+END_TEST
+
+START_TEST(test_a_description_from_upstream_is_believed_for_a_moment)
+{
+	struct channel *ch;
+
+	rtsp.conf.has_upstreams = true;
+	ask("DESCRIBE", U, "");
+	ch = reply.channel;
+	ck_assert_int_eq(channel_describe(&channels, ch, SLICE(SDP1)), 0);
+	channel_set_state(ch, CHANNEL_LIVE, now);
+	now += CHANNEL_SULK - 1;
+	ck_assert_int_eq(ask("DESCRIBE", U, ""), 200);
+	now += 1;
+	ck_assert_int_eq(ask("SETUP", U, UDP("5000-5001")), 200);
+	ck_assert_int_eq(ask("DESCRIBE", U, ""), 0);
+	ck_assert_uint_eq(reply.actions, RTSP_SEEK | RTSP_WAIT);
+	ck_assert(!ch->listed);
+	/* of what comes from there an end would be told */
+	ch = reply.channel;
+	ck_assert_int_eq(channel_describe(&channels, ch, SLICE(SDP1)), 0);
+	channel_set_state(ch, CHANNEL_LIVE, now);
+	push(ch, 1, 1);
+	now += CHANNEL_SULK;
+	ck_assert_int_eq(ask("DESCRIBE", U, ""), 200);
 }
 END_TEST
 
@@ -1026,9 +1064,10 @@ START_TEST(test_an_ended_channel_is_only_for_who_fails_over)
 	push(ch, 65535, 1);
 	ck_assert_ptr_eq(rtsp_end(&rtsp, other.first, true, now), ch);
 	ck_assert_int_eq(ask("DESCRIBE", U, ""), 404);
-	ck_assert_int_eq(ask("DESCRIBE", U, NEARCAST), 200);
-	ck_assert_int_eq(
-		ask("SETUP", U, UDP("5000-5001") NEARCAST "Nearcast-From: 65535\r\n"), 200);
+	ck_assert_int_eq(ask("DESCRIBE", U, NEARCAST), 404);
+	ck_assert_int_eq(ask("SETUP", U, UDP("5000-5001") NEARCAST), 404);
+	ck_assert_int_eq(ask("SETUP", U, UDP("5000-5001") FROM("65535;ssrc=CAFEBABF")), 404);
+	ck_assert_int_eq(ask("SETUP", U, UDP("5000-5001") FROM("65535;ssrc=CAFEBABE")), 200);
 	ck_assert_int_eq(ask("PLAY", U, session()), 200);
 	sbuf_init(&reply.text, text, sizeof(text));
 	rtsp_notify_end(&rtsp, conn.first, &reply.text);
@@ -1037,6 +1076,8 @@ START_TEST(test_an_ended_channel_is_only_for_who_fails_over)
 	ck_assert(says("RTP-Info: url=" U "/trackID=0;seq=65535\r\n\r\n"));
 	/* and a new publication may take the name */
 	ck_assert_ptr_ne(publish(SDP1, "/news"), ch);
+	ck_assert_int_eq(ask("SETUP", U, UDP("5002-5003") FROM("65535;ssrc=CAFEBABE")), 200);
+	ck_assert_ptr_eq(conn.first->channel, ch);
 }
 END_TEST
 
@@ -1117,6 +1158,7 @@ static void add_tests(TCase *t)
 	tcase_add_test(t, test_an_ended_channel_is_only_for_who_fails_over);
 	tcase_add_test(t, test_a_refusal_is_of_those_who_came_the_same_way);
 	tcase_add_test(t, test_what_ended_upstream_is_sought_again_for_a_new_player);
+	tcase_add_test(t, test_a_description_from_upstream_is_believed_for_a_moment);
 	tcase_add_test(t, test_interleaved_channels_belong_to_media);
 	tcase_add_test(t, test_prefix_lists);
 }
