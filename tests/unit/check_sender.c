@@ -242,6 +242,63 @@ START_TEST(test_all_that_failed_lately_are_avoided)
 }
 END_TEST
 
+START_TEST(test_a_tunnel_that_cannot_be_made_is_nothing_to_be_removed)
+{
+	until(SENDER_ASK, 0);
+	tell("SN1", "10.9.1.11:7702");
+	ck_assert_int_eq(next(), SENDER_SEND);
+	answer("SN1", ATTACH_GRANTED);
+	ck_assert_int_eq(next(), SENDER_OPEN);
+	sender_failed(&s, "SN1", now);
+	ck_assert_ptr_null(sender_attached(&s));
+	while (next() == SENDER_NOTHING)
+		now += 10 * NS_MS;
+	ck_assert_int_eq(act.what, SENDER_ASK);
+	ck_assert_str_eq(act.avoid, "SN1");
+	ck_assert_int_ge(now, 100 * NS_S + 200 * NS_MS);
+}
+END_TEST
+
+START_TEST(test_a_tunnel_that_never_comes_up_is_left)
+{
+	until(SENDER_ASK, 0);
+	tell("SN1", "10.9.1.11:7702");
+	for (; next() != SENDER_LOSE; now += 50 * NS_MS) {
+		if (act.what == SENDER_SEND)
+			answer("SN1", ATTACH_GRANTED);
+		ck_assert_int_lt(now, 112 * NS_S);
+	}
+	ck_assert_str_eq(act.why, "the tunnel is dead");
+	ck_assert_int_ge(now, 109 * NS_S);
+}
+END_TEST
+
+START_TEST(test_an_anycast_address_without_an_answer_is_asked_again)
+{
+	ns_t asked;
+
+	until(SENDER_ASK, 0);
+	asked = now;
+	until(SENDER_ASK, 10 * NS_S);
+	ck_assert_int_ge(now - asked, 5 * NS_S);
+	tell("SN0", "10.9.0.10:7702"); /* this node itself: no answer either */
+	ck_assert_int_eq(next(), SENDER_NOTHING);
+	until(SENDER_ASK, 10 * NS_S);
+}
+END_TEST
+
+START_TEST(test_pauses_are_short_again_after_a_grant)
+{
+	for (int i = 0; i < 6; i++)
+		be_refused("SN2");
+	attach("SN1", "10.9.1.11:7702");
+	sender_tunnel(&s, "SN1", false, now);
+	until(SENDER_ASK, 2 * NS_S);
+	sender_told(&s, NULL, NULL, now);
+	until(SENDER_ASK, 300 * NS_MS);
+}
+END_TEST
+
 START_TEST(test_a_node_that_drains_is_left_when_the_next_one_has_settled)
 {
 	bool told = false;
@@ -399,6 +456,10 @@ int main(void)
 	tcase_add_test(t, test_an_answer_to_the_first_of_repeated_questions_counts);
 	tcase_add_test(t, test_pauses_grow_while_nobody_can_be_had);
 	tcase_add_test(t, test_all_that_failed_lately_are_avoided);
+	tcase_add_test(t, test_a_tunnel_that_cannot_be_made_is_nothing_to_be_removed);
+	tcase_add_test(t, test_a_tunnel_that_never_comes_up_is_left);
+	tcase_add_test(t, test_an_anycast_address_without_an_answer_is_asked_again);
+	tcase_add_test(t, test_pauses_are_short_again_after_a_grant);
 	tcase_add_test(t, test_new_channels_are_told_at_once_to_all_who_know_this_node);
 	tcase_add_test(t, test_a_registry_that_refuses_or_is_silent_is_asked_now_and_then);
 	tcase_add_test(t, test_a_node_that_drains_is_left_when_the_next_one_has_settled);
