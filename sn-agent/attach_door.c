@@ -40,6 +40,29 @@ static ns_t now_of(const struct attach_door *d)
 	return loop_now(d->agent->loop);
 }
 
+/* ---- tunnels: those of configured neighbours are the configuration's ---- */
+
+static bool is_neighbour(const struct agent *a, const char *name)
+{
+	const struct sn_conf_neighbour *n = a->conf.neighbours.item;
+
+	for (int i = 0; i < a->conf.neighbours.n; i++)
+		if (!strcmp(n[i].name, name))
+			return true;
+	return false;
+}
+
+static int make_end(struct attach_door *d, const char *name, const struct addr *address)
+{
+	return is_neighbour(d->agent, name) ? 0 : overlay_add(d->agent->overlay, name, address, 0);
+}
+
+static void remove_end(struct attach_door *d, const char *name)
+{
+	if (!is_neighbour(d->agent, name))
+		overlay_remove(d->agent->overlay, name);
+}
+
 /* end: "source" when this node is the source's, "network" when the other one is. why NULL: attached. */
 static void say(struct attach_door *d, const char *node, const char *end, const char *why)
 {
@@ -144,7 +167,7 @@ static void send_ask(struct attach_door *d, struct attach_ask *ask)
 
 static void open_end(struct attach_door *d, const struct sender_act *act)
 {
-	if (overlay_add(d->agent->overlay, act->node, &act->address, 0))
+	if (make_end(d, act->node, &act->address))
 		sender_failed(&d->sender, act->node, now_of(d));
 	else
 		say(d, act->node, "source", NULL);
@@ -161,7 +184,7 @@ static void run(struct attach_door *d)
 		case SENDER_SEND: send_ask(d, &act.ask); break;
 		case SENDER_OPEN: open_end(d, &act); break;
 		case SENDER_LOSE: say(d, act.node, "source", act.why); break;
-		case SENDER_CLOSE: overlay_remove(d->agent->overlay, act.node); break;
+		case SENDER_CLOSE: remove_end(d, act.node); break;
 		case SENDER_NOTHING: break;
 		}
 	}
@@ -208,9 +231,9 @@ static bool is_configured(const struct agent *a, const struct attach_ask *ask)
 	const struct sn_conf_neighbour *n = a->conf.neighbours.item;
 
 	for (int i = 0; i < a->conf.neighbours.n; i++)
-		if (!strcmp(n[i].name, ask->from) || addr_same_host(&n[i].address, &ask->address))
+		if (addr_same_host(&n[i].address, &ask->address))
 			return true;
-	return addr_same_host(&a->conf.address, &ask->address) ||
+	return is_neighbour(a, ask->from) || addr_same_host(&a->conf.address, &ask->address) ||
 	       addr_same_host(&a->conf.overlay.address, &ask->overlay);
 }
 
@@ -218,14 +241,14 @@ static void forget(struct attach_door *d, const struct attached_node *x, const c
 {
 	if (!x->tunnel)
 		return;
-	overlay_remove(d->agent->overlay, x->name);
+	remove_end(d, x->name);
 	say(d, x->name, "network", why);
 }
 
 static void open_here(
 	struct attach_door *d, const struct attached_node *x, struct attach_answer *out)
 {
-	int err = overlay_add(d->agent->overlay, x->name, &x->address, 0);
+	int err = make_end(d, x->name, &x->address);
 
 	if (err) {
 		attached_undo(&d->attached, x->name);

@@ -18,6 +18,7 @@ import time
 
 import near_testlib as near
 import pytest
+import surveys
 from conftest import Namespace, wait_until
 from sn_testlib import SSRC, Player, Publisher
 
@@ -308,6 +309,46 @@ def test_tunnels_come_and_go_with_the_configuration_and_the_agent(overlay):
     assert not links(space)
     node.start()
     overlay.settle()
+
+
+def attach(asker, at, lifetime):
+    """Asks the node there to be attached as sn9, 10.0.0.9, until it is; what is answered."""
+    generation = 0
+    for number in (1, 2):
+        fields = {1: number, 2: "sn9", 3: surveys.packed(*at), 4: generation, 5: True,
+                  6: bytes([10, 0, 0, 9]), 7: bytes([10, 77, 0, 9]), 8: lifetime}
+        asker.send(asker.seal(near.cbor(fields), kind=11), at)
+        asker.sock.settimeout(5)
+        answer, _ = surveys.decode(asker.sock.recv(2048)[40:-32])
+        generation = answer[4]
+    return answer
+
+
+def test_a_neighbour_that_is_configured_while_it_is_attached_stays(overlay, tmp_path):
+    """Figure 9: then its tunnel is the configuration's, and does not end with the attachment."""
+    node, space = overlay.nodes["leaf"], overlay.spaces["leaf"]
+    secure = (f'interface = "eth0"\nkey-file = "{near.key_file(tmp_path)}"\n'
+              "attachments { max = 1 }\n")
+    node.stop()
+    node.configure(overlay.options("leaf", more=secure))
+    node.start()
+    asker = surveys.Surveyor(overlay.spaces["left"], "sn9")
+    try:
+        attach(asker, ("10.0.0.4", 7702), 500)
+        assert "nc-sn9" in links(space)
+        wait_until(lambda: "nc-sn9" not in links(space), "it was not heard of again")
+        attach(asker, ("10.0.0.4", 7702), 500)
+        assert "nc-sn9" in links(space)
+        node.configure(overlay.options("leaf", more=f'{secure}neighbour "sn9" {{ address = "10.0.0.9" }}'))
+        node.ask("reload")
+        wait_until(lambda: not node.ask("show overlay")["attached"], "it is not attached any more")
+        assert "nc-sn9" in links(space)
+    finally:
+        asker.sock.close()
+        node.stop()
+        node.configure(overlay.options("leaf"))
+        node.start()
+        overlay.settle()
 
 
 @pytest.mark.parametrize(
