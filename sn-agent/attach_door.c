@@ -245,18 +245,20 @@ static void forget(struct attach_door *d, const struct attached_node *x, const c
 	say(d, x->name, "network", why);
 }
 
-static void open_here(
-	struct attach_door *d, const struct attached_node *x, struct attach_answer *out)
+static void open_here(struct attach_door *d, const struct attached_node *x, bool is_new,
+	struct attach_answer *out)
 {
 	int err = make_end(d, x->name, &x->address);
 
 	if (err) {
 		attached_undo(&d->attached, x->name);
+		if (!is_new)
+			forget(d, x, attach_status_str(ATTACH_NO_TUNNEL));
 		out->status = err == -ENOSPC ? ATTACH_FULL : ATTACH_NO_TUNNEL;
 		return;
 	}
 	overlay_set_end(d->agent->overlay, x->name, &x->overlay);
-	if (x->since == now_of(d))
+	if (is_new)
 		say(d, x->name, "network", NULL);
 }
 
@@ -283,7 +285,8 @@ static void on_ask(struct attach_door *d, const struct wire_view *v, const struc
 	}
 	switch (attached_ask(
 		&d->attached, &ask, is_configured(d->agent, &ask), now_of(d), &out, &x)) {
-	case ATTACHED_OPEN: open_here(d, &x, &out); break;
+	case ATTACHED_OPEN: open_here(d, &x, true, &out); break;
+	case ATTACHED_KEEP: open_here(d, &x, false, &out); break;
 	case ATTACHED_CLOSE: forget(d, &x, "it says so"); break;
 	case ATTACHED_ANSWER: break;
 	}

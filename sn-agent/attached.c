@@ -83,6 +83,7 @@ enum attached_what attached_ask(struct attached *t, const struct attach_ask *ask
 	ns_t now, struct attach_answer *answer, struct attached_node *node)
 {
 	struct attached_node *x = find(t, ask->from);
+	bool had;
 
 	*answer = (struct attach_answer){.id = ask->id, .generation = t->conf.generation};
 	memcpy(answer->from, t->conf.name, sizeof(answer->from));
@@ -100,15 +101,16 @@ enum attached_what attached_ask(struct attached *t, const struct attach_ask *ask
 		return ATTACHED_ANSWER;
 	if (!x) {
 		x = &t->node[t->n++];
-		*x = (struct attached_node){.since = now};
+		*x = (struct attached_node){0};
 	}
+	had = x->tunnel;
 	note(x, ask, now);
 	*node = *x;
 	if (!ask->tunnel)
 		return ATTACHED_ANSWER;
 	answer->draining = t->conf.draining;
 	answer->registry = t->conf.registry;
-	return ATTACHED_OPEN;
+	return had ? ATTACHED_KEEP : ATTACHED_OPEN;
 }
 
 void attached_undo(struct attached *t, const char *name)

@@ -22,7 +22,7 @@ struct attached_node {
 	char name[ANNOUNCE_ID_LEN];
 	struct addr address, overlay;
 	bool tunnel;
-	ns_t since, until;
+	ns_t until;
 	int channels;
 	char channel[ATTACH_CHANNELS][PRIME_PATH];
 };
@@ -46,7 +46,8 @@ struct attached {
 
 enum attached_what {
 	ATTACHED_ANSWER, /* the answer, and nothing else */
-	ATTACHED_OPEN,   /* this end of the tunnel, unless it is there, and the answer */
+	ATTACHED_OPEN,   /* this end of the tunnel, and the answer */
+	ATTACHED_KEEP,   /* it is there, though maybe to another address; and the answer */
 	ATTACHED_CLOSE,  /* it, and the answer */
 };
 

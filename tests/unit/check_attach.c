@@ -305,10 +305,24 @@ START_TEST(test_who_has_moved_gets_its_tunnel_there)
 	hear();
 	ask.address = literal("10.9.0.99");
 	ask.overlay = literal("10.77.0.99");
-	ck_assert_int_eq(hear(), ATTACHED_OPEN);
+	ck_assert_int_eq(hear(), ATTACHED_KEEP);
 	ck_assert(addr_same_host(&node.address, &ask.address));
 	ck_assert(addr_same_host(&node.overlay, &ask.overlay));
 	ck_assert_int_eq(t.n, 1);
+}
+END_TEST
+
+START_TEST(test_who_told_its_channels_first_is_attached_all_the_same)
+{
+	ask.tunnel = false;
+	ck_assert_int_eq(hear(), ATTACHED_ANSWER);
+	ask.tunnel = true;
+	ck_assert_int_eq(hear(), ATTACHED_OPEN);
+	ck_assert_int_eq(hear(), ATTACHED_KEEP);
+	ask.tunnel = false; /* its channels, told to the registry that this node is as well */
+	ck_assert_int_eq(hear(), ATTACHED_ANSWER);
+	ask.tunnel = true;
+	ck_assert_int_eq(hear(), ATTACHED_KEEP);
 }
 END_TEST
 
@@ -323,7 +337,7 @@ START_TEST(test_there_are_no_more_than_the_configuration_lets_in)
 	ck_assert_int_eq(hear(), ATTACHED_ANSWER);
 	ck_assert_int_eq(out.status, ATTACH_FULL);
 	become(21);
-	ck_assert_int_eq(hear(), ATTACHED_OPEN);
+	ck_assert_int_eq(hear(), ATTACHED_KEEP);
 	ask.tunnel = false;
 	for (int i = 30; i < 30 + ATTACHED_MAX; i++) {
 		become(i);
@@ -371,7 +385,7 @@ START_TEST(test_a_node_that_drains_keeps_who_is_there_and_says_so)
 	hear();
 	t.conf.draining = true;
 	ck_assert(!attached_room(&t));
-	ck_assert_int_eq(hear(), ATTACHED_OPEN);
+	ck_assert_int_eq(hear(), ATTACHED_KEEP);
 	ck_assert(out.draining);
 	become(20);
 	ck_assert_int_eq(hear(), ATTACHED_ANSWER);
@@ -412,6 +426,7 @@ int main(void)
 	tcase_add_test(c, test_who_knows_the_generation_is_attached_and_told_of_the_registry);
 	tcase_add_test(c, test_who_is_silent_or_says_goodbye_is_forgotten);
 	tcase_add_test(c, test_who_has_moved_gets_its_tunnel_there);
+	tcase_add_test(c, test_who_told_its_channels_first_is_attached_all_the_same);
 	tcase_add_test(c, test_there_are_no_more_than_the_configuration_lets_in);
 	tcase_add_test(c, test_who_is_another_or_of_another_kind_is_refused);
 	tcase_add_test(c, test_a_node_that_drains_keeps_who_is_there_and_says_so);
