@@ -7,7 +7,7 @@
 # make bench-takeover [KILLS=20]: nearcast and keepalived, whose backup is there sooner.
 # make bench: all.
 
-EXTRA_DIST += tests/bench/takeover.py tests/bench/redirect.py tests/bench/flood.c tests/bench/flood.h \
+EXTRA_DIST += tests/bench/machine.py tests/bench/takeover.py tests/bench/redirect.py tests/bench/flood.c tests/bench/flood.h \
 	tests/bench/flood.bpf.c tests/bench/minimal.c tests/bench/relay.py tests/bench/audience.c \
 	tests/bench/audience.h tests/bench/audience.bpf.c tests/bench/gstserver.c
 

@@ -27,6 +27,8 @@ import sys
 import tempfile
 import time
 
+from machine import cpu, sh, stop
+
 SERVER, CLIENT, BLOCK, ANYCAST = "10.8.0.1", "10.9.0.0", "10.1.18.0/24", "10.1.18.27"
 REQUEST = "GET /news/today?at=noon HTTP/1.1\r\nHost: acme.example\r\nConnection: close\r\n"
 RTSP = "DESCRIBE rtsp://acme.example/news RTSP/1.0\r\nCSeq: 1\r\nConnection: close\r\n"
@@ -69,10 +71,6 @@ probe {{ interval = 0 }}
 {nodes}"""
 
 NODE = 'node "sn{i}" {{ address = "10.2.0.{host}" http-port = 80 rtsp-port = 554 }}\n'
-
-
-def sh(*command, **options):
-    return subprocess.run([str(c) for c in command], check=True, text=True, **options)
 
 
 class Bench:
@@ -145,25 +143,6 @@ class Bench:
             print(f"  {server}:{port}: not all went well: {bad or 'no answers'}", file=sys.stderr)
         return dict(result, rate=result["answered"] / result["seconds"],
                     cpu_us=1e6 * busy / max(result["answered"], 1), idle=idle / (busy + idle))
-
-
-def cpu(core):
-    """(busy, idle) seconds of a core so far."""
-    for line in pathlib.Path("/proc/stat").read_text().splitlines():
-        if line.startswith(f"cpu{core} "):
-            v = [int(x) / os.sysconf("SC_CLK_TCK") for x in line.split()[1:9]]
-            return sum(v) - v[3] - v[4], v[3] + v[4]
-    raise SystemExit(f"no core {core}")
-
-
-def stop(process):
-    if process.poll() is None:
-        process.terminate()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(10)
-    if process.poll() is None:
-        process.kill()
-        process.wait()
 
 
 def medians(rounds):

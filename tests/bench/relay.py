@@ -36,6 +36,8 @@ import sys
 import tempfile
 import time
 
+from machine import cpu, sh, stop
+
 SERVER, CLIENT = "10.8.0.1", "10.8.0.2"
 RTSP, RTP, SOURCE, FIRST, MOST = 554, 7704, 7000, 10000, 12000
 PACKETS, PAYLOAD = 190, 1316
@@ -52,10 +54,6 @@ rtsp {{ port = 554 publishers = "10.8.0.0/24" session-timeout = 600000 }}
 
 SDP = ("v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=bench\r\nc=IN IP4 0.0.0.0\r\nt=0 0\r\n"
        "m=video 0 RTP/AVP {pt}\r\na=rtpmap:{pt} {name}/90000\r\na=control:streamid=0\r\n")
-
-
-def sh(*command, **options):
-    return subprocess.run([str(c) for c in command], check=True, text=True, **options)
 
 
 # ---- the streams ----
@@ -319,15 +317,6 @@ class Bench:
             return run.hold(self.args.clients) | {"channel_mb": 0}
 
 
-def cpu(core):
-    """(busy, idle) seconds of a core so far."""
-    for line in pathlib.Path("/proc/stat").read_text().splitlines():
-        if line.startswith(f"cpu{core} "):
-            v = [int(x) / os.sysconf("SC_CLK_TCK") for x in line.split()[1:9]]
-            return sum(v) - v[3] - v[4], v[3] + v[4]
-    raise SystemExit(f"no core {core}")
-
-
 def spent(process):
     """Seconds that a process has had of its core, with what the kernel did for it there."""
     tasks = pathlib.Path(f"/proc/{process.pid}/task").iterdir()
@@ -340,16 +329,6 @@ def rss(process):
         if line.startswith("VmRSS:"):
             return int(line.split()[1])
     raise SystemExit("the server is gone")
-
-
-def stop(process):
-    if process.poll() is None:
-        process.terminate()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(2)
-    if process.poll() is None:
-        process.kill()
-        process.wait()
 
 
 def median(rounds):
