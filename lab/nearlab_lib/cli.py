@@ -493,8 +493,13 @@ def do_down(arguments):
 def end_other(path):
     """Ends a lab that another process started: asks, and after 5 s kills its keeper."""
     name = os.path.basename(path)
-    control = state.Control(path)
-    keeper = os.pidfd_open(control.peer_pid())
+    try:
+        control = state.Control(path)
+        keeper = os.pidfd_open(control.peer_pid())
+    except (state.StateError, ProcessLookupError):
+        if name in state.running():
+            raise
+        return  # it has ended by itself meanwhile
     try:
         try:
             control.sock.settimeout(5)

@@ -66,6 +66,15 @@ def node_environment(env=None):
     return env
 
 
+def kill(pids, sig):
+    """Sends a signal to all of these processes that there are."""
+    for pid in pids:
+        try:
+            os.kill(pid, sig)
+        except ProcessLookupError:
+            pass
+
+
 class Daemon:
     """One process of a node, under a name."""
 
@@ -93,8 +102,11 @@ class Daemon:
         code = self.process.poll()
         if code is not None:
             return f"exited {code}" if code >= 0 else f"killed by {signal.Signals(-code).name}"
-        with open(f"/proc/{self.process.pid}/stat", encoding="ascii", errors="replace") as file:
-            return "stopped" if file.read().rsplit(")", 1)[1].split()[0] == "T" else "running"
+        try:
+            with open(f"/proc/{self.process.pid}/stat", encoding="ascii", errors="replace") as file:
+                return "stopped" if file.read().rsplit(")", 1)[1].split()[0] == "T" else "running"
+        except FileNotFoundError:  # another thread has asked, and buried it
+            return self.state()
 
     def last_words(self):
         """The end of its log."""
@@ -119,11 +131,7 @@ class Daemon:
 
     def signal(self, sig, everyone=False):
         """Sends a signal to the process, or to it and all its descendants."""
-        for pid in self.processes() if everyone else self.processes()[:1]:
-            try:
-                os.kill(pid, sig)
-            except ProcessLookupError:
-                pass
+        kill(self.processes() if everyone else self.processes()[:1], sig)
 
     def stop(self, timeout=5.0):
         """SIGTERM, and SIGKILL after `timeout` seconds."""

@@ -26,13 +26,12 @@ one they mean the service node that now serves a client, or the ARN that its blo
 
 import collections
 import itertools
-import os
 import re
 import signal
 import threading
 import time
 
-from . import inside
+from . import daemons, inside
 from .links import Lan
 from .nodes import Arn, Client, KeyedNode, LabNode, Router, ServiceNode
 
@@ -250,11 +249,7 @@ class Faults:
     def _send(self, found, sig):
         pids = [pid for daemon in found for pid in daemon.processes()]
         self.at = time.monotonic()
-        for pid in pids:
-            try:
-                os.kill(pid, sig)
-            except ProcessLookupError:
-                pass
+        daemons.kill(pids, sig)
 
     def _kill(self, target):
         found = self.daemons(target)
@@ -270,7 +265,13 @@ class Faults:
     def _slow(self, target, ms):
         found = self.daemons(target)
         self._send(found, signal.SIGSTOP)
-        timer = threading.Timer(ms / 1000, self._send, (found, signal.SIGCONT))
+
+        def go_on():  # what was hung meanwhile stays so
+            hung = [d for b in self.broken if b.kind == "hang" for d in self.daemons(b.target)]
+            daemons.kill([pid for d in found if d not in hung for pid in d.processes()],
+                         signal.SIGCONT)
+
+        timer = threading.Timer(ms / 1000, go_on)
         timer.daemon = True
         timer.start()
 

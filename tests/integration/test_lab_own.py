@@ -5,6 +5,7 @@ what is said of a file with a mistake in it. Faults at their times, from a scrip
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -17,7 +18,7 @@ from lab_tools import NEARLAB, nearlab, run_scenario
 
 sys.path.insert(0, str(SOURCE / "lab"))
 
-from nearlab_lib import nodes, script  # noqa: E402
+from nearlab_lib import faults, nodes, script  # noqa: E402
 from nearlab_lib.library import Library, LibraryError  # noqa: E402
 
 SECTION = re.search(r"^## Your own network\n(.*?)^## ", (SOURCE / "docs" / "lab.md").read_text("utf-8"),
@@ -227,6 +228,24 @@ def test_script_is_lines_of_seconds_kind_target_and_how_much():
 def test_script_that_is_none_says_which_line(text, words):
     with pytest.raises(ValueError, match=re.escape(words)):
         script.parse(text, "x")
+
+
+def test_who_is_hung_while_he_is_slow_stays_hung(monkeypatch):
+    timers, sent = [], []
+    monkeypatch.setattr(faults.threading, "Timer", lambda _, function: types.SimpleNamespace(
+        start=lambda: timers.append(function)))
+    monkeypatch.setattr(faults.daemons.os, "kill", lambda pid, sig: sent.append((pid, sig)))
+    broken = faults.Faults(None)
+    both = {name: types.SimpleNamespace(processes=lambda pid=pid: [pid])
+            for name, pid in (("S1", 101), ("S2", 102))}
+    monkeypatch.setattr(broken, "daemons", lambda target: [both[target]])
+    for kind, target in (("slow", "S1"), ("slow", "S2"), ("hang", "S1")):
+        broken.inject(kind, target)
+    at = broken.at
+    del sent[:]
+    for function in timers:
+        function()
+    assert sent == [(102, signal.SIGCONT)] and broken.at == at
 
 
 # ---- topologies with mistakes ----
