@@ -43,6 +43,7 @@
 #include "lib/sbuf.h"
 
 #define RTSP_REDIRECTED "OPTIONS, DESCRIBE, ANNOUNCE, SETUP"
+#define HTTP_REDIRECTED "GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS"
 
 /* One request while it is being answered. */
 struct transaction {
@@ -463,6 +464,7 @@ static void answer_attach(struct transaction *t, const struct url *u)
 		answer_unavailable(t, "no service node takes attachments");
 }
 
+/* What needs nothing goes first, what may have to wait goes last: the origin, then the node's port. */
 static void redirect(struct transaction *t)
 {
 	bool http = t->m.proto == TEXT_HTTP;
@@ -520,10 +522,10 @@ static void answer_http(struct transaction *t)
 		return refuse(t, 400, "not one Host header"); /* RFC 9112, 3.2 */
 	if (text_method_is(&t->m, "CONNECT") || text_method_is(&t->m, "TRACE")) {
 		t->rs->why = "method";
-		return answer(t, 405, "Allow: GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS\r\n");
+		return answer(t, 405, "Allow: " HTTP_REDIRECTED "\r\n");
 	}
 	if (text_method_is(&t->m, "OPTIONS") && slice_eq(t->m.uri, SLICE("*")))
-		return answer(t, 204, "Allow: GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS\r\n");
+		return answer(t, 204, "Allow: " HTTP_REDIRECTED "\r\n");
 	redirect(t);
 }
 
@@ -588,27 +590,15 @@ static void answer_error(struct transaction *t, const struct redirect_request *r
 void redirect_answer(const struct redirect_request *rq, const struct snapshot *snapshot,
 	struct redirect_response *rs)
 {
-	struct transaction
-		t; /* a message is large, and mostly empty: it is not cleared as a whole */
+	struct transaction t; /* not cleared: a message is large, and mostly empty */
 	ssize_t n = text_parse(&t.m, rq->bytes.p, rq->bytes.n, rq->seen);
 
 	t.rq = rq;
 	t.snapshot = snapshot;
 	t.rs = rs;
 	t.has_cseq = false;
-	rs->consumed = 0;
+	memset(rs, 0, offsetof(struct redirect_response, want)); /* the rest is large */
 	rs->want.what = WANT_NOTHING;
-	rs->status = 0;
-	rs->close = false;
-	rs->node = NULL;
-	rs->primed = NULL;
-	rs->accusations = 0;
-	rs->need = rs->room = (struct reservation){0};
-	rs->token = REDIRECT_NO_TOKEN;
-	rs->looped = false;
-	rs->why = NULL;
-	rs->direct = false;
-	rs->body = (struct slice){NULL, 0};
 	if (n == 0)
 		return;
 	if (n < 0)

@@ -36,9 +36,6 @@ enum redirect_token { REDIRECT_NO_TOKEN, REDIRECT_TOKEN_NEW, REDIRECT_TOKEN_RESU
 
 struct redirect_response {
 	size_t consumed; /* bytes of the request; 0: not whole yet, and nothing else is set */
-	/* What it lacks. If `status` is 0, there is no answer and nothing else is set: the request
-	 * is to be handed in again with a newer snapshot, or as final. Else it is only a wish. */
-	struct want want;
 	enum text_proto proto;
 	int status;
 	bool close;                       /* the connection ends after this answer */
@@ -54,6 +51,9 @@ struct redirect_response {
 	const char *why;   /* of a refusal (status 400 and above); NULL otherwise */
 	bool direct;       /* it is the ARN's own content (arn/direct.h), no redirection */
 	struct slice body; /* to be sent behind `text`; good as long as the snapshot is */
+	/* What it lacks. If `status` is 0, there is no answer and nothing else is set: the request
+	 * is to be handed in again with a newer snapshot, or as final. Else it is only a wish. */
+	struct want want;
 	size_t len;
 	char text[REDIRECT_MAX];
 };
