@@ -9,7 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "lib/ctl.h"
 #include "nearctl/accounting.h"
@@ -69,7 +71,18 @@ static int ask(const char *socket, const char *line, struct js **body)
 	} while (at[n] && (code == -ENOENT || code == -ECONNREFUSED));
 	for (int i = 0; i < n; i++)
 		fprintf(stderr, "nearctl: %s\n", err[i]);
+	if (n > 1)
+		fputs("nearctl: no daemon runs here, or its control socket is another: -s SOCKET\n",
+			stderr);
 	return code;
+}
+
+/* 0: it is no terminal. */
+static int terminal_width(void)
+{
+	struct winsize w;
+
+	return ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) == 0 ? w.ws_col : 0;
 }
 
 static int show(int code, const struct js *body, bool json)
@@ -82,7 +95,7 @@ static int show(int code, const struct js *body, bool json)
 		puts(text);
 		free(text);
 	} else if (code < 300) {
-		table_print(stdout, body);
+		table_print(stdout, body, terminal_width());
 	}
 	if (code >= 300)
 		fprintf(stderr, "nearctl: %d %s\n", code, error ? error : "refused");

@@ -122,6 +122,7 @@ struct column {
 	const char *key;
 	int width;
 	bool numeric; /* all that is there is numbers; "-" and 0 fit either way */
+	bool dull;    /* all that is there is "-", "no" and 0 */
 };
 
 static int find_columns(const struct js *list, struct column col[COLUMNS_MAX])
@@ -144,16 +145,34 @@ static int find_columns(const struct js *list, struct column col[COLUMNS_MAX])
 			if (k == n) {
 				snprintf(t.s, sizeof(t.s), "%s", key);
 				finish_text(&t);
-				col[n++] = (struct column){key, t.width, true};
+				col[n++] = (struct column){key, t.width, true, true};
 			}
 			cell(v, &t);
 			if (t.width > col[k].width)
 				col[k].width = t.width;
 			if (!is_number(v) && strcmp(t.s, "-") != 0 && strcmp(t.s, "0") != 0)
 				col[k].numeric = false;
+			if (strcmp(t.s, "-") != 0 && strcmp(t.s, "no") != 0 &&
+				strcmp(t.s, "0") != 0)
+				col[k].dull = false;
 		}
 	}
 	return n;
+}
+
+/* How many columns are left when a table that is wider than `width` goes without the dull ones. */
+static int narrow(struct column *col, int n, int width)
+{
+	int total = 0, left = 0;
+
+	for (int k = 0; k < n; k++)
+		total += col[k].width + 2;
+	if (!width || total - 2 <= width)
+		return n;
+	for (int k = 0; k < n; k++)
+		if (!col[k].dull)
+			col[left++] = col[k];
+	return left ? left : n;
 }
 
 static void print_cell(FILE *out, const struct text *t, const struct column *c, bool last)
@@ -166,10 +185,10 @@ static void print_cell(FILE *out, const struct text *t, const struct column *c, 
 	fputs(last ? "\n" : "  ", out);
 }
 
-static void print_list(FILE *out, const struct js *list, int indent)
+static void print_list(FILE *out, const struct js *list, int indent, int width)
 {
 	struct column col[COLUMNS_MAX];
-	int n = find_columns(list, col);
+	int all = find_columns(list, col), n = narrow(col, all, width ? width - indent : 0);
 	struct text t;
 
 	pad(out, indent);
@@ -189,12 +208,16 @@ static void print_list(FILE *out, const struct js *list, int indent)
 			print_cell(out, &t, &col[k], k == n - 1);
 		}
 	}
+	if (n < all) {
+		pad(out, indent);
+		fputs("(without columns that have only 0, no and -: see --json)\n", out);
+	}
 }
 
-static void print(FILE *out, const struct js *v, int indent, int depth);
+static void print(FILE *out, const struct js *v, int indent, int width, int depth);
 
 /* The members that take one line, their keys padded to the longest; then the others. */
-static void print_object(FILE *out, const struct js *o, int indent, int depth)
+static void print_object(FILE *out, const struct js *o, int indent, int width, int depth)
 {
 	const struct js *v;
 	const char *key;
@@ -226,18 +249,18 @@ static void print_object(FILE *out, const struct js *o, int indent, int depth)
 		finish_text(&k);
 		pad(out, indent);
 		fprintf(out, "%s:\n", k.s);
-		print(out, v, indent + INDENT, depth + 1);
+		print(out, v, indent + INDENT, width, depth + 1);
 	}
 }
 
-static void print(FILE *out, const struct js *v, int indent, int depth)
+static void print(FILE *out, const struct js *v, int indent, int width, int depth)
 {
 	struct text t;
 
 	if (js_is_object(v) && depth < DEPTH_MAX) {
-		print_object(out, v, indent, depth);
+		print_object(out, v, indent, width, depth);
 	} else if (is_list_of_objects(v)) {
-		print_list(out, v, indent);
+		print_list(out, v, indent, width);
 	} else {
 		cell(v, &t);
 		pad(out, indent);
@@ -245,7 +268,7 @@ static void print(FILE *out, const struct js *v, int indent, int depth)
 	}
 }
 
-void table_print(FILE *out, const struct js *v)
+void table_print(FILE *out, const struct js *v, int width)
 {
 	const struct js *only = NULL, *second = NULL;
 	void *it = NULL;
@@ -253,7 +276,7 @@ void table_print(FILE *out, const struct js *v)
 	/* A list that is all there is needs no name. */
 	if (js_is_object(v) && js_each(v, &it, &only) && !js_each(v, &it, &second)) {
 		if (is_list_of_objects(only)) {
-			print_list(out, only, 0);
+			print_list(out, only, 0, width);
 			return;
 		}
 		if (js_is_array(only) && js_len(only) == 0) {
@@ -261,5 +284,5 @@ void table_print(FILE *out, const struct js *v)
 			return;
 		}
 	}
-	print(out, v, 0, 0);
+	print(out, v, 0, width, 0);
 }

@@ -20,7 +20,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	f = open_memstream(&text, &n);
 	if (!f)
 		abort();
-	table_print(f, v);
+	table_print(f, v, 0);
+	table_print(f, v, 20);
 	fclose(f);
 	for (size_t i = 0; i < n; i++) {
 		unsigned char c = (unsigned char)text[i];

@@ -8,7 +8,7 @@
 
 #include "tests/unit/run.h"
 
-static void expect(const char *json, const char *text)
+static void expect_in(int width, const char *json, const char *text)
 {
 	char err[160], *got = NULL;
 	size_t n = 0;
@@ -16,11 +16,16 @@ static void expect(const char *json, const char *text)
 	struct js *v = js_parse(slice_of(json), err);
 
 	ck_assert_msg(v != NULL, "%s: %s", json, err);
-	table_print(f, v);
+	table_print(f, v, width);
 	fclose(f);
 	ck_assert_str_eq(got, text);
 	free(got);
 	js_free(v);
+}
+
+static void expect(const char *json, const char *text)
+{
+	expect_in(0, json, text);
 }
 
 START_TEST(test_facts_are_aligned)
@@ -46,6 +51,25 @@ START_TEST(test_things_are_a_table_with_numbers_to_the_right)
 		"sn9                5  a\n"
 		"sn806-long      1200  -\n"
 		"x                  0  -\n");
+}
+END_TEST
+
+START_TEST(test_table_that_is_too_wide_goes_without_columns_that_say_nothing)
+{
+	const char *json =
+		"{\"nodes\": [{\"id\": \"sn1\", \"far\": false, \"kbps\": 0, \"up\": true},"
+		" {\"id\": \"sn2\", \"far\": null, \"kbps\": 7, \"up\": true}]}";
+	const char *whole = "ID   FAR  KBPS  UP\n"
+			    "sn1  no      0  yes\n"
+			    "sn2  -       7  yes\n";
+
+	expect_in(19, json, whole);
+	expect_in(18, json,
+		"ID   KBPS  UP\n"
+		"sn1     0  yes\n"
+		"sn2     7  yes\n"
+		"(without columns that have only 0, no and -: see --json)\n");
+	expect_in(1, "[{\"a\": 0, \"b\": false}]", "A  B\n0  no\n");
 }
 END_TEST
 
@@ -152,7 +176,7 @@ START_TEST(test_depth_is_bounded)
 		strcat(json, "}");
 	v = js_parse(slice_of(json), err);
 	ck_assert_ptr_nonnull(v);
-	table_print(f, v);
+	table_print(f, v, 0);
 	fclose(f);
 	ck_assert_uint_lt(n, 2000);
 	free(got);
@@ -166,6 +190,7 @@ int main(void)
 
 	tcase_add_test(t, test_facts_are_aligned);
 	tcase_add_test(t, test_things_are_a_table_with_numbers_to_the_right);
+	tcase_add_test(t, test_table_that_is_too_wide_goes_without_columns_that_say_nothing);
 	tcase_add_test(t, test_column_with_text_in_it_stands_left);
 	tcase_add_test(t, test_members_that_not_all_have_are_columns_too);
 	tcase_add_test(t, test_what_lies_deeper_follows_under_its_name);
