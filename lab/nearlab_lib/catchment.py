@@ -53,6 +53,8 @@ def arn_fails(lab, kind):
     home = {"N1": "S1", "N2": "S2"}
     path = lab.fresh(lab.params["path"])
     url = f"rtsp://{lab.topo.service}/{path}"
+    # Early: it does not say when it has begun to listen.
+    links = Lines(lab, "S2", "S2-links", ["ip", "-o", "monitor", "link"])
     source = lab.publish("P", f"rtsp://{lab.topo.address('N1')}/{path}", rate=lab.params["rate"])
     for client in ("C1", "C2"):
         lab.wait_service(client, url)
@@ -66,7 +68,6 @@ def arn_fails(lab, kind):
     lab.check(player.serving == "N2", f"C2 plays from the node beside S2 ({player.serving})")
     lab.pause(lab.random.uniform(1.5, 3.0))
 
-    links = Lines(lab, "S2", "S2-links", ["ip", "-o", "monitor", "link"])
     route = blocked_route(lab, "R2")
     lab.check(route, f"R2 has a route to {lab.topo.anycast}")
     at = lab.fault(kind, "arn@S2")
@@ -79,9 +80,9 @@ def arn_fails(lab, kind):
                        "R2's route to the block has moved", 0.05)
     held, _, _ = lab.net["S2"].pexec(["ip", "-o", "addr", "show", "dev", "anycast0"])
     lab.check(not held.strip(), "S2 holds the block no more")
-    gone = [t for t, text in links.lines if "Deleted" in text and "anycast0" in text]
-    if not gone:
-        raise ScenarioError("S2's anycast0 was not deleted")
+    gone = links.wait_for(
+        lambda: [t for t, text in links.lines if "Deleted" in text and "anycast0" in text], 5,
+        "S2's anycast0 is deleted")
     withdrawal = (gone[0] - lab.start - at) * 1000
     lab.event("anycast0 is gone", "S2", t=gone[0])
     lab.pause(1.0)
