@@ -6,15 +6,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "tests/unit/literal.h"
 #include "tests/unit/run.h"
-
-static struct addr literal(const char *s)
-{
-	struct addr a;
-
-	ck_assert_msg(addr_parse(&a, slice_of(s), 0) == 0, "%s", s);
-	return a;
-}
 
 static struct prefix block(const char *s)
 {

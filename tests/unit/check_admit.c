@@ -8,18 +8,11 @@
 #include <stdlib.h>
 
 #include "arn/directory.h"
+#include "tests/unit/literal.h"
 #include "tests/unit/run.h"
 
 static struct snapshot *snap;
 static struct redirect_response rs;
-
-static struct addr literal(const char *s)
-{
-	struct addr a;
-
-	ck_assert_int_eq(addr_parse(&a, slice_of(s), 0), 0);
-	return a;
-}
 
 static void setup(void)
 {

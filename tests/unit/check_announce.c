@@ -9,25 +9,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/unit/literal.h"
 #include "tests/unit/run.h"
 
 static struct announce a;
 static uint8_t buf[WIRE_MAX];
 static const char *why;
 
-static struct addr address(const char *text)
-{
-	struct addr at;
-
-	ck_assert_int_eq(addr_parse(&at, slice_of(text), 0), 0);
-	return at;
-}
-
 static void setup(void)
 {
 	a = (struct announce){.role = ROLE_SN,
 		.id = "sn806",
-		.addr = address("10.2.0.6"),
+		.addr = literal("10.2.0.6"),
 		.rtsp_port = 554,
 		.http_port = 8080,
 		.draining = true,
@@ -98,7 +91,7 @@ START_TEST(test_what_was_encoded_is_decoded)
 			int n;
 
 			strcpy(a.id, ids[i]);
-			a.addr = address(addrs[k]);
+			a.addr = literal(addrs[k]);
 			a.role = k % 2 ? ROLE_ARN : ROLE_SN;
 			a.healthy = i % 2;
 			n = announce_encode(&a, buf, sizeof(buf));
@@ -188,7 +181,7 @@ START_TEST(test_largest_announcement_fits_into_a_datagram)
 {
 	a.role = ROLE_ARN;
 	memset(a.id, 'a', sizeof(a.id) - 1);
-	a.addr = address("2001:db8::6");
+	a.addr = literal("2001:db8::6");
 	a.rtsp_port = a.http_port = a.peer_port = a.control_port = a.weight = UINT16_MAX;
 	a.draining = a.healthy = a.master = a.serves = a.attaches = true;
 	a.sessions = a.max_sessions = a.attached = a.delay_us = UINT32_MAX;
@@ -238,7 +231,7 @@ START_TEST(test_what_an_arn_says_is_decoded)
 			ck_assert_int_eq(decode_n(&b, buf, (size_t)n), 0);
 			same(&a, &b);
 		}
-	a.block.addr = address("10.1.18.1");
+	a.block.addr = literal("10.1.18.1");
 	a.block.len = 24;
 	ck_assert_int_eq(announce_encode(&a, buf, sizeof(buf)), -EINVAL);
 	a.block.len = 33;
@@ -304,7 +297,7 @@ START_TEST(test_encoder_refuses_what_the_decoder_would)
 	ck_assert_int_eq(announce_encode(&a, buf, sizeof(buf)), -EINVAL);
 	for (size_t i = 0; i < 6; i++) {
 		a = good;
-		a.addr = address(addrs[i]);
+		a.addr = literal(addrs[i]);
 		ck_assert_int_eq(announce_encode(&a, buf, sizeof(buf)), -EINVAL);
 	}
 	a = good;

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "tests/unit/literal.h"
 #include "tests/unit/run.h"
 
 static struct attached t;
@@ -19,14 +20,6 @@ static struct attached_node node;
 static uint8_t bytes[WIRE_MAX];
 static const char *why;
 static ns_t now;
-
-static struct addr literal(const char *z)
-{
-	struct addr a;
-
-	ck_assert_int_eq(addr_parse(&a, slice_of(z), 0), 0);
-	return a;
-}
 
 static void setup(void)
 {

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "lib/secret.h"
+#include "tests/unit/literal.h"
 #include "tests/unit/run.h"
 
 #define AT "10.1.18.27"
@@ -23,14 +24,6 @@ static struct snapshot *snap;
 static struct redirect_response rs;
 static char folder[64], why[128];
 static struct direct_conf conf;
-
-static struct addr literal(const char *s)
-{
-	struct addr a;
-
-	ck_assert_int_eq(addr_parse(&a, slice_of(s), 0), 0);
-	return a;
-}
 
 static void setup(void)
 {

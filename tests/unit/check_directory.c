@@ -7,19 +7,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "tests/unit/literal.h"
 #include "tests/unit/run.h"
 
 static struct directory *d;
 static ns_t now;
 static char changes[512]; /* "+sn806:announced -sn806:timeout " */
-
-static struct addr literal(const char *s)
-{
-	struct addr a;
-
-	ck_assert_int_eq(addr_parse(&a, slice_of(s), 0), 0);
-	return a;
-}
 
 static void on_change(void *arg, const struct directory_change *c)
 {

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/unit/literal.h"
 #include "tests/unit/run.h"
 
 #define INTERVAL (200 * NS_MS)
@@ -18,17 +19,9 @@ static struct election e;
 static struct election_conf conf;
 static ns_t now;
 
-static struct addr address(const char *text)
-{
-	struct addr a;
-
-	ck_assert_int_eq(addr_parse(&a, slice_of(text), 0), 0);
-	return a;
-}
-
 static void begin(const char *own)
 {
-	struct addr a = address(own);
+	struct addr a = literal(own);
 
 	now = 1000 * NS_S;
 	conf = (struct election_conf){.interval = INTERVAL, .misses = 3, .hold = HOLD};
@@ -45,7 +38,7 @@ static void setup(void)
 static struct announce arn(const char *id, const char *at, enum announce_standing s, bool master)
 {
 	struct announce a = {.role = ROLE_ARN,
-		.addr = address(at),
+		.addr = literal(at),
 		.interval_ms = 200,
 		.block = conf.block,
 		.standing = s,
@@ -329,7 +322,7 @@ static void share_addresses(void)
 
 	for (int i = 0; i < 8; i++) {
 		snprintf(text, sizeof(text), "10.1.18.%d", 27 + i);
-		anycast[i] = address(text);
+		anycast[i] = literal(text);
 	}
 	conf.address = anycast;
 	conf.addresses = 8;

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "lib/stream.h"
+#include "tests/unit/literal.h"
 #include "tests/unit/run.h"
 
 #define PREPARE (60 * NS_MS)
@@ -38,14 +39,6 @@ static struct client {
 	int err;
 } client[3];
 static int expected; /* answers, of all clients; then the loop stops */
-
-static struct addr literal(const char *s)
-{
-	struct addr a;
-
-	ck_assert_int_eq(addr_parse(&a, slice_of(s), 0), 0);
-	return a;
-}
 
 static void on_guard(void *arg)
 {

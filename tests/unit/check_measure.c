@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/unit/literal.h"
 #include "tests/unit/run.h"
 
 #define ARNS     4
@@ -35,14 +36,6 @@ struct event {
 };
 static struct event event[EVENTS];
 static int events;
-
-static struct addr literal(const char *s)
-{
-	struct addr a;
-
-	ck_assert_int_eq(addr_parse(&a, slice_of(s), 0), 0);
-	return a;
-}
 
 /* A site's number as another one has it: the others in order. */
 static int site_of(int here, int there)

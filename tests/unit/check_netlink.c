@@ -10,17 +10,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "tests/unit/literal.h"
 #include "tests/unit/run.h"
 
 static struct nl *nl;
-
-static struct addr literal(const char *s)
-{
-	struct addr a;
-
-	ck_assert_int_eq(addr_parse(&a, slice_of(s), 0), 0);
-	return a;
-}
 
 static struct prefix block(const char *s)
 {

@@ -10,15 +10,8 @@
 #include <string.h>
 
 #include "arn/redirect.h"
+#include "tests/unit/literal.h"
 #include "tests/unit/run.h"
-
-static struct addr literal(const char *s)
-{
-	struct addr a;
-
-	ck_assert_int_eq(addr_parse(&a, slice_of(s), 0), 0);
-	return a;
-}
 
 /* ---- D1: the fixed rule ---- */
 

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "lib/secret.h"
+#include "tests/unit/literal.h"
 #include "tests/unit/run.h"
 
 #define NOW 1700000000ll
@@ -20,14 +21,6 @@ static struct redirect_response rs;
 static struct redirect_request rq;
 static char location[REDIRECT_MAX];
 static struct token token;
-
-static struct addr literal(const char *s)
-{
-	struct addr a;
-
-	ck_assert_int_eq(addr_parse(&a, slice_of(s), 0), 0);
-	return a;
-}
 
 static void add_node(const char *id, const char *address, uint16_t rtsp, uint16_t http)
 {

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "tests/unit/literal.h"
 #include "tests/unit/run.h"
 
 #define MAX_NODES 16
@@ -18,14 +19,6 @@
 static struct snapshot *snap;
 static struct select_query q;
 static char path[32];
-
-static struct addr literal(const char *s)
-{
-	struct addr a;
-
-	ck_assert_int_eq(addr_parse(&a, slice_of(s), 0), 0);
-	return a;
-}
 
 static struct announce *add_node(void)
 {

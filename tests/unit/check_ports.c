@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/unit/literal.h"
 #include "tests/unit/run.h"
 
 #define GENERATION 77
@@ -16,14 +17,6 @@ static struct ports *ports;
 static struct prime_answer out;
 static struct port *gone;
 static ns_t now;
-
-static struct addr literal(const char *s)
-{
-	struct addr a;
-
-	ck_assert_int_eq(addr_parse(&a, slice_of(s), 0), 0);
-	return a;
-}
 
 static struct ports_conf conf_of(uint16_t first, uint16_t last, int max)
 {

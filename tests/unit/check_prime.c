@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/unit/literal.h"
 #include "tests/unit/run.h"
 
 #define LIFETIME 10000 /* ms */
@@ -20,14 +21,6 @@ static struct snapshot *snap;
 static struct prime_send sent;
 static const struct primed *table;
 static ns_t now;
-
-static struct addr literal(const char *s)
-{
-	struct addr a;
-
-	ck_assert_int_eq(addr_parse(&a, slice_of(s), 0), 0);
-	return a;
-}
 
 static void setup(void)
 {

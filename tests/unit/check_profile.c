@@ -11,6 +11,7 @@
 #include "arn/policy.h"
 #include "arn/profiles.h"
 #include "arn/redirect.h"
+#include "tests/unit/literal.h"
 #include "tests/unit/run.h"
 
 static struct profile p;
@@ -19,14 +20,6 @@ static char why[PROFILE_WHY];
 static int read_text(const char *text)
 {
 	return profile_parse(&p, slice_of(text), why);
-}
-
-static struct addr literal(const char *s)
-{
-	struct addr a;
-
-	ck_assert_int_eq(addr_parse(&a, slice_of(s), 0), 0);
-	return a;
 }
 
 START_TEST(test_d5_a_profile_says_what_it_says_and_nothing_else)

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "tests/unit/literal.h"
 #include "tests/unit/run.h"
 
 #define MAX_NODES 4
@@ -17,14 +18,6 @@ static struct snapshot *snap;
 static struct redirect_response rs;
 static bool final;            /* the requests have waited for what they want */
 static struct text_msg reply; /* `rs` read back by the same grammar */
-
-static struct addr literal(const char *s)
-{
-	struct addr a;
-
-	ck_assert_int_eq(addr_parse(&a, slice_of(s), 0), 0);
-	return a;
-}
 
 static struct announce *add_node(const char *id, const char *address)
 {

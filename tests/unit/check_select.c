@@ -9,20 +9,13 @@
 
 #include "arn/policy.h"
 #include "lib/text.h"
+#include "tests/unit/literal.h"
 #include "tests/unit/run.h"
 
 #define MAX_NODES 12
 
 static struct snapshot *snap;
 static struct select_query q;
-
-static struct addr literal(const char *s)
-{
-	struct addr a;
-
-	ck_assert_int_eq(addr_parse(&a, slice_of(s), 0), 0);
-	return a;
-}
 
 static struct announce *add_node(const char *id, const char *address)
 {

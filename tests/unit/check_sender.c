@@ -8,6 +8,7 @@
 #include <check.h>
 #include <string.h>
 
+#include "tests/unit/literal.h"
 #include "tests/unit/run.h"
 
 #define REFRESH NS_S
@@ -15,14 +16,6 @@
 static struct sender s;
 static struct sender_act act;
 static ns_t now;
-
-static struct addr literal(const char *z)
-{
-	struct addr a;
-
-	ck_assert_int_eq(addr_parse(&a, slice_of(z), 0), 0);
-	return a;
-}
 
 static void setup(void)
 {

@@ -6,17 +6,10 @@
 #include <string.h>
 
 #include "sn-agent/tunnel.h"
+#include "tests/unit/literal.h"
 #include "tests/unit/run.h"
 
 static struct sources sources;
-
-static struct addr literal(const char *s)
-{
-	struct addr a;
-
-	ck_assert_int_eq(addr_parse(&a, slice_of(s), 0), 0);
-	return a;
-}
 
 static void add(const char *path, const char *host, const char *address)
 {

@@ -11,6 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "tests/unit/literal.h"
 #include "tests/unit/run.h"
 
 #define BIG (1 << 20)
@@ -105,14 +106,6 @@ static void on_accept(void *arg, int fd, const struct addr *peer)
 	ck_assert_int_ne(peer->sa.sa_family, AF_UNSPEC);
 	server.s = stream_new(loop, fd, &ops, &server, 65536, 4 * BIG);
 	ck_assert_ptr_nonnull(server.s);
-}
-
-static struct addr literal(const char *s)
-{
-	struct addr a;
-
-	ck_assert_int_eq(addr_parse(&a, slice_of(s), 0), 0);
-	return a;
 }
 
 static void setup(void)

@@ -8,18 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/unit/literal.h"
 #include "tests/unit/run.h"
 
 static uint8_t buf[2 * WIRE_MAX];
 static const char *why;
-
-static struct addr literal(const char *s)
-{
-	struct addr a;
-
-	ck_assert_int_eq(addr_parse(&a, slice_of(s), 0), 0);
-	return a;
-}
 
 static struct survey_ask question(void)
 {

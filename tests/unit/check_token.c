@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "lib/secret.h"
+#include "tests/unit/literal.h"
 #include "tests/unit/run.h"
 
 #define NOW  1700000000ll
@@ -20,14 +21,6 @@
 static struct wire_keys keys;
 static struct token_use use;
 static struct token got;
-
-static struct addr literal(const char *s)
-{
-	struct addr a;
-
-	ck_assert_int_eq(addr_parse(&a, slice_of(s), 0), 0);
-	return a;
-}
 
 static void setup(void)
 {

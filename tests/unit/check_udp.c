@@ -11,20 +11,13 @@
 #include <unistd.h>
 
 #include "lib/netlink.h"
+#include "tests/unit/literal.h"
 #include "tests/unit/run.h"
 
 #define LINK "lan0"
 
 static int tun = -1;
 static struct udp_msg msg[UDP_BATCH];
-
-static struct addr literal(const char *s)
-{
-	struct addr a;
-
-	ck_assert_int_eq(addr_parse(&a, slice_of(s), 0), 0);
-	return a;
-}
 
 static struct addr bound(int fd)
 {

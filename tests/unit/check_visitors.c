@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "lib/secret.h"
+#include "tests/unit/literal.h"
 #include "tests/unit/run.h"
 
 #define IDLE (60 * NS_S)
@@ -17,14 +18,6 @@ static struct rtsp_access access_conf;
 static ns_t now;
 static int there[65536];
 static const struct visitor *who;
-
-static struct addr literal(const char *s)
-{
-	struct addr a;
-
-	ck_assert_int_eq(addr_parse(&a, slice_of(s), 0), 0);
-	return a;
-}
 
 static void moves(void *arg, uint16_t port, bool comes)
 {

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "tests/unit/nginx_text.h"
+#include "tests/unit/literal.h"
 #include "tests/unit/run.h"
 
 static struct web_conf conf;
@@ -16,14 +17,6 @@ static struct prime_state state[3];
 static struct web_site site[3];
 static int sites, err;
 static char *text;
-
-static struct addr literal(const char *s)
-{
-	struct addr a;
-
-	ck_assert_int_eq(addr_parse(&a, slice_of(s), 0), 0);
-	return a;
-}
 
 static void setup(void)
 {
