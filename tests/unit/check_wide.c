@@ -4,6 +4,7 @@
 #include "arn/wide.h"
 
 #include <check.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,7 @@ static struct announce says[NODES];
 static bool silent[NODES], eligible[NODES];
 static double home, elsewhere; /* use */
 static int scope;
+static double shared; /* of a far node, when its load was last asked for */
 
 static int index_of(const char *id)
 {
@@ -55,6 +57,8 @@ static bool is_local(void *arg, const char *id)
 static struct area_load on_load(void *arg, const char *id, double share)
 {
 	(void)arg;
+	if (id)
+		shared = share;
 	return (struct area_load){(id ? elsewhere * share : home) * 100, share * 100};
 }
 
@@ -205,10 +209,40 @@ START_TEST(test_another_list_keeps_those_that_are_in_both)
 }
 END_TEST
 
+START_TEST(test_what_is_configured_anew_holds_at_once)
+{
+	begin(&scout_local);
+	pass(5 * NS_S);
+	ck_assert_int_eq(count(), 1);
+	ck_assert(shared == 0.8);
+	conf.area.warm = 4;
+	conf.far.interval = conf.far.interval_max = 60 * NS_S;
+	conf.share = 0.5;
+	ck_assert_int_eq(wide_set_conf(w, &conf, false, now), 0);
+	ck_assert_int_eq(far_count(wide_far(w)), 8);
+	pass(NS_S);
+	ck_assert_int_eq(count(), 4);
+	ck_assert(shared == 0.5);
+	silent[0] = true;
+	pass(50 * NS_S);
+	ck_assert(eligible[0]); /* it is not even asked */
+	conf.far.interval = NS_S;
+	conf.area.warm = 0;
+	conf.area.max = 2;
+	ck_assert_int_eq(wide_set_conf(w, &conf, false, now), 0);
+	ck_assert_int_eq(count(), 2);
+	pass(4 * NS_S);
+	ck_assert(!eligible[0]);
+	pass(3 * conf.area.hold);
+	ck_assert_int_eq(count(), 0);
+}
+END_TEST
+
 /* ---- a scout that notes what it is told, and does what it is told ---- */
 
 static struct {
-	int wanted, heard, lost, answers, records;
+	int wanted, heard, lost, answers, records, freed;
+	bool fails;
 	struct scout_act act[40];
 	int acts;
 } note;
@@ -217,12 +251,13 @@ static void *note_init(const struct scout_conf *c, ns_t when)
 {
 	(void)c;
 	(void)when;
-	return &note;
+	return note.fails ? NULL : &note;
 }
 
 static void note_free(void *scout)
 {
 	(void)scout;
+	note.freed++;
 }
 
 static void note_want(void *scout, int nodes, ns_t when)
@@ -296,6 +331,8 @@ START_TEST(test_a_scout_gets_what_it_asked_for)
 	ck_assert(wide_answer(w, q.id, &control[0], RTT, &says[0], NULL, 3, 19, now));
 	ck_assert_int_eq(note.heard, 3);
 	ck_assert_int_eq(note.answers, 19);
+	ck_assert(!wide_answer(w, q.id, &control[0], RTT, &says[0], NULL, 3, 19, now));
+	ck_assert_int_eq(note.heard, 3);
 	/* Of one that is no candidate it is told at once. */
 	note.act[note.acts++] = (struct scout_act){.kind = SCOUT_NEIGHBOURS, .of = control[1]};
 	wide_tick(w, now);
@@ -342,6 +379,42 @@ START_TEST(test_lookups_under_way_are_bounded_and_none_is_lost)
 }
 END_TEST
 
+static void want_lookups(int n)
+{
+	for (note.acts = 0; note.acts < n; note.acts++) {
+		note.act[note.acts] = (struct scout_act){.kind = SCOUT_LOOKUP};
+		strcpy(note.act[note.acts].what.name, "x.example");
+	}
+}
+
+START_TEST(test_a_method_that_begins_anew_has_nothing_under_way)
+{
+	struct scout_lookup what;
+	int flying = 0;
+
+	memset(&note, 0, sizeof(note));
+	begin(&scout_note);
+	want_lookups(20);
+	ck_assert(wide_next_lookup(w, now, &what));
+	/* Without memory all is as it was. */
+	note.fails = true;
+	note.wanted = 0;
+	ck_assert_int_eq(wide_set_conf(w, &conf, true, now), -ENOMEM);
+	ck_assert_int_eq(note.freed, 0);
+	ck_assert(wide_next_lookup(w, now, &what));
+	note.fails = false;
+	note.acts = 0;
+	ck_assert_int_eq(wide_set_conf(w, &conf, true, now), 0);
+	ck_assert_int_eq(note.freed, 1);
+	ck_assert_int_eq(note.wanted, 2);
+	ck_assert(!wide_next_lookup(w, now, &what));
+	want_lookups(20);
+	while (wide_next_lookup(w, now, &what))
+		flying++;
+	ck_assert_int_eq(flying, WIDE_LOOKUPS);
+}
+END_TEST
+
 int main(void)
 {
 	TCase *t = tcase_create("wide");
@@ -351,7 +424,9 @@ int main(void)
 	tcase_add_test(t, test_local_takes_its_neighbours_in_as_the_load_rises);
 	tcase_add_test(t, test_a_neighbour_that_is_lost_is_replaced_by_the_next);
 	tcase_add_test(t, test_another_list_keeps_those_that_are_in_both);
+	tcase_add_test(t, test_what_is_configured_anew_holds_at_once);
 	tcase_add_test(t, test_a_scout_gets_what_it_asked_for);
+	tcase_add_test(t, test_a_method_that_begins_anew_has_nothing_under_way);
 	tcase_add_test(t, test_lookups_under_way_are_bounded_and_none_is_lost);
 	return run_case("wide", t);
 }
