@@ -47,7 +47,7 @@ const struct conf_option arn_measure_options[] = {
 		.help = "how long that is taken for true"},
 	{"patience", CONF_MS, AT(measure.patience), "1000", 10, 10000,
 		.help = "time for a client to answer an echo request"},
-	{"rate", CONF_INT, AT(measure.rate), "50", 1, 10000,
+	{"rate", CONF_INT, AT(measure.rate), "50", 1, 1000,
 		.help = "clients a second to whom these are sent, at most"},
 	{"networks", CONF_INT, AT(measure.networks), "4096", 1, 16384,
 		.help = "of clients, that are kept at most"},

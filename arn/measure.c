@@ -126,22 +126,19 @@ static struct net *make_net(struct measure *m)
 
 static bool may_measure(struct measure *m, const struct addr *client, ns_t now)
 {
-	ns_t each = NS_S / m->conf.rate;
-
 	if (!addr_is_unicast(client) || prefix_has(&m->conf.block, client))
 		return false;
-	if (m->jobs == MEASURE_JOBS || m->allowed > now + BURST - each) {
-		m->count.limited++;
-		return false;
-	}
-	m->allowed = (m->allowed > now ? m->allowed : now) + each;
-	return true;
+	if (m->jobs < MEASURE_JOBS && m->allowed <= now + BURST - NS_S / m->conf.rate)
+		return true;
+	m->count.limited++;
+	return false;
 }
 
 static void begin_job(struct measure *m, const struct addr *client, int site, uint64_t id, ns_t now)
 {
 	struct job *j = &m->job[m->jobs++];
 
+	m->allowed = (m->allowed > now ? m->allowed : now) + NS_S / m->conf.rate;
 	*j = (struct job){.client = *client,
 		.cookie = lots_draw(&m->lots),
 		.id = id,
@@ -158,7 +155,8 @@ void measure_want(struct measure *m, const struct addr *client, ns_t now)
 	struct prefix p = net_of(client);
 	struct net *n;
 
-	if (find_net(m, &p) || !may_measure(m, client, now))
+	/* The rate first: however many ask, the networks are not looked through for nothing. */
+	if (!may_measure(m, client, now) || find_net(m, &p))
 		return;
 	n = make_net(m);
 	if (!n) {

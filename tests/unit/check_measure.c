@@ -293,6 +293,23 @@ START_TEST(test_what_is_known_expires)
 }
 END_TEST
 
+START_TEST(test_clients_of_a_network_that_is_known_leave_the_rate_to_others)
+{
+	begin();
+	want("192.0.2.7");
+	for (int i = 0; i < 5000; i++)
+		want("192.0.2.8");
+	for (int i = 0; i < RATE - 1; i++) {
+		char client[32];
+
+		snprintf(client, sizeof(client), "198.51.%d.1", i);
+		want(client);
+	}
+	ck_assert_uint_eq(measure_counters(arn[0])->limited, 0);
+	ck_assert_uint_eq(measure_counters(arn[0])->wanted, RATE);
+}
+END_TEST
+
 START_TEST(test_a_flash_crowd_costs_no_more_than_the_rate)
 {
 	struct measure_view v;
@@ -433,6 +450,7 @@ int main(void)
 	tcase_add_test(t, test_a_site_without_a_place_is_nobodys);
 	tcase_add_test(t, test_who_answers_no_echo_is_known_to_be_nowhere_for_as_long);
 	tcase_add_test(t, test_what_is_known_expires);
+	tcase_add_test(t, test_clients_of_a_network_that_is_known_leave_the_rate_to_others);
 	tcase_add_test(t, test_a_flash_crowd_costs_no_more_than_the_rate);
 	tcase_add_test(t, test_what_others_ask_for_is_within_the_rate_too);
 	tcase_add_test(t, test_what_is_not_asked_for_counts_for_nothing);
