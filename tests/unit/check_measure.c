@@ -208,6 +208,22 @@ START_TEST(test_it_is_known_soon_when_all_answer)
 }
 END_TEST
 
+/* The sites are asked again meanwhile, and do not begin again for it. */
+START_TEST(test_a_client_that_is_far_from_all_is_waited_for)
+{
+	begin();
+	for (int i = 0; i < ARNS; i++)
+		rtt[i] = PATIENCE - MS(40);
+	rtt[1] = PATIENCE - MS(90);
+	want("192.0.2.7");
+	pass(3 * NS_S);
+	ck_assert_str_eq(where("192.0.2.7"), "rome.italy");
+	ck_assert_uint_eq(measure_counters(arn[0])->asked, 2);
+	ck_assert_int_eq(echoes, 3 * ARNS);
+	ck_assert_uint_eq(measure_counters(arn[0])->replies, 3);
+}
+END_TEST
+
 START_TEST(test_a_network_is_measured_once_however_many_ask)
 {
 	begin();
@@ -444,6 +460,7 @@ int main(void)
 	tcase_add_checked_fixture(t, NULL, teardown);
 	tcase_add_test(t, test_a_network_is_at_the_site_with_the_least_round_trip);
 	tcase_add_test(t, test_it_is_known_soon_when_all_answer);
+	tcase_add_test(t, test_a_client_that_is_far_from_all_is_waited_for);
 	tcase_add_test(t, test_a_network_is_measured_once_however_many_ask);
 	tcase_add_test(t, test_a_site_that_does_not_answer_holds_nobody_up);
 	tcase_add_test(t, test_a_question_that_is_lost_is_asked_again);
