@@ -405,10 +405,32 @@ static uint64_t use_at_home(void *arg)
 	return (uint64_t)(1000 * wide_area(overflow_wide(a->overflow))->local);
 }
 
+static uint64_t far_strays(void *arg)
+{
+	struct overflow *o = ((const struct arn *)arg)->overflow;
+
+	return surveyor_counters(overflow_surveyor(o))->strays +
+	       far_counters(wide_far(overflow_wide(o)))->strays;
+}
+
+static uint64_t far_refused(void *arg)
+{
+	const struct overflow *o = ((const struct arn *)arg)->overflow;
+	const struct surveyor_counters *c = surveyor_counters(overflow_surveyor(o));
+	uint64_t n = c->bad_payload;
+
+	for (int i = 0; i < WIRE_ERRORS; i++)
+		n += c->refused[i];
+	return n;
+}
+
 static struct metric *add_wide(struct metric *m, struct arn *a)
 {
 	const struct far_counters *c = far_counters(wide_far(overflow_wide(a->overflow)));
+	const struct surveyor_counters *s = surveyor_counters(overflow_surveyor(a->overflow));
+	const struct lookups_counters *l = lookups_counters(overflow_lookups(a->overflow));
 	static const char help[] = "Questions to nodes elsewhere, and what came of them.";
+	static const char asked[] = "Questions to name servers for nodes elsewhere.";
 
 	*m++ = GAUGE("far_known", "Nodes elsewhere that are known.", far_known, a);
 	*m++ = GAUGE("far_eligible", "Of these, who can get clients.", far_eligible_now, a);
@@ -416,7 +438,15 @@ static struct metric *add_wide(struct metric *m, struct arn *a)
 	*m++ = COUNTER("far_questions_total", help, "result=\"sent\"", &c->asked);
 	*m++ = COUNTER("far_questions_total", help, "result=\"answered\"", &c->answered);
 	*m++ = COUNTER("far_questions_total", help, "result=\"missed\"", &c->missed);
-	*m++ = COUNTER("far_strays_total", "Answers that nobody waited for.", NULL, &c->strays);
+	*m = GAUGE("far_strays_total", "Answers that nobody waited for.", far_strays, a);
+	m++->kind = METRIC_COUNTER;
+	*m = GAUGE("far_refused_total", "Answers that cannot be believed.", far_refused, a);
+	m++->kind = METRIC_COUNTER;
+	*m++ = COUNTER("far_unstamped_total", "Questions whose time the kernel did not tell.", NULL,
+		&s->unstamped);
+	*m++ = COUNTER("far_lookups_total", asked, "result=\"sent\"", &l->asked);
+	*m++ = COUNTER("far_lookups_total", asked, "result=\"answered\"", &l->answered);
+	*m++ = COUNTER("far_lookups_total", asked, "result=\"failed\"", &l->failed);
 	*m++ = COUNTER("far_lost_total", "Times that one ceased to answer.", NULL, &c->lost);
 	*m++ = COUNTER("far_crowded_total", "Nodes elsewhere that there was no room for.", NULL,
 		&c->crowded);

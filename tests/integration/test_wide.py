@@ -56,7 +56,7 @@ class FarNode:
         self.at = f"{near.bracketed(host)}:7702"
         self.announcer = near.Announcer(space, ifname, name, host, **fields)
         self.announcer.fields[29] = 7702
-        self.delay, self.silent, self.asked = delay, False, 0
+        self.delay, self.silent, self.asked, self.port = delay, False, 0, None
         self.socket = near.socket_in(space, self._open, host)
         self.thread = threading.Thread(target=self._serve)
         self.thread.start()
@@ -79,6 +79,7 @@ class FarNode:
             if data[5] != SURVEY or self.silent:
                 continue
             self.asked += 1
+            self.port = peer[1]  # where answers are awaited
             survey = uncbor(data[40:-32])
             time.sleep(self.delay)  # its distance
             said = near.cbor(self.announcer.fields)
@@ -289,6 +290,34 @@ def test_site_without_nodes_stays_while_it_can_reach_one_elsewhere(site):
     one.silent = True
     wait_until(lambda: sent_to(site) == 503, "it answers, though it has nobody")
     assert not away()
+
+
+def test_questions_that_cannot_be_sent_leave_the_measurement_as_it_was(site):
+    """Row H2: a packet filter here takes some of them, after the kernel has numbered them."""
+    one, two = site.far_node("one", "10.4.0.41"), site.far_node("two", "10.4.0.42")
+    arn = site.begin([one, two], method="wide", home=False)
+
+    def counter(name):
+        return arn.ask("show counters")[f"nearcast_arn_far_{name}"]
+
+    wait_until(lambda: eligible(arn) == {"one", "two"}, "both answer")
+    site.host.run("nft", "add", "table", "ip", "deaf")
+    site.host.run("nft", "add chain ip deaf out { type filter hook output priority 0; }")
+    site.host.run("nft", "add", "rule", "ip", "deaf", "out", "ip", "daddr", "10.4.0.41", "drop")
+    wait_until(lambda: eligible(arn) == {"two"}, "one cannot be asked")
+    before, unstamped = far(arn)["two"]["answered"], counter("unstamped_total")
+    wait_until(lambda: far(arn)["two"]["answered"] > before + 10, "the other goes on")
+    assert counter("unstamped_total") - unstamped <= 2, "the kernel's times are still those of the questions"
+    # An answer that nobody waits for, one of a stranger's, and one of another node than it says.
+    host = near.socket_in(site.west, lambda: near.socket.socket(near.socket.AF_INET, near.socket.SOCK_DGRAM))
+    port = two.port
+    said = near.cbor(two.announcer.fields)
+    answer = near.cbor({1: 77, 2: "arn804", 3: 0, 4: said})
+    for datagram in (two.announcer.seal(answer, SURVEYED), two.announcer.seal(answer, SURVEYED, key=bytes(32)),
+                     one.announcer.seal(answer, SURVEYED)):
+        host.sendto(datagram, ("10.8.0.2", port))
+    host.close()
+    wait_until(lambda: counter("strays_total") == 1 and counter("refused_total") == 2, "none is believed")
 
 
 def test_node_that_the_client_avoids_is_asked_at_once_and_another_one_is_named(site):
