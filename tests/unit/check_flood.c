@@ -383,6 +383,15 @@ START_TEST(test_the_table_is_bounded_and_who_died_makes_room)
 	pass(LIFE);
 	ck_assert_int_eq(flood_records(f), 0);
 	ck_assert_int_eq(hear_node(1, "o4", 5, 30), 0);
+	/* One of those who died is not remembered for it, and the others are: what they said is old. */
+	for (int i = 1; i < 4; i++)
+		ck_assert_int_eq(hear_node(1, i < 3 ? "o5" : "o6", 5 + (uint64_t)i, 30), 0);
+	ck_assert_int_eq(flood_records(f), 3);
+	ck_assert_uint_eq(flood_counters(f)->doubles, 0);
+	ck_assert_int_eq(hear_node(1, "o3", 5, 30), 0);
+	ck_assert_uint_eq(flood_counters(f)->doubles, 1);
+	ck_assert_int_eq(hear_node(1, "o0", 5, 30), 0);
+	ck_assert_int_eq(hear_node(1, "o7", 5, 30), -ENOSPC);
 }
 END_TEST
 
@@ -515,6 +524,35 @@ START_TEST(test_who_is_gone_is_told_before_who_has_his_address_now)
 	ck_assert_str_eq(news[0], "far gone");
 	ck_assert_str_eq(news[1], "young=1 1");
 	ck_assert_int_eq(flood_nodes(f), 1);
+}
+END_TEST
+
+START_TEST(test_all_nodes_of_a_record_are_told_and_one_that_moves_is_gone_first)
+{
+	struct announce a[3] = {node("x", 1), node("y", 2), node("z", 3)};
+	struct flood_msg m = {
+		.from = "peer", .origin = "other", .seq = 5, .hops = 2, .left_ms = 9000};
+	uint8_t buf[3][WIRE_MAX];
+	const char *why;
+
+	for (int k = 0; k < 2; k++) {
+		for (int i = 0; i < 3; i++) {
+			int n = announce_encode(&a[i], buf[i], sizeof(buf[i]));
+
+			m.node[i] = (struct slice){(const char *)buf[i], (size_t)n};
+		}
+		m.nodes = 3;
+		told = 0;
+		ck_assert_int_eq(flood_hear(f, 1, &m, now, WALL + now, &why), 0);
+		ck_assert_int_eq(told, 3 + k);
+		ck_assert_int_eq(flood_nodes(f), 3);
+		m.seq++;
+		addr_parse(&a[1].addr, SLICE("10.2.0.99"), 0);
+	}
+	ck_assert_str_eq(news[0], "x=1 2");
+	ck_assert_str_eq(news[1], "y gone");
+	ck_assert_str_eq(news[2], "y=2 2");
+	ck_assert_str_eq(news[3], "z=3 2");
 }
 END_TEST
 
@@ -671,6 +709,7 @@ int main(void)
 	tcase_add_test(c, test_a_neighbour_is_sent_no_more_than_the_rate);
 	tcase_add_test(c, test_a_node_that_two_speak_of_is_gone_when_nobody_does);
 	tcase_add_test(c, test_who_is_gone_is_told_before_who_has_his_address_now);
+	tcase_add_test(c, test_all_nodes_of_a_record_are_told_and_one_that_moves_is_gone_first);
 	tcase_add_test(c, test_many_nodes_are_in_several_records);
 	tcase_add_test(c, test_a_message_is_decoded_to_what_was_encoded);
 	tcase_add_test(c, test_values_out_of_range_are_named);
