@@ -42,10 +42,21 @@ static int64_t content_length(const struct text_msg *m)
 	return length;
 }
 
+/* NULL: there is none. Two headers are one list (RFC 9110, 5.3), which is never "chunked" alone. */
+static struct slice transfer_coding(const struct text_msg *m)
+{
+	struct slice coding = {NULL, 0};
+
+	for (int i = 0; i < m->headers; i++)
+		if (slice_ieq(m->header[i].name, SLICE("Transfer-Encoding")))
+			coding = coding.p ? SLICE("several") : m->header[i].value;
+	return coding;
+}
+
 /* How the body ends (RFC 9112, 6.3). NULL, or what is wrong. */
 static const char *frame(struct response *r, const struct text_msg *m)
 {
-	struct slice coding = text_header(m, "Transfer-Encoding");
+	struct slice coding = transfer_coding(m);
 	int64_t length = content_length(m);
 
 	if (length == -2)

@@ -138,6 +138,8 @@ START_TEST(test_what_could_be_read_in_two_ways_is_refused)
 	bad(OK "Content-Length: 9223372036854775808\r\n\r\nhello");
 	bad(OK "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n");
 	bad(OK "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n");
+	bad(OK "Transfer-Encoding: chunked\r\nTransfer-Encoding: gzip\r\n\r\n0\r\n\r\n");
+	bad(OK "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n");
 	bad("HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n");
 	bad("GET / HTTP/1.1\r\n\r\n");
 	bad("RTSP/1.0 200 OK\r\n\r\n");
