@@ -279,7 +279,7 @@ static int start(struct web *w, const struct web_settings *c, char why[128])
 	err = open_inside(w);
 	if (err)
 		return err;
-	snprintf(why, 128, "%.120s", c->conf.folder);
+	snprintf(why, 128, "web.folder %.100s", c->conf.folder);
 	w->server = web_server_new(w->loop, c->nginx, c->conf.folder, &server_ops, w, &err);
 	if (!w->server)
 		return err;

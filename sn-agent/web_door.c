@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "sn-agent/web_door.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
@@ -92,7 +93,7 @@ int web_door_open(struct agent *a)
 	a->web = web_new(a->loop, &s, &ops, a, why, &err);
 	if (a->web)
 		return 0;
-	log_msg(NLOG_ERROR, "%s: %s", why, strerror(-err));
+	log_msg(NLOG_ERROR, "%s: %s", why, err == -EBUSY ? "another agent has it" : strerror(-err));
 	return EX_UNAVAILABLE;
 }
 

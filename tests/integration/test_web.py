@@ -411,6 +411,11 @@ def test_program_that_is_not_there_leaves_rtsp_alone(site):
     assert asker.ask("sn806", generation, [(MASTER, 80)], service=HTTP)[0] == NO_SERVICE
     assert asker.ask("sn806", generation, [(MASTER, 554)])[0] == GRANTED
     second = pathlib.Path(site.folder) / "second.conf"
+    second.write_text(options.replace("sn806", "sn807").replace("8080", "8081") +
+                      f'control = "{site.folder}/second.sock" rtsp {{ port = 5541 }}\n'
+                      'rtp { port = 7724 } prime { port = 7733 }\n')
+    done = site.lan.run(site.program("sn-agent"), "-c", second, check=False)
+    assert done.returncode == 69 and "web.folder /run/web: another agent has it" in done.stderr
     second.write_text(options.replace("sn806", "sn807").replace("8080", "0"))
     done = subprocess.run([site.program("sn-agent"), "-c", second, "--check"], check=False,
                           capture_output=True, text=True)
