@@ -359,30 +359,21 @@ static void parameter(struct request *q)
 	serve_done(q);
 }
 
-static void not_allowed(struct request *q)
-{
-	serve_answer(q, 405);
-}
-
-static const struct method {
-	const char *name;
-	void (*run)(struct request *q);
-} methods[] = {
-	{"OPTIONS", options},
-	{"DESCRIBE", describe},
-	{"SETUP", serve_setup},
-	{"PLAY", serve_play},
-	{"PAUSE", serve_hold},
-	{"TEARDOWN", serve_teardown},
-	{"GET_PARAMETER", parameter},
-	{"SET_PARAMETER", parameter},
-	{"ANNOUNCE", not_allowed},
-	{"RECORD", not_allowed},
-	{"REDIRECT", not_allowed},
+/* What is not here is not allowed. */
+static void (*const methods[RTSPD_METHODS])(struct request *q) = {
+	[RTSPD_OPTIONS] = options,
+	[RTSPD_DESCRIBE] = describe,
+	[RTSPD_SETUP] = serve_setup,
+	[RTSPD_PLAY] = serve_play,
+	[RTSPD_PAUSE] = serve_hold,
+	[RTSPD_TEARDOWN] = serve_teardown,
+	[RTSPD_GET_PARAMETER] = parameter,
+	[RTSPD_SET_PARAMETER] = parameter,
 };
 
 static void run(struct request *q)
 {
+	enum rtspd_method method;
 	struct slice feature;
 
 	if (q->m->major != 1 || q->m->minor != 0) {
@@ -399,12 +390,13 @@ static void run(struct request *q)
 		serve_done(q);
 		return;
 	}
-	for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++)
-		if (text_method_is(q->m, methods[i].name)) {
-			methods[i].run(q);
-			return;
-		}
-	serve_answer(q, 501);
+	method = rtspd_method(q->m);
+	if (method == RTSPD_METHODS)
+		serve_answer(q, 501);
+	else if (!methods[method])
+		serve_answer(q, 405);
+	else
+		methods[method](q);
 }
 
 void serve_request(struct serve *s, struct serve_conn *c, const struct text_msg *m, ns_t now,

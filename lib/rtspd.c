@@ -25,6 +25,29 @@ const char *rtspd_reason(int status)
 	return "Failed";
 }
 
+enum rtspd_method rtspd_method(const struct text_msg *m)
+{
+	static const char *const name[RTSPD_METHODS] = {
+		[RTSPD_OPTIONS] = "OPTIONS",
+		[RTSPD_DESCRIBE] = "DESCRIBE",
+		[RTSPD_SETUP] = "SETUP",
+		[RTSPD_PLAY] = "PLAY",
+		[RTSPD_PAUSE] = "PAUSE",
+		[RTSPD_TEARDOWN] = "TEARDOWN",
+		[RTSPD_GET_PARAMETER] = "GET_PARAMETER",
+		[RTSPD_SET_PARAMETER] = "SET_PARAMETER",
+		[RTSPD_ANNOUNCE] = "ANNOUNCE",
+		[RTSPD_RECORD] = "RECORD",
+		[RTSPD_REDIRECT] = "REDIRECT",
+		[RTSPD_PLAY_NOTIFY] = "PLAY_NOTIFY",
+	};
+	enum rtspd_method i = 0;
+
+	while (i < RTSPD_METHODS && !text_method_is(m, name[i]))
+		i++;
+	return i;
+}
+
 bool rtspd_list_has(struct slice list, struct slice item)
 {
 	while (list.n)

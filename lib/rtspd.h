@@ -11,6 +11,24 @@
 /* The words of a status line (RFC 2326, 7.1.1), "Failed" for a status that we never answer. */
 const char *rtspd_reason(int status);
 
+/* The methods that a server may be asked for (RFC 2326, 10; RFC 7826, 13.5). */
+enum rtspd_method {
+	RTSPD_OPTIONS,
+	RTSPD_DESCRIBE,
+	RTSPD_SETUP,
+	RTSPD_PLAY,
+	RTSPD_PAUSE,
+	RTSPD_TEARDOWN,
+	RTSPD_GET_PARAMETER,
+	RTSPD_SET_PARAMETER,
+	RTSPD_ANNOUNCE,
+	RTSPD_RECORD,
+	RTSPD_REDIRECT,
+	RTSPD_PLAY_NOTIFY,
+	RTSPD_METHODS /* another one */
+};
+enum rtspd_method rtspd_method(const struct text_msg *m);
+
 /* Whether a comma-separated list has this item, in any case. */
 bool rtspd_list_has(struct slice list, struct slice item);
 

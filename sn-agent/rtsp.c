@@ -418,27 +418,18 @@ static void parameter(struct request *q)
 	rtsp_done(q);
 }
 
-static void not_allowed(struct request *q)
-{
-	rtsp_answer(q, 405);
-}
-
-static const struct method {
-	const char *name;
-	void (*run)(struct request *q);
-} methods[] = {
-	{"OPTIONS", options},
-	{"DESCRIBE", describe},
-	{"SETUP", setup},
-	{"PLAY", rtsp_play},
-	{"PAUSE", rtsp_pause},
-	{"TEARDOWN", rtsp_teardown},
-	{"GET_PARAMETER", parameter},
-	{"SET_PARAMETER", parameter},
-	{"ANNOUNCE", rtsp_announce},
-	{"RECORD", rtsp_record},
-	{"REDIRECT", not_allowed},
-	{"PLAY_NOTIFY", not_allowed},
+/* What is not here is not allowed. */
+static void (*const methods[RTSPD_METHODS])(struct request *q) = {
+	[RTSPD_OPTIONS] = options,
+	[RTSPD_DESCRIBE] = describe,
+	[RTSPD_SETUP] = setup,
+	[RTSPD_PLAY] = rtsp_play,
+	[RTSPD_PAUSE] = rtsp_pause,
+	[RTSPD_TEARDOWN] = rtsp_teardown,
+	[RTSPD_GET_PARAMETER] = parameter,
+	[RTSPD_SET_PARAMETER] = parameter,
+	[RTSPD_ANNOUNCE] = rtsp_announce,
+	[RTSPD_RECORD] = rtsp_record,
 };
 
 /* Require and Proxy-Require: a feature that we do not have (RFC 2326, 12.32). */
@@ -457,6 +448,7 @@ void rtsp_request(struct rtsp *r, struct rtsp_conn *c, const struct text_msg *m,
 	struct rtsp_reply *out)
 {
 	struct request q = {.r = r, .c = c, .m = m, .now = now, .out = out, .from = {.seq = -1}};
+	enum rtspd_method method = rtspd_method(m);
 	unsigned long long cseq;
 
 	out->actions = 0;
@@ -476,14 +468,14 @@ void rtsp_request(struct rtsp *r, struct rtsp_conn *c, const struct text_msg *m,
 		rtsp_answer(&q, 505);
 	else if (!parse_uri(&q))
 		rtsp_answer(&q, 400);
-	else if (!requires_more(&q)) {
-		for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++)
-			if (text_method_is(m, methods[i].name)) {
-				methods[i].run(&q);
-				return;
-			}
+	else if (requires_more(&q))
+		return;
+	else if (method == RTSPD_METHODS)
 		rtsp_answer(&q, 501);
-	}
+	else if (!methods[method])
+		rtsp_answer(&q, 405);
+	else
+		methods[method](&q);
 }
 
 /* ---- the ends of sessions ---- */
