@@ -548,65 +548,27 @@ bool directory_stale(const struct directory *d)
 	return d->stale;
 }
 
-void directory_set_primed(struct directory *d, const struct primed *p)
-{
-	primed_ref(p);
-	primed_unref(d->primed);
-	d->primed = p;
-	d->stale = true;
-}
+/* What snapshots have beside the nodes. */
+#define DEFINE_SET(FUNCTION, FIELD, TYPE)                                                          \
+	void FUNCTION(struct directory *d, const struct TYPE *t)                                   \
+	{                                                                                          \
+		TYPE##_ref(t);                                                                     \
+		TYPE##_unref(d->FIELD);                                                            \
+		d->FIELD = t;                                                                      \
+		d->stale = true;                                                                   \
+	}
 
-void directory_set_direct(struct directory *d, const struct direct *direct)
-{
-	direct_ref(direct);
-	direct_unref(d->direct);
-	d->direct = direct;
-	d->stale = true;
-}
+DEFINE_SET(directory_set_primed, primed, primed)
+DEFINE_SET(directory_set_direct, direct, direct)
+DEFINE_SET(directory_set_origins, origins, origins)
+DEFINE_SET(directory_set_profiles, profiles, profile_table)
+DEFINE_SET(directory_set_channels, channels, cas_table)
+DEFINE_SET(directory_set_regions, regions, region_table)
+DEFINE_SET(directory_set_measured, measured, region_table)
 
 const struct direct *directory_direct(const struct directory *d)
 {
 	return d->direct;
-}
-
-void directory_set_profiles(struct directory *d, const struct profile_table *t)
-{
-	profile_table_ref(t);
-	profile_table_unref(d->profiles);
-	d->profiles = t;
-	d->stale = true;
-}
-
-void directory_set_channels(struct directory *d, const struct cas_table *t)
-{
-	cas_table_ref(t);
-	cas_table_unref(d->channels);
-	d->channels = t;
-	d->stale = true;
-}
-
-void directory_set_regions(struct directory *d, const struct region_table *t)
-{
-	region_table_ref(t);
-	region_table_unref(d->regions);
-	d->regions = t;
-	d->stale = true;
-}
-
-void directory_set_measured(struct directory *d, const struct region_table *t)
-{
-	region_table_ref(t);
-	region_table_unref(d->measured);
-	d->measured = t;
-	d->stale = true;
-}
-
-void directory_set_origins(struct directory *d, const struct origins *o)
-{
-	origins_ref(o);
-	origins_unref(d->origins);
-	d->origins = o;
-	d->stale = true;
 }
 
 int directory_count(const struct directory *d)

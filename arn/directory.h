@@ -113,17 +113,15 @@ const struct snapshot *directory_snapshot(struct directory *d);
 
 bool directory_stale(const struct directory *d); /* they are not what they were at the last call */
 
-/* The ports that nodes have given, for the snapshots from now on; a reference is taken. */
-void directory_set_primed(struct directory *d, const struct primed *p);
-/* The same with what is answered without any node. */
-void directory_set_direct(struct directory *d, const struct direct *direct);
-const struct direct *directory_direct(const struct directory *d); /* the directory's reference */
-/* The same with where content comes from. */
-void directory_set_origins(struct directory *d, const struct origins *o);
+/* What the snapshots have from now on beside the nodes (arn/snapshot.h); a reference is taken. */
+void directory_set_primed(struct directory *d, const struct primed *t);
+void directory_set_direct(struct directory *d, const struct direct *t);
+void directory_set_origins(struct directory *d, const struct origins *t);
 void directory_set_profiles(struct directory *d, const struct profile_table *t);
 void directory_set_channels(struct directory *d, const struct cas_table *t);
 void directory_set_regions(struct directory *d, const struct region_table *t);
 void directory_set_measured(struct directory *d, const struct region_table *t);
+const struct direct *directory_direct(const struct directory *d); /* the directory's reference */
 
 /* For an operator: node i of the snapshot's order, or false behind the last. */
 struct directory_view {
