@@ -23,6 +23,8 @@ tests_sim_wide_LDADD = tests/sim/libsim.a arn/libarn.a $(nearcast_libs)
 tests_unit_check_client_sim_LDADD = tests/sim/libsim.a $(LDADD)
 tests_unit_check_flood_sim_LDADD = tests/sim/libsim.a $(LDADD)
 tests_unit_check_overlay_sim_LDADD = tests/sim/libsim.a $(LDADD)
+tests_unit_check_scout_crawl_LDADD = tests/sim/libsim.a $(LDADD)
+tests_unit_check_scout_names_LDADD = tests/sim/libsim.a $(LDADD)
 tests_unit_check_wide_sim_LDADD = tests/sim/libsim.a $(LDADD)
 
 SIM_SITES = 10 30 100 300 1000 3000 10000

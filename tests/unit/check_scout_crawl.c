@@ -10,13 +10,12 @@
 
 #include "lib/survey.h"
 #include "tests/unit/run.h"
+#include "tests/unit/scout_fixture.h"
 
 #define NODES   400
 #define LINKS   200
 #define MAX     64
 #define REVISIT (60 * NS_S)
-#define DELAY   (5 * NS_MS)
-#define QUEUE   16
 
 static struct {
 	int out[LINKS], outs;
@@ -29,15 +28,7 @@ static struct {
 } node[NODES];
 static int nodes;
 
-static const struct scout_ops *ops = &scout_crawl;
-static void *s;
-static ns_t now;
-static struct {
-	int of;
-	unsigned skip;
-	ns_t at;
-} queue[QUEUE];
-static int queued, asked, named;
+static int asked, named;
 static uint64_t dice = 1;
 
 static unsigned draw(unsigned below)
@@ -76,13 +67,15 @@ static void begin(int count, int seeds)
 
 	ck_assert(count <= NODES && seeds <= 16);
 	ck_assert_int_eq(prefix_parse(&c.block, SLICE("10.1.18.0/24")), 0);
+	ops = &scout_crawl;
 	ops->free(s);
 	memset(node, 0, sizeof(node));
 	nodes = count;
 	for (int i = 0; i < seeds; i++)
 		seed[i] = address(i);
 	now = 1000 * NS_S;
-	queued = asked = named = 0;
+	agenda_clear(&agenda);
+	asked = named = 0;
 	s = ops->init(&c, now);
 	ck_assert_ptr_nonnull(s);
 }
@@ -113,17 +106,18 @@ static void cut(int a, int b)
 
 /* ---- time ---- */
 
-static void answer(int of, unsigned skip)
+static void answer(const struct scout_act *act)
 {
 	struct survey_neighbour list[SURVEY_NEIGHBOURS] = {0};
-	int n = 0, total = node[of].outs > node[of].claims ? node[of].outs : node[of].claims;
+	int of = node_at(&act->of), n = 0;
+	int total = node[of].outs > node[of].claims ? node[of].outs : node[of].claims;
 	struct addr control = address(of);
 
 	if (node[of].mute)
 		return;
 	if (node[of].dead)
 		return ops->lost(s, &control, now);
-	for (int i = (int)skip; i < node[of].outs && n < SURVEY_NEIGHBOURS; i++)
+	for (int i = (int)act->skip; i < node[of].outs && n < SURVEY_NEIGHBOURS; i++)
 		list[n++].control = address(node[of].out[i]);
 	ops->neighbours(s, &control, list, n, total, now);
 }
@@ -149,48 +143,11 @@ static void obey(const struct scout_act *act)
 	case SCOUT_NEIGHBOURS:
 		i = node_at(&act->of);
 		ck_assert(node[i].named);
-		ck_assert_int_lt(queued, QUEUE);
-		queue[queued].of = i;
-		queue[queued].skip = act->skip;
-		queue[queued++].at = now + DELAY + node[i].slow;
+		answer_at(now + DELAY + node[i].slow, act);
 		asked++;
 		node[i].asked++;
 		break;
 	case SCOUT_LOOKUP: ck_abort_msg("asked the DNS");
-	}
-}
-
-static void pass(ns_t time)
-{
-	ns_t end = now + time;
-	struct scout_act act;
-
-	for (;;) {
-		ns_t next;
-		int acts = 0;
-
-		while (ops->next(s, now, &act)) {
-			obey(&act);
-			ck_assert_int_lt(++acts, 10000);
-		}
-		next = ops->when(s);
-		ck_assert(next > now);
-		for (int i = 0; i < queued; i++)
-			next = queue[i].at < next ? queue[i].at : next;
-		if (next > end) {
-			now = end;
-			return;
-		}
-		now = next;
-		for (int i = 0; i < queued; i++) {
-			int of = queue[i].of;
-			unsigned skip = queue[i].skip;
-
-			if (queue[i].at > now)
-				continue;
-			queue[i--] = queue[--queued];
-			answer(of, skip);
-		}
 	}
 }
 

@@ -10,13 +10,12 @@
 
 #include "lib/place.h"
 #include "tests/unit/run.h"
+#include "tests/unit/scout_fixture.h"
 
 #define DIR    "dir.cbb.net"
 #define NODES  4096
 #define MAX    64
 #define TTL    (60 * NS_S)
-#define DELAY  (5 * NS_MS)
-#define QUEUE  64
 #define SECOND 600 /* rates are looked at for so long */
 
 #define OWN     "sanjose.california.pacificcoast.usa.northamerica"
@@ -31,15 +30,8 @@ static struct {
 } node[NODES];
 static int nodes;
 
-static const struct scout_ops *ops = &scout_names;
-static void *s;
-static ns_t now;
 static bool dead; /* the name servers */
-static struct {
-	struct scout_lookup what;
-	ns_t at;
-} queue[QUEUE];
-static int queued, asked, changes, seconds[SECOND];
+static int asked, changes, seconds[SECOND];
 static char last_asked[DNS_NAME];
 static uint64_t dice = 1;
 
@@ -78,10 +70,12 @@ static void begin(const char *place)
 		.random = draw(1000000)};
 
 	ck_assert_int_eq(prefix_parse(&c.block, SLICE("10.1.18.0/24")), 0);
+	ops = &scout_names;
 	ops->free(s);
 	now = 1000 * NS_S;
 	dead = false;
-	queued = asked = changes = nodes = 0;
+	agenda_clear(&agenda);
+	asked = changes = nodes = 0;
 	memset(seconds, 0, sizeof(seconds));
 	s = ops->init(&c, now);
 	ck_assert_ptr_nonnull(s);
@@ -150,8 +144,9 @@ static void look_up(const struct scout_lookup *q)
 	}
 }
 
-static void answer(const struct scout_lookup *q)
+static void answer(const struct scout_act *act)
 {
+	const struct scout_lookup *q = &act->what;
 	struct scout_records r = {.r = record, .n = -1, .ttl = TTL};
 
 	if (!dead) {
@@ -183,48 +178,13 @@ static void obey(const struct scout_act *act)
 		changes++;
 		break;
 	case SCOUT_LOOKUP:
-		ck_assert_int_lt(queued, QUEUE);
-		queue[queued].what = act->what;
-		queue[queued++].at = now + DELAY;
+		answer_at(now + DELAY, act);
 		asked++;
 		snprintf(last_asked, sizeof(last_asked), "%s", act->what.name);
 		if ((now / NS_S - 1000) < SECOND)
 			seconds[now / NS_S - 1000]++;
 		break;
 	case SCOUT_NEIGHBOURS: ck_abort_msg("asked for neighbours");
-	}
-}
-
-static void pass(ns_t time)
-{
-	ns_t end = now + time;
-	struct scout_act act;
-
-	for (;;) {
-		ns_t next;
-		int acts = 0;
-
-		while (ops->next(s, now, &act)) {
-			obey(&act);
-			ck_assert_int_lt(++acts, 10000);
-		}
-		next = ops->when(s);
-		ck_assert(next > now);
-		for (int i = 0; i < queued; i++)
-			next = queue[i].at < next ? queue[i].at : next;
-		if (next > end) {
-			now = end;
-			return;
-		}
-		now = next;
-		for (int i = 0; i < queued; i++) {
-			struct scout_lookup q = queue[i].what;
-
-			if (queue[i].at > now)
-				continue;
-			queue[i--] = queue[--queued];
-			answer(&q);
-		}
 	}
 }
 
@@ -523,7 +483,7 @@ START_TEST(test_a_part_of_the_directory_that_is_broken_hides_no_other)
 			if (act.kind == SCOUT_LOOKUP && strstr(act.what.name, "washington"))
 				ops->looked_up(s, &act.what, &none, now);
 			else if (act.kind == SCOUT_LOOKUP)
-				answer(&act.what);
+				answer(&act);
 			else
 				obey(&act);
 		}
@@ -573,7 +533,7 @@ static int give(const char *name, enum scout_type type, const struct scout_recor
 		else if (act.what.type == type && !strcmp(act.what.name, name))
 			ops->looked_up(s, &act.what, &all, now);
 		else
-			answer(&act.what);
+			answer(&act);
 	}
 	return lookups;
 }

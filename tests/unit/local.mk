@@ -78,4 +78,4 @@ if !FUZZING
 check_PROGRAMS += $(unit_tests)
 endif
 
-EXTRA_DIST += tests/unit/film_fixture.h tests/unit/vod_fixture.h tests/unit/flood_net.h tests/unit/literal.h tests/unit/run.h tests/unit/nginx_text.h
+EXTRA_DIST += tests/unit/film_fixture.h tests/unit/vod_fixture.h tests/unit/flood_net.h tests/unit/scout_fixture.h tests/unit/literal.h tests/unit/run.h tests/unit/nginx_text.h
