@@ -70,6 +70,7 @@ static void on_send(void *arg, int link, const uint8_t *payload, size_t n)
 
 		ck_assert_int_eq(
 			announce_decode(&a, (const uint8_t *)m.node[i].p, m.node[i].n, &why), 0);
+		ck_assert_int_eq(a.channels, 0);
 		at += snprintf(at, 64, " %s=%u", a.id, a.sessions);
 	}
 }
@@ -241,6 +242,66 @@ START_TEST(test_a_node_that_is_gone_is_told_until_nobody_can_think_it_is_there)
 }
 END_TEST
 
+static void tell_all(const char *ids)
+{
+	struct announce a[8];
+	const struct announce *list[8];
+	int n = 0;
+
+	for (; *ids; ids++, n++) {
+		a[n] = node((const char[]){*ids, '\0'}, (uint32_t)*ids);
+		a[n].channels = 1;
+		a[n].channel[0] = 7;
+		list[n] = &a[n];
+	}
+	flood_tell(f, list, n, now);
+}
+
+START_TEST(test_own_nodes_come_and_go_in_any_order)
+{
+	tell_all("d");
+	run();
+	pass(LEAST);
+	tell_all("bd");
+	run();
+	ck_assert_str_eq(said[0], "0 me/0 hops 1 left 10000: b=98 d=100");
+	pass(LEAST);
+	tell_all("abcd");
+	run();
+	ck_assert_str_eq(said[0], "0 me/0 hops 1 left 10000: a=97 b=98 c=99 d=100");
+	pass(LEAST);
+	/* Who goes is told of at once, too; and that there is nobody. */
+	tell_all("acd");
+	run();
+	ck_assert_str_eq(said[0], "0 me/0 hops 1 left 10000: a=97 c=99 d=100");
+	pass(LEAST);
+	tell_all("d");
+	run();
+	ck_assert_str_eq(said[0], "0 me/0 hops 1 left 10000: d=100");
+	pass(LEAST);
+	tell_all("");
+	run();
+	ck_assert_str_eq(said[0], "0 me/0 hops 1 left 10000:");
+	ck_assert_uint_eq(flood_counters(f)->sent, 3 * flood_counters(f)->made);
+	ck_assert_uint_ge(flood_counters(f)->made, 6);
+}
+END_TEST
+
+START_TEST(test_as_many_neighbours_as_can_be_are_all_told)
+{
+	teardown();
+	conf.links = FLOOD_LINKS;
+	setup();
+	conf.links = 3;
+	tell("n1", 1);
+	run();
+	ck_assert_int_eq(sent, FLOOD_LINKS);
+	hear_node(FLOOD_LINKS - 1, "o", 5, 1);
+	run();
+	ck_assert_int_eq(sent, FLOOD_LINKS - 1);
+}
+END_TEST
+
 START_TEST(test_goodbye_does_not_wait)
 {
 	tell("n1", 10);
@@ -388,9 +449,11 @@ START_TEST(test_the_table_is_bounded_and_who_died_makes_room)
 		ck_assert_int_eq(hear_node(1, i < 3 ? "o5" : "o6", 5 + (uint64_t)i, 30), 0);
 	ck_assert_int_eq(flood_records(f), 3);
 	ck_assert_uint_eq(flood_counters(f)->doubles, 0);
+	ck_assert_int_eq(flood_nodes(f), 1);
 	ck_assert_int_eq(hear_node(1, "o3", 5, 30), 0);
 	ck_assert_uint_eq(flood_counters(f)->doubles, 1);
-	ck_assert_int_eq(hear_node(1, "o0", 5, 30), 0);
+	ck_assert_int_eq(hear_node(1, "o3", 6, 30), 0); /* it lives again */
+	ck_assert_int_eq(flood_records(f), 4);
 	ck_assert_int_eq(hear_node(1, "o7", 5, 30), -ENOSPC);
 }
 END_TEST
@@ -695,6 +758,8 @@ int main(void)
 	tcase_add_test(c, test_what_changes_is_told_at_once_but_no_more_often_than_min_interval);
 	tcase_add_test(c, test_health_and_draining_are_told_at_once);
 	tcase_add_test(c, test_a_node_that_is_gone_is_told_until_nobody_can_think_it_is_there);
+	tcase_add_test(c, test_own_nodes_come_and_go_in_any_order);
+	tcase_add_test(c, test_as_many_neighbours_as_can_be_are_all_told);
 	tcase_add_test(c, test_goodbye_does_not_wait);
 	tcase_add_test(c, test_what_is_heard_is_passed_on_once_and_not_back);
 	tcase_add_test(c, test_a_neighbour_that_has_it_already_is_not_sent_it);
