@@ -79,7 +79,6 @@ static void enter(struct flood *f, struct flood_own_node *o)
 			continue;
 		p->nodes++;
 		p->size += o->size;
-		p->urgent = true;
 		o->part = i;
 		return;
 	}
