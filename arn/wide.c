@@ -158,7 +158,7 @@ int wide_set_conf(struct wide *w, const struct wide_conf *c, bool again, ns_t no
 	area_set_conf(&w->area, &c->area);
 	if (again) {
 		far_mark(w->far);
-		w->sweep = now + WIDE_SWEEP;
+		w->sweep = c->method ? now + WIDE_SWEEP : now;
 	}
 	set_scope(w, now);
 	pump(w, now);

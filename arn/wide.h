@@ -45,7 +45,7 @@ struct wide *wide_new(
 	const struct wide_conf *c, const struct wide_events *e, uint64_t seed, ns_t now);
 void wide_free(struct wide *w);
 /* `again`: the method, or what it goes by, is another: it begins anew, and whom it does not name
- * again within WIDE_SWEEP goes. 0 or -ENOMEM: it is as before. */
+ * again within WIDE_SWEEP goes; without a method, at once. 0 or -ENOMEM: it is as before. */
 int wide_set_conf(struct wide *w, const struct wide_conf *c, bool again, ns_t now);
 
 /* To be called every so often (arn/area.h): looks at the loads. */

@@ -203,7 +203,7 @@ START_TEST(test_another_list_keeps_those_that_are_in_both)
 	/* None at all. */
 	conf.method = NULL;
 	ck_assert_int_eq(wide_set_conf(w, &conf, true, now), 0);
-	pass(WIDE_SWEEP + NS_S);
+	pass(LOOK);
 	ck_assert_int_eq(count(), 0);
 	ck_assert_int_eq(wide_when(w), NS_NEVER);
 }
