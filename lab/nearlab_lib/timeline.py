@@ -34,8 +34,9 @@ def _draw(folder, cache):
     events = report["events"]
     faults = [e for e in events if e.get("fault")]
     whole = (0, 1.02 * max([e["t"] for e in events] or [1]))
-    middle = faults[0]["t"] if faults else whole[1] / 2
-    zoom = whole if report.get("answers") else (max(0, middle - 0.5), middle + 1.5)
+    zoom = whole
+    if faults and not report.get("answers"):
+        zoom = (max(0, faults[0]["t"] - 0.5), faults[0]["t"] + 1.5)
 
     rows = []  # what this run has to show
     if any(client["packets"] for client in report["clients"]):
