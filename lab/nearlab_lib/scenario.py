@@ -374,24 +374,29 @@ class Lab:
         return Lines(self, node, self.file_name(f"{node}-probe"),
                      [sys.executable, "-B", program, url, str(interval)])
 
+    def ask(self, node, url):
+        """One transaction with the anycast address: {t, ms, code, location}, or error."""
+        program = os.path.join(os.path.dirname(__file__), "probe.py")
+        out, err, _ = self.net[node].pexec([sys.executable, "-B", program, url])
+        try:
+            return json.loads(out)
+        except ValueError:
+            return {"error": err.strip().splitlines()[-1] if err.strip() else "no answer"}
+
     def wait_service(self, node, url, timeout=20):
         """Until the anycast address answers a node with a redirection; the answer."""
-        program = os.path.join(os.path.dirname(__file__), "probe.py")
         last = {}
         self.topo.address(node)  # LookupError before a wait that has no sense
 
         def redirected():
-            out, err, _ = self.net[node].pexec([sys.executable, "-B", program, url])
-            try:
-                last.update(json.loads(out))
-            except ValueError:
-                last.update(error=err.strip().splitlines()[-1] if err.strip() else "no answer")
+            last.clear()
+            last.update(self.ask(node, url))
             return last.get("code") == 302
         try:
             daemons.wait_until(redirected, timeout, "a redirection", 0.1)
         except TimeoutError as error:
             raise ScenarioError(f"{url} does not redirect {node}: {last}") from error
-        return dict(last)
+        return last
 
     def watch_routes(self, *nodes):
         """Notes every change of the kernel's routes in these nodes (all routers, if none)."""
