@@ -61,6 +61,7 @@ nobase_dist_doc_DATA = \
 	docs/lab.md \
 	docs/nearcast.svg \
 	docs/operations.md \
+	docs/overflow.png \
 	docs/protocol.md \
 	docs/protocol/access.md \
 	docs/protocol/lan.md \

@@ -32,6 +32,7 @@ dist_nearlab_DATA = \
 	lab/nearlab_lib/keeper.py \
 	lab/nearlab_lib/library.py \
 	lab/nearlab_lib/links.py \
+	lab/nearlab_lib/loads.py \
 	lab/nearlab_lib/local.py \
 	lab/nearlab_lib/lost_names.py \
 	lab/nearlab_lib/master.py \
@@ -40,6 +41,7 @@ dist_nearlab_DATA = \
 	lab/nearlab_lib/naming.py \
 	lab/nearlab_lib/network.py \
 	lab/nearlab_lib/nodes.py \
+	lab/nearlab_lib/overflow.py \
 	lab/nearlab_lib/overlay.py \
 	lab/nearlab_lib/pcap.py \
 	lab/nearlab_lib/players.py \
@@ -66,6 +68,7 @@ dist_nearlab_DATA = \
 	lab/nearlab_lib/web.py \
 	lab/nearlab_lib/web_cache.py \
 	lab/nearlab_lib/webfail.py \
+	lab/nearlab_lib/wide.py \
 	lab/nearlab_lib/world.py \
 	lab/nearlab_lib/worldmap.py
 
@@ -117,6 +120,7 @@ dist_scenarios_DATA = \
 	lab/scenarios/no-service.py \
 	lab/scenarios/one-way-loss.py \
 	lab/scenarios/one-copy.py \
+	lab/scenarios/overflow.py \
 	lab/scenarios/part-lan.py \
 	lab/scenarios/per-address.py \
 	lab/scenarios/rogue-announcer.py \

@@ -6,6 +6,7 @@ dist_topologies_DATA = \
 	topologies/fig4.py \
 	topologies/fig5.py \
 	topologies/fig6.py \
+	topologies/fig7.py \
 	topologies/fig8.py \
 	topologies/fig9.py \
 	topologies/internet.py \

@@ -24,7 +24,7 @@ HERE = os.path.dirname(os.path.realpath(__file__))
 MININET = os.path.dirname(os.path.realpath(inspect.getfile(Topo)))
 IFNAMSIZ = 15  # letters of an interface's name (if.h, without the 0 at its end)
 GIVEN = {"cls", "asn", "topo", "lan", "address", "gateway", "loopback", "prefix", "isSwitch"}
-REFERENCES = ("upstream", "sites", "names", "films", "attachments", "origin")  # to other nodes
+REFERENCES = ("upstream", "sites", "names", "films", "attachments", "origin", "far")  # to other nodes
 BLOCKS = ("172.31.0.0/16", "10.77.0.0/24")  # that the lab itself takes: between ASes, in overlays
 
 

@@ -158,7 +158,8 @@ class Arn(KeyedNode):
     """An anycast referral node: arn holds the block, BIRD carries it into OSPF."""
 
     kind = "arn"
-    options = ("sites", "active", "addresses", "prime", "token", "names", "cas")
+    options = ("sites", "active", "addresses", "prime", "token", "names", "cas", "wide", "far",
+               "hang")
     speaks_ospf = True
     program = "arn"
 
@@ -176,6 +177,8 @@ class Arn(KeyedNode):
         more = f' next-hop = "{next_hop}"' if next_hop else ""
         if self.params.get("active", "master") != "master":
             more += f' active = "{self.params["active"]}"'
+        if self.params.get("hang"):
+            more += f' hang-bound = {self.params["hang"]}'
         if self.params.get("addresses"):
             more += f' addresses = {{{", ".join(self.params["addresses"])}}}'
         return self.common("arn") + (
@@ -184,9 +187,14 @@ class Arn(KeyedNode):
             + ("prime { rtsp = yes }\n" if self.params.get("prime") else "")
             + ("token { issue = yes }\n" if self.params.get("token") else "")
             + (self.origins() if self.params.get("names") else "")
+            + (self.elsewhere() if self.params.get("wide") else "")
             + "".join(f'site "{name}" {{ address = "{self.topo.address(name)}" }}\n'
                       for name in self.params.get("sites", ())))
 
+    def elsewhere(self):
+        """How it finds nodes of other networks (wide), and those that it is told of (far)."""
+        nodes = ", ".join(f'"{self.topo.address(name)}:7702"' for name in self.params.get("far", ()))
+        return f'wide {{ method = "{self.params["wide"]}" nodes = {{{nodes}}} hold = 2000 }}\n'
 
     def origins(self):
         """What the service offers comes from where SRV records lead; a site that is dead is no dead node."""
@@ -202,7 +210,7 @@ class ServiceNode(KeyedNode):
 
     kind = "service node"
     options = ("upstream", "http", "web", "site", "films", "token", "groups", "weight", "overlay",
-               "attach", "attachments", "allots")
+               "attach", "attachments", "allots", "capacity")
     program = "sn-agent"
 
     def boot(self):
@@ -255,6 +263,8 @@ class ServiceNode(KeyedNode):
         if self.params.get("groups"):
             net = self.topo.nodeInfo(self.params["lan"])["prefix"]
             text += f'multicast {{ groups = "{self.params["groups"]}" clients = "{net}" }}\n'
+        if "capacity" in self.params:
+            text += f'capacity {{ sessions = {self.params["capacity"]} }}\n'
         if "weight" in self.params:
             text += f'announce {{ weight = {self.params["weight"]} }}\n'
         for name in self.params.get("upstream", ()):

@@ -5,6 +5,7 @@ What a run leaves behind. The report's folder has
     report.json          see `write`
     timeline.png         made of it by timeline.py
     map.png              of the internet's scenarios, see worldmap.py
+    loads.png            of figure 7's, see loads.py
     NODE-sent.pcap       what the publisher sent, whole
     NODE-received.pcap   what reached the client, the first 160 bytes of each packet
     NODE.rtpdump         what the client wrote

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """
-Many runs: each failure of figures 4, 6, 8 and 9 and of several masters at random moments, in several networks; and pauses that are no
+Many runs: each failure of figures 4, 6, 7, 8 and 9 and of several masters at random moments, in several networks; and pauses that are no
 failures. A lab is brought up for each network and serves all its runs. Reports of runs that failed
 are kept whole; of others, report.json.
 """
@@ -32,6 +32,7 @@ NETWORKS = {
     "open spares": ("fig6", {"spares": 1}, ("kill-source", "kill-sn-crowd"), ({"rate": 1},)),
     "films": ("fig6", {"films": 1, "loss": 1}, ("kill-sn-vod",), ({},)),
     "players": ("fig6", {}, ("kill-sn-gateway", "kill-web", "hang-web", "cut-web", "kill-hls"), ({},)),
+    "figure 7": ("fig7", {}, ("overflow",), ({}, {"room": 6, "peak": 20})),
     "figure 8": ("fig8", {}, ("one-copy", "group-breaks"), ({},)),
     "figure 4": ("fig4", {}, ("kill-a4",), ({},)),
     "figure 4's parts": ("fig4", {}, ("each-failure",), ({"count": 4},)),

@@ -119,14 +119,15 @@ class Internet(Checked):
     def addArn(self, name, lan, number, **opts):
         """
         An anycast referral node on a LAN: arn, and BIRD that carries its block into OSPF. block: which
-        one; otherwise the first that its AS originates, or `anycast`.
+        one; otherwise the first that its AS originates, or `anycast`. wide: how it finds nodes of other
+        networks when its own are full (arn.conf(5)), far: names of those that it is told of.
         """
         return self._addLanHost(name, Arn, lan, number, opts)
 
     def addServiceNode(self, name, lan, number, upstream=(), **opts):
         """
-        A service node on a LAN: sn-agent. upstream: names of nodes it gets channels from; overlay:
-        its address in an overlay, with BIRD beside it.
+        A service node on a LAN: sn-agent. upstream: names of nodes it gets channels from; capacity:
+        clients that it has room for; overlay: its address in an overlay, with BIRD beside it.
         """
         upstream = [upstream] if isinstance(upstream, str) else list(upstream)
         return self._addLanHost(name, ServiceNode, lan, number, {"upstream": upstream, **opts})
