@@ -95,11 +95,12 @@ def parse(argv):
 
     sub = command("fault", do_fault, "break something: kill-sn, hang-sn, cut-sn, slow-sn (of the "
                   "node that serves the client, if none is named), kill-arn, hang-arn, cut-arn, "
-                  "slow-arn; or kill, hang, slow, cont, restart DAEMON@NODE or AS64500; cut, lose, join "
-                  "NODE, NODE-NODE or AS64500; part NODE,NODE; deaf, mute NODE")
+                  "slow-arn; or kill, hang, slow, cont, restart DAEMON@NODE or AS64500; cut, lose, delay, "
+                  "join NODE, NODE-NODE or AS64500; part NODE,NODE; deaf, mute NODE")
     sub.add_argument("kind", nargs="?")
     sub.add_argument("target", nargs="?")
-    sub.add_argument("much", nargs="?", help="lose: how many percent; slow: how many milliseconds [80]")
+    sub.add_argument("much", nargs="?", help="lose: how many percent; delay, slow: "
+                     "how many milliseconds [slow: 80]")
     sub.add_argument("--script", metavar="FILE", help="break what its lines say, each at its time "
                      "(SECONDS KIND TARGET MUCH)")
 

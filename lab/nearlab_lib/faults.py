@@ -13,10 +13,11 @@ What can be broken, and healed again.
     lose TARGET 5        of the packets on a link, tunnel or all links of a node (what cut takes) this
                          many percent are lost, in each direction, at random; 100: all, and nobody
                          is told that the link is down
+    delay TARGET 50      links are so many milliseconds long, each way
     part NODE,NODE…      the LAN falls in two parts: these nodes, and the others
     deaf NODE            no announcement reaches it
     mute NODE            none leaves it
-    join TARGET          the end of a cut, lose, part, deaf or mute
+    join TARGET          the end of a cut, lose, delay, part, deaf or mute
 
 A target NODE without a daemon means the node's own one (arn, sn-agent, bird of a router); AS64500
 means all daemons of all nodes of that autonomous system. The
@@ -35,8 +36,8 @@ from . import daemons, inside
 from .links import Lan
 from .nodes import Arn, Client, KeyedNode, LabNode, Router, ServiceNode
 
-KINDS = ("kill", "hang", "slow", "cont", "restart", "cut", "lose", "part", "deaf", "mute",
-         "join")
+KINDS = ("kill", "hang", "slow", "cont", "restart", "cut", "lose", "delay", "part", "deaf",
+         "mute", "join")
 MENDS = ("cont", "restart", "join")  # those that break nothing
 SHORTHANDS = tuple(f"{k}-{n}" for n in ("sn", "arn") for k in ("kill", "hang", "cut", "slow"))
 
@@ -57,6 +58,8 @@ def amount(kind, said=None):
         said = 80 if said is None else said
     elif kind == "lose":
         what, unit, least, most = "percent, such as 5", "%", 0.001, 100
+    elif kind == "delay":
+        what, unit, least, most = "milliseconds, such as 50", "ms", 0, 10000
     elif said is None:
         return None
     else:
@@ -200,6 +203,11 @@ class Faults:
                 return [(self.net[one], f"nc-{two}"), (self.net[two], f"nc-{one}")]
         raise FaultError(f"'{target}' is neither a node nor an AS nor a link or tunnel (NODE-NODE)")
 
+    def _links(self, target):
+        """The links that a cut of the target takes down; a tunnel is none."""
+        found = [node.intf(name).link for node, name in self._ends(target) if name in node.intfNames()]
+        return [link for link in self.net.links if link in found]
+
     def _lan_ports(self, name):
         """[(LAN, interface of its bridge)] that a node is plugged into."""
         node = self._node(name)
@@ -236,7 +244,7 @@ class Faults:
         kind = kind.partition("-")[0]
         if target is None:
             return
-        if kind in ("cut", "lose"):
+        if kind in ("cut", "lose", "delay"):
             self._ends(target)
         elif kind == "part":
             for name in target.split(","):
@@ -302,10 +310,8 @@ class Faults:
     def _lose(self, target, percent):
         """Both ends of each link drop, of the packets that come in there, so many."""
         ends = {}
-        for node, name in self._ends(target):
-            link = node.intf(name).link if name in node.intfNames() else None  # a tunnel is none
-            for end in (link.intf1, link.intf2) if link else ():
-                ends.setdefault(end.node, set()).add(end.name)
+        for node, name in self._ends(target) + [(end.node, end.name) for link in self._links(target)
+                                                for end in (link.intf1, link.intf2)]:
             ends.setdefault(node, set()).add(name)
         table = f"netdev nearlab_lose{next(self.serial)}"
         share = f"numgen random mod 100000 <= {round(percent * 1000) - 1}"
@@ -325,6 +331,25 @@ class Faults:
                            [f"link set dev {n} gso_max_segs 65535" for n in names])
 
         self.broken.append(Broken("lose", target, undo, f"{percent:g} %"))
+
+    def _delay(self, target, ms):
+        self._forget("delay", target, undo=True)
+        links = self._links(target)
+        if not links:
+            raise FaultError(f"'{target}' is a tunnel: name a link that it passes")
+        before = [(link, link.delay, link.jitter) for link in links]
+        self.at = time.monotonic()
+
+        def undo():
+            for link, delay, jitter in before:
+                link.set_delay(delay, jitter)
+
+        try:
+            for link in links:
+                link.set_delay(ms, min(link.jitter, ms))
+        except (OSError, ValueError) as error:
+            raise FaultError(f"delay {target}: {error}") from error
+        self.broken.append(Broken("delay", target, undo, f"{ms:g} ms"))
 
     def _part(self, target):
         ends = [end for name in target.split(",") for end in self._lan_ports(name)]
@@ -361,8 +386,8 @@ class Faults:
     def _join(self, target):
         self.at = time.monotonic()
         if not any([self._forget(kind, target, undo=True)
-                    for kind in ("cut", "lose", "part", "deaf", "mute")]):
-            raise FaultError(f"'{target}' is not cut, lose, part, deaf or mute")
+                    for kind in ("cut", "lose", "delay", "part", "deaf", "mute")]):
+            raise FaultError(f"'{target}' is not cut, lose, delay, part, deaf or mute")
 
     def _forget(self, kind, target, undo=False):
         for entry in list(self.broken):
@@ -374,15 +399,15 @@ class Faults:
         return False
 
     def heal(self):
-        """Undoes all that is broken, last first. Returns what was healed."""
+        """Undoes all that is broken, last first, once dead wires are mended. Returns what was healed."""
         healed = []
-        while self.broken:
-            entry = self.broken.pop()
-            entry.undo()
-            healed.append({"kind": entry.kind, "target": entry.target})
         for link in self.net.links:
             if not link.alive():
                 link.mend()
                 ends = f"{link.intf1.node.name}-{link.intf2.node.name}"
                 healed.append({"kind": "dead wire", "target": ends})
+        while self.broken:
+            entry = self.broken.pop()
+            entry.undo()
+            healed.append({"kind": entry.kind, "target": entry.target})
         return healed

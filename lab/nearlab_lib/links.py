@@ -10,18 +10,22 @@ namespace, and VDE's wirefilter between them:
 
 With jitter the delay of each packet is drawn from delay ± jitter, and packets overtake each other.
 
+wirefilter's console, a socket in the lab's /run, takes another delay while it runs.
+
 The TAPs are made beforehand and stay when a plug dies, like a network card whose cable is pulled.
 Delay and jitter (ms), loss (%) and bw (Mbit/s) hold for each direction.
 """
 
+import contextlib
 import fcntl
 import os
+import socket
 import subprocess
 
 from mininet.link import Intf, Link
 from mininet.node import Switch
 
-from . import inside
+from . import daemons, inside
 
 F_SETPIPE_SZ = 1031  # fcntl.F_SETPIPE_SZ, since Python 3.10
 _netem = None  # whether the kernel has netem; found out once
@@ -137,6 +141,11 @@ class Wire(Link):
 
     def _plug(self):
         wire = ["wirefilter"]
+        if self.deferred:
+            os.makedirs("/run/wires", exist_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._console())  # of one that was killed
+            wire += ["-M", self._console()]
         if self.jitter:
             wire += ["-d", f"{self.delay:g}+{self.jitter:g}", "-N"]  # -N: no FIFO
         elif self.delay:
@@ -162,13 +171,41 @@ class Wire(Link):
         for fd in (*to_left, *from_left, *to_right, *from_right):
             os.close(fd)
 
+    def _console(self):
+        return f"/run/wires/{self.intf1.name}"
+
+    def set_delay(self, delay, jitter=0):
+        """From now on it is so long (ms), each way. ValueError when nothing emulates this link."""
+        ends = f"{self.intf1.node.name}-{self.intf2.node.name}"
+        self.check(ends, delay, jitter)
+        if not self.impaired and not kernel_has_netem():
+            raise ValueError(f"link {ends} is a veth pair, which this kernel, without netem, cannot "
+                             "delay: give it a delay in its topology")
+        self.delay, self.jitter = float(delay), float(jitter)
+        if not self.by_vde:
+            self._netem()
+            return
+        with socket.socket(socket.AF_UNIX) as console:
+            console.settimeout(5)
+            daemons.wait_until(lambda: console.connect_ex(self._console()) == 0, 5,
+                               f"the console of link {ends}")
+            console.sendall(f"delay {delay:g}+{jitter:g}\n".encode())
+            said = b""
+            while b"1000 Success" not in said:
+                more = console.recv(4096)
+                if not more:
+                    raise ValueError(f"link {ends}: wirefilter: {said.decode('utf-8', 'replace')}")
+                said += more
+
     def _netem(self):
         for intf in (self.intf1, self.intf2):
             spec = f"delay {self.delay:g}ms" if self.delay else ""
             spec += f" {self.jitter:g}ms" if self.jitter else ""  # alone, it lets packets overtake
             spec += f" loss {self.loss:g}%" if self.loss else ""
             spec += f" rate {self.bw:g}mbit" if self.bw else ""
-            intf.cmd(f"tc qdisc add dev {intf.name} root netem limit 10000 {spec}")
+            said = intf.node.pexec(f"tc qdisc replace dev {intf.name} root netem limit 10000 {spec}")
+            if said[2]:
+                raise ValueError(f"{intf.name}: tc: {(said[0] + said[1]).strip()}")
 
     def alive(self):
         """Whether its processes run (of those without any: always)."""

@@ -118,12 +118,26 @@ def test_status_lists_nodes_and_daemons(lab):
     assert delays[("core", "edge")] == 15
 
 
+def best(name, target):
+    """The shortest round trip (ms) from the client, of five."""
+    out = in_node(name, "c802", "ping", "-c5", "-i0.2", "-q", target).stdout
+    return float(out.rsplit("=", 1)[1].split("/")[0])
+
+
 def test_links_have_their_delay(lab):
-    def best(target):
-        out = in_node(lab, "c802", "ping", "-c5", "-i0.2", "-q", target).stdout
-        return float(out.rsplit("=", 1)[1].split("/")[0])
-    assert 9.5 <= best("10.2.0.6") < 14
-    assert 39 <= best("10.8.0.8") < 46
+    assert 9.5 <= best(lab, "10.2.0.6") < 14
+    assert 39 <= best(lab, "10.8.0.8") < 46
+
+
+def test_link_gets_longer_until_it_is_healed(lab):
+    """J4: the round trip to a neighbour has the delay twice."""
+    nearlab("fault", "--name", lab, "delay", "acc-c802", "30ms")
+    assert 59 <= best(lab, "10.2.82.1") < 80
+    assert faults(lab) == [{"kind": "delay", "target": "acc-c802", "much": "30 ms"}]
+    nearlab("heal", "--name", lab)
+    assert 9.5 <= best(lab, "10.2.82.1") < 30
+    done = nearlab("fault", "--name", lab, "delay", "sn812-sn806", "30ms", check=False)
+    assert done.returncode == 1 and "is a tunnel" in done.stderr
 
 
 def test_routers_speak_ospf_bgp_and_bfd(lab):
@@ -263,7 +277,7 @@ def test_names_of_running_labs_are_taken(lab):
 def test_a_dead_wire_is_seen_and_mended(lab):
     def wires():
         lines = descendants(int(nearlab_status()["pid"]))
-        return [pid for pid, line in lines.items() if line == "wirefilter -d 5"]
+        return [pid for pid, line in lines.items() if re.search("^wirefilter .*-d 5$", line)]
 
     def nearlab_status():
         return json.loads(nearlab("status", "--name", lab, "--json").stdout)
@@ -275,12 +289,14 @@ def test_a_dead_wire_is_seen_and_mended(lab):
     if nearlab_status()["emulation"] == "netem":  # by the kernel: there is nothing that could die
         assert not wires()
         return
+    nearlab("fault", "--name", lab, "delay", "acc-c802", "20ms")
     os.kill(wires()[0], signal.SIGKILL)
     wait_until(lambda: dead() == [["acc", "c802"]], "the wire is seen to be dead")
     assert "dead wire acc-c802" in nearlab("heal", "--name", lab).stdout
     assert not dead()
     wait_until(lambda: in_node(lab, "c802", "ping", "-c1", "-W1", "10.8.0.8",
                                check=False).returncode == 0, "the client is back", 20)
+    assert best(lab, "10.2.82.1") < 30
 
 
 BURSTS = '''

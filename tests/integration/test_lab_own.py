@@ -223,6 +223,7 @@ def test_script_is_lines_of_seconds_kind_target_and_how_much():
     ("1 slow S1 soon", "x:1: slow: 'soon': expected 1 to"), ("1 slow S1 0", "'0': expected 1 to"),
     ("1 lose S1", "x:1: lose: expected 0.001 to 100 percent"), ("1 lose S1 0", "'0': expected 0.001"),
     ("1 lose S1 101%", "'101%': expected"), ("1 lose S1 nan", "'nan': expected"),
+    ("1 delay S1 -1", "'-1': expected 0 to 10000 milliseconds"),
     ("1 kill S1 5", "kill has no third word: '5'"),
     ("1 slow S1 9 9", "expected SECONDS")])
 def test_script_that_is_none_says_which_line(text, words):
