@@ -273,8 +273,11 @@ static void raise_block(struct guardian *g, ns_t now)
 	err = block_raise(g->block);
 	if (err) {
 		fate_raise_failed(&g->fate, now);
-		log_msg(NLOG_ERROR, "interface %s cannot be made: %s", g->conf->anycast.interface,
-			strerror(-err));
+		log_msg(NLOG_ERROR, "interface %s cannot be made: %s%s", g->conf->anycast.interface,
+			strerror(-err),
+			err == -EPERM || err == -EACCES
+				? ": it takes CAP_NET_ADMIN and /dev/net/tun"
+				: "");
 		return;
 	}
 	g->word.raised++;
