@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The service node's agent: one context that owns the parts and ties them together. agent.c is its
- * life (start, signals, drain, reload), service.c what it does for sessions and channels, show.c
- * what it tells operators.
+ * life (start, signals, drain), reload.c what the parts are told of the configuration, service.c what
+ * it does for sessions and channels, show.c what it tells operators.
  */
 #ifndef NEARCAST_SN_AGENT_H
 #define NEARCAST_SN_AGENT_H
@@ -95,7 +95,19 @@ int agent_run(struct sn_conf *conf, const char *conf_path);
 /* agent.c */
 void agent_drain(struct agent *a, bool drain);
 void agent_announcement(void *arg, struct announce *n); /* what is so now; arg: the agent */
-void agent_users_tick(struct agent *a, ns_t now);       /* there may be other users */
+
+/* reload.c; ints are 0 or negative errno */
+struct rtsp_conf agent_rtsp_conf(const struct agent *a); /* after agent_set_libraries() */
+void agent_groups_conf(const struct sn_conf *c, struct groups_conf *g);
+struct server_conf agent_server_conf(const struct sn_conf *c);
+struct ports_conf agent_ports_conf(const struct sn_conf *c);
+void agent_set_neighbours(struct agent *a);
+int agent_set_upstreams(struct agent *a);
+int agent_set_libraries(struct agent *a); /* in place of the old ones, which are gone in any case */
+int agent_set_cas(struct agent *a);
+/* In place: who borrows them has the new ones. When it fails, why says so, and users stay. */
+int agent_load_secrets(struct agent *a, const struct sn_conf *c, char why[256]);
+void agent_users_tick(struct agent *a, ns_t now); /* there may be other users */
 /* 0, or -EINVAL with what is wrong in err. */
 int agent_reload(struct agent *a, struct conf_errors *err);
 

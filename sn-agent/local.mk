@@ -63,6 +63,7 @@ sn_agent_libsnagent_a_SOURCES = \
 	sn-agent/ports.h \
 	sn-agent/primes.c \
 	sn-agent/primes.h \
+	sn-agent/reload.c \
 	sn-agent/relay.c \
 	sn-agent/relay.h \
 	sn-agent/ring.c \
