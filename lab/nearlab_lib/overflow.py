@@ -103,10 +103,11 @@ def overflows(world, others):
     player.wait("playing")
     lab.check(player.serving == BEST, f"c950 is sent to {BEST} ({player.serving})")
     _explain(world)
-    lab.check(all(map(is_primed, (player, *others))),
-              "all were sent to ports that the ARN had primed, near and far")
-    used = [p["connections_total"] for p in world.ask(BEST, "show primes")["primes"]]
-    lab.check(sum(used) >= 1, f"c950 is at the port that {BEST} has given arn908 ({used})")
+    if lab.topo.nodeInfo("arn908")["prime"]:
+        lab.check(all(map(is_primed, (player, *others))),
+                  "all were sent to ports that the ARN had primed, near and far")
+        used = [p["connections_total"] for p in world.ask(BEST, "show primes")["primes"]]
+        lab.check(sum(used) >= 1, f"c950 is at the port that {BEST} has given arn908 ({used})")
     again = world.play("c926")
     again.wait("playing")
     again.stop()
