@@ -54,11 +54,19 @@ static int find(const struct far *f, const struct addr *control)
 	return -1;
 }
 
+static void drop(struct far *f, int at, ns_t now)
+{
+	far_leave(f, f->order[at], "removed", now);
+	free_node(f->order[at]);
+	f->n--;
+	memmove(&f->order[at], &f->order[at + 1], (size_t)(f->n - at) * sizeof(*f->order));
+}
+
 void far_set_conf(struct far *f, const struct far_conf *c, ns_t now)
 {
 	f->conf = *c;
 	while (f->n > c->max)
-		far_unname(f, &f->order[f->n - 1]->control, now);
+		drop(f, f->n - 1, now);
 	far_arrange(f, now);
 }
 
@@ -67,13 +75,6 @@ void far_set_conf(struct far *f, const struct far_conf *c, ns_t now)
 static bool is_host(const struct far *f, const struct addr *a)
 {
 	return addr_is_routable(a) && !prefix_has(&f->conf.block, a);
-}
-
-static void drop(struct far *f, int at)
-{
-	free_node(f->order[at]);
-	f->n--;
-	memmove(&f->order[at], &f->order[at + 1], (size_t)(f->n - at) * sizeof(*f->order));
 }
 
 /* Who gives way to one of so many steps: who was not named since the mark, or is lost, or is farther; of
@@ -100,8 +101,7 @@ static bool make_room(struct far *f, unsigned steps, ns_t now)
 	at = who_gives_way(f, steps);
 	if (at < 0)
 		return false;
-	far_leave(f, f->order[at], "removed", now);
-	drop(f, at);
+	drop(f, at, now);
 	return true;
 }
 
@@ -162,8 +162,7 @@ void far_unname(struct far *f, const struct addr *control, ns_t now)
 
 	if (at < 0)
 		return;
-	far_leave(f, f->order[at], "removed", now);
-	drop(f, at);
+	drop(f, at, now);
 	far_arrange(f, now);
 }
 
@@ -178,8 +177,7 @@ void far_sweep(struct far *f, ns_t now)
 	for (int i = f->n - 1; i >= 0; i--) {
 		if (!f->order[i]->marked)
 			continue;
-		far_leave(f, f->order[i], "removed", now);
-		drop(f, i);
+		drop(f, i, now);
 	}
 	far_arrange(f, now);
 }
