@@ -41,6 +41,7 @@ dist_nearlab_DATA = \
 	lab/nearlab_lib/naming.py \
 	lab/nearlab_lib/network.py \
 	lab/nearlab_lib/nodes.py \
+	lab/nearlab_lib/outer.py \
 	lab/nearlab_lib/overflow.py \
 	lab/nearlab_lib/overlay.py \
 	lab/nearlab_lib/pcap.py \

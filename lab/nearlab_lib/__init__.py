@@ -5,6 +5,7 @@ The lab: an internetwork of real BIRD routers and the real daemons, emulated wit
 A reader's map, from what a user touches down to the kernel:
 
   cli.py        the `nearlab` command; what runs on the host (the outer process)
+  outer.py      labs as the host has them: started, waited for, ended
   state.py      the folder of each running lab: its lock, its control socket
   isolate.py    namespaces: how a lab is cut off from the host, and how to enter one
   keeper.py     the process inside that holds the network and answers the control socket

@@ -14,7 +14,7 @@ import statistics
 import threading
 import time
 
-from . import cli
+from . import outer, state
 from .library import Library
 
 FAILURES = ("kill-sn", "hang-sn", "cut-sn")
@@ -79,10 +79,10 @@ def run(arguments, folder):
         report = os.path.join(folder, f"{kind}-{network}-{words}-{seed}".replace(" ", "-").replace("-%", ""))
         os.makedirs(report, exist_ok=True)
         try:
-            result = cli.run_scenario(path, library.scenario(kind),
-                                      {**NETWORKS[network][1], **params}, seed, report,
-                                      lambda text: None)
-        except cli.state.StateError as error:
+            result = outer.run_scenario(path, library.scenario(kind),
+                                        {**NETWORKS[network][1], **params}, seed, report,
+                                        lambda text: None)
+        except state.StateError as error:
             result = {"passed": False, "measured": {}, "checks": [],
                       "story": [f"could not run: {error}"]}
         failed = [c["text"] for c in result["checks"] if not c["held"]] or \
@@ -100,8 +100,8 @@ def run(arguments, folder):
         lab = None
         try:
             topology, params = NETWORKS[network][:2]
-            lab = cli.Lab(library.topology(topology), params, keep=[folder, cli.cache_folder()],
-                          say=say)
+            lab = outer.Lab(library.topology(topology), params, keep=[folder, outer.cache_folder()],
+                            say=say)
             lab.wait_ready()
             while True:
                 try:
@@ -125,7 +125,7 @@ def run(arguments, folder):
                "table": table(results), "results": results}
     with open(os.path.join(folder, "soak.json"), "w", encoding="utf-8") as file:
         json.dump(summary, file, indent=1)
-    cli.give_to_owner(folder)
+    outer.give_to_owner(folder)
     if arguments.json:
         print(json.dumps(summary, indent=1))
     else:
