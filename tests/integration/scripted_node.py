@@ -2,11 +2,13 @@
 """A service node (or redirector) that does what a test tells it, for tests of the client alone.
 
 All nodes of a test make the same stream, packet n at the same moment of the monotonic clock, so that
-none needs an upstream: SSRC, sequence numbers and timestamps are those of one origin.
+none needs an upstream: SSRC, sequence numbers and timestamps are those of one origin. It begins when
+the test says so, in a file: with the client, however long the nodes took to start.
 """
 
 import argparse
 import asyncio
+import functools
 import random
 import socket
 import struct
@@ -109,13 +111,18 @@ class Node:
         self.host, _, port = args.listen.rpartition(":")  # as in a URL
         self.address = self.host.strip("[]")
         self.port = int(port)
-        self.stream = Stream(args.epoch, args.rate, args.end)
         self.hold_back = args.hold_back
         self.random = random.Random(args.seed)
         self.sessions = {}
         self.writers = {}
         self.rtp = self.bind(self.port + 1000)
         self.rtcp = self.bind(self.port + 1001)
+
+    @functools.cached_property
+    def stream(self):
+        """Not to be asked for before there is a client."""
+        with open(self.args.epoch, encoding="ascii") as file:
+            return Stream(float(file.read()), self.args.rate, self.args.end)
 
     def bind(self, port):
         family = socket.AF_INET6 if ":" in self.address else socket.AF_INET
@@ -164,16 +171,18 @@ class Node:
                 give(medium, self.stream.packet(medium, newest - back))
 
     async def media(self):
-        start = time.monotonic()
         while True:
-            now = time.monotonic()
-            quiet = self.args.quiet and self.args.quiet[0] <= now - start < sum(self.args.quiet)
-            if not quiet:
-                for key, session in list(self.sessions.items()):
-                    if session.next:
-                        session.tick()
-                        self.finish(key, session)
+            for key, session in list(self.sessions.items()):
+                if session.next and not self.is_quiet():
+                    session.tick()
+                    self.finish(key, session)
             await asyncio.sleep(0.004)
+
+    def is_quiet(self):
+        if not self.args.quiet:
+            return False
+        start, seconds = self.args.quiet
+        return start <= time.monotonic() - self.stream.epoch < start + seconds
 
     def finish(self, key, session):
         if not self.stream.over() or session.ended:
@@ -305,7 +314,7 @@ class Node:
 def main():
     p = argparse.ArgumentParser()
     p.add_argument("--listen", required=True, help="as in a URL; media leave from port + 1000")
-    p.add_argument("--epoch", type=float, default=0, help="when packet 0 was sent (monotonic)")
+    p.add_argument("--epoch", help="a file: when packet 0 was sent (monotonic)")
     p.add_argument("--rate", type=float, default=200, help="packets a second of the first medium")
     p.add_argument("--end", type=float, help="length of the stream in seconds")
     p.add_argument("--second", action="store_true", help="a second medium")

@@ -23,7 +23,7 @@ from scripted_node import FIRST_SEQ, SSRC, Stream, payload
 HERE = pathlib.Path(__file__).resolve().parent
 ARN = "127.0.0.1:5554"
 URL = f"rtsp://{ARN}/live"
-LENGTH = 3.0  # seconds of the streams
+LENGTH = 2.5  # seconds of the streams
 RATE = 200
 
 
@@ -103,19 +103,19 @@ class Client(Process):
 
 
 class Stage:
-    """The nodes of a test: they share the moment at which their stream began."""
+    """The nodes of a test: they share the moment at which their stream began, that of the first client."""
 
     at = "127.0.0.{}:5554"
 
     def __init__(self, program, folder):
         self.program, self.folder = program, folder
-        self.epoch = time.monotonic()
+        self.epoch = folder / "epoch"
         self.processes = []
 
     def node(self, host, *options, end=LENGTH, listen=None):
         at = listen or self.at.format(host)
         argv = [sys.executable, HERE / "scripted_node.py", "--listen", at, "--rate", str(RATE)]
-        argv += ["--epoch", str(self.epoch), "--seed", str(host)]
+        argv += ["--epoch", self.epoch, "--seed", str(host)]
         argv += ["--end", str(end)] if end is not None else []
         process = Process([*argv, *map(str, options)], self.folder / f"node{host}.log")
         self.processes.append(process)
@@ -127,7 +127,13 @@ class Stage:
         nodes = ",".join(self.at.format(h) for h in hosts)
         return self.node(1, "--redirect", nodes)
 
+    def begin(self):
+        """The stream begins, unless it has."""
+        if not self.epoch.exists():
+            self.epoch.write_text(str(time.monotonic()))
+
     def client(self, *options, url=URL):
+        self.begin()
         process = Client(self.program("client-failover"), self.folder, url, *options)
         self.processes.append(process)
         return process
@@ -429,6 +435,7 @@ def test_ts_to_standard_output_with_events_beside(stage, program, tmp_path):
     stage.redirector(2, 3)
     out, events = tmp_path / "out.ts", tmp_path / "events"
     with open(out, "wb") as o, open(events, "wb") as e:
+        stage.begin()
         # A pipe and not a file, so that the reader can be slow.
         client = subprocess.Popen(
             [program("client-failover"), URL, "-o", "-", "--json"], stdout=subprocess.PIPE, stderr=e

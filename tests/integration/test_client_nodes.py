@@ -108,7 +108,7 @@ def assert_whole(client, *publishers):
     for p in publishers:
         for medium in range(2):
             packets, last = got[p.ssrc + medium], p.next[medium] - 1
-            assert len(packets) > PACE
+            assert len(packets) > PACE / 2  # a second of both has come, not as much of each
             numbers = range(last - len(packets) + 1, last + 1)
             expected = [packet(medium, n, ssrc=p.ssrc) for n in numbers]
             assert packets == expected, f"medium {medium} is not whole"
