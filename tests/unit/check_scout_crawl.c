@@ -505,6 +505,25 @@ START_TEST(test_who_never_answers_holds_nobody_up)
 }
 END_TEST
 
+/* While no configured node answers, who does is where it begins; not a moment longer. */
+START_TEST(test_a_configured_node_that_answers_again_is_where_it_begins)
+{
+	begin(3, 1);
+	link_both(0, 1);
+	link_both(1, 2);
+	want(5);
+	pass(5 * NS_S);
+	ck_assert_int_eq(named, 3);
+	kill_node(0);
+	cut(1, 2);
+	pass(REVISIT - 2 * NS_S);
+	ck_assert(node[1].named && node[2].named); /* there might be a way */
+	revive(0);
+	pass(NS_S / 2);
+	ck_assert(node[0].named && node[1].named && !node[2].named);
+}
+END_TEST
+
 static void teardown(void)
 {
 	ops->free(s);
@@ -517,6 +536,7 @@ int main(void)
 
 	tcase_add_checked_fixture(t, NULL, teardown);
 	tcase_set_timeout(t, 30);
+	tcase_add_test(t, test_a_configured_node_that_answers_again_is_where_it_begins);
 	tcase_add_test(t, test_neighbours_of_neighbours_are_found_hop_by_hop);
 	tcase_add_test(t, test_nearer_nodes_come_before_farther_ones);
 	tcase_add_test(t, test_farther_ones_wait_for_the_answers_of_nearer_ones);
