@@ -9,10 +9,10 @@ import pytest
 from conftest import wait_until
 from sn_testlib import SSRC, Player, Publisher, packet
 from test_client_nodes import Source, assert_whole, network
-from test_sn import channel, here, node
+from test_sn import channel, here, lossy, node
 
 OTHER = 0x0BADCAFE
-__all__ = ["here", "network", "node"]
+__all__ = ["here", "lossy", "network", "node"]
 
 
 def of(ssrc, numbers):
@@ -160,6 +160,28 @@ def test_node_downstream_hears_a_killed_publisher_again(node):
     wait_sources(failed_over, of(OTHER, new))
     more = again.send(1)
     wait_sources(attached, of(SSRC, old) + of(OTHER, new + more))
+
+
+def test_losses_are_repaired_from_the_first_packet_of_the_new_source_on(node, lossy):
+    a = node(11)
+    b = node(12, 11)
+    pub = Publisher(a.host)
+    attached = Player(b.host, nearcast=True).play()
+    wait_until(lambda: channel(a)["playing"] == 1, "b has subscribed")
+    old = pub.send(50)
+    attached.wait(old)
+    pub.close()
+    wait_until(lambda: channel(a)["publisher"] is None, "its connection's end is seen")
+    again = Publisher(a.host, first=65030, ssrc=OTHER)
+    lossy(a, b, 2)
+    new = again.send(20)
+
+    def whole():
+        again.send(1)  # what is lost at the very end shows only when something comes after it
+        got = attached.sources()[len(old) :]
+        return got and not set(of(OTHER, new)[of(OTHER, new).index(got[0]) :]) - set(got)
+
+    wait_until(whole, "nothing lacks behind the first that came", interval=0.01)
 
 
 def test_stray_packets_of_another_source_cost_nothing(node):
