@@ -3,12 +3,14 @@
 
 All nodes of a test make the same stream, packet n at the same moment of the monotonic clock, so that
 none needs an upstream: SSRC, sequence numbers and timestamps are those of one origin. It begins when
-the test says so, in a file: with the client, however long the nodes took to start.
+the first of them is asked for it, however long they took to start.
 """
 
 import argparse
 import asyncio
+import contextlib
 import functools
+import pathlib
 import random
 import socket
 import struct
@@ -120,9 +122,13 @@ class Node:
 
     @functools.cached_property
     def stream(self):
-        """Not to be asked for before there is a client."""
-        with open(self.args.epoch, encoding="ascii") as file:
-            return Stream(float(file.read()), self.args.rate, self.args.end)
+        """Begins now, if no other node of the test has begun it."""
+        epoch = pathlib.Path(self.args.epoch)
+        own = epoch.with_suffix(f".{self.address}")
+        own.write_text(str(time.monotonic()), encoding="ascii")
+        with contextlib.suppress(FileExistsError):
+            epoch.hardlink_to(own)
+        return Stream(float(epoch.read_text(encoding="ascii")), self.args.rate, self.args.end)
 
     def bind(self, port):
         family = socket.AF_INET6 if ":" in self.address else socket.AF_INET
@@ -314,7 +320,7 @@ class Node:
 def main():
     p = argparse.ArgumentParser()
     p.add_argument("--listen", required=True, help="as in a URL; media leave from port + 1000")
-    p.add_argument("--epoch", help="a file: when packet 0 was sent (monotonic)")
+    p.add_argument("--epoch", help="a file of all nodes of a test: when packet 0 was sent (monotonic)")
     p.add_argument("--rate", type=float, default=200, help="packets a second of the first medium")
     p.add_argument("--end", type=float, help="length of the stream in seconds")
     p.add_argument("--second", action="store_true", help="a second medium")

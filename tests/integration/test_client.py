@@ -103,7 +103,7 @@ class Client(Process):
 
 
 class Stage:
-    """The nodes of a test: they share the moment at which their stream began, that of the first client."""
+    """The nodes of a test: they share the moment at which their stream began."""
 
     at = "127.0.0.{}:5554"
 
@@ -127,13 +127,7 @@ class Stage:
         nodes = ",".join(self.at.format(h) for h in hosts)
         return self.node(1, "--redirect", nodes)
 
-    def begin(self):
-        """The stream begins, unless it has."""
-        if not self.epoch.exists():
-            self.epoch.write_text(str(time.monotonic()))
-
     def client(self, *options, url=URL):
-        self.begin()
         process = Client(self.program("client-failover"), self.folder, url, *options)
         self.processes.append(process)
         return process
@@ -435,7 +429,6 @@ def test_ts_to_standard_output_with_events_beside(stage, program, tmp_path):
     stage.redirector(2, 3)
     out, events = tmp_path / "out.ts", tmp_path / "events"
     with open(out, "wb") as o, open(events, "wb") as e:
-        stage.begin()
         # A pipe and not a file, so that the reader can be slow.
         client = subprocess.Popen(
             [program("client-failover"), URL, "-o", "-", "--json"], stdout=subprocess.PIPE, stderr=e
