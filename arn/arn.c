@@ -35,6 +35,7 @@ static void send_beat(struct arn *a)
 		.draining = a->draining,
 		.owned = a->cluster ? cluster_election(a->cluster)->owned : UINT64_MAX,
 		.away = a->sites && sites_away(a->sites),
+		.empty = directory_usable(a->directory) == 0,
 		.busy = crew_busy(a->crew),
 	};
 

@@ -188,10 +188,11 @@ int claim_open(struct claim *c)
 	return err;
 }
 
-bool claim_set(struct claim *c, bool claimed, ns_t now)
+bool claim_set(struct claim *c, bool claimed, bool quiet, ns_t now)
 {
 	bool was = c->hop.claimed;
 
+	nexthop_set_quiet(&c->hop, quiet);
 	nexthop_claim(&c->hop, claimed && c->wanted, now);
 	return was != c->hop.claimed;
 }

@@ -29,8 +29,8 @@ void claim_free(struct claim *c);
 int claim_open(struct claim *c);
 void claim_close(struct claim *c); /* claim_set() is still to be told */
 
-/* Claims V, or yields it. True when that changed. */
-bool claim_set(struct claim *c, bool claimed, ns_t now);
+/* Claims V, quietly or not, or yields it. True when it was claimed or yielded now. */
+bool claim_set(struct claim *c, bool claimed, bool quiet, ns_t now);
 bool claim_held(const struct claim *c);
 
 int claim_fd(const struct claim *c, ns_t now); /* to be polled for reading; -1: not now */

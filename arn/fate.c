@@ -31,6 +31,7 @@ void fate_beat(struct fate *f, const struct fate_beat *b, ns_t now)
 	f->vouched = b->sent < now ? b->sent : now;
 	f->draining = b->draining;
 	f->away = b->away;
+	f->empty = b->empty;
 	if (f->master && !b->master)
 		f->yielded_at = now;
 	f->master = b->master;

@@ -75,6 +75,7 @@ struct fate {
 	bool ready;         /* nothing but mastership could be wanting for the block to be up */
 	bool draining;      /* the operator's wish; it outlives the worker */
 	bool away;          /* what the worker said last: another site serves instead */
+	bool empty;         /* the same: no node is usable */
 	bool stopping;
 	bool kill_due, finish_sent;
 	uint32_t busy;      /* transactions under way */
@@ -100,6 +101,7 @@ struct fate_beat {
 	bool draining;  /* the operator wants the block to go */
 	uint64_t owned; /* of the addresses, those that are this one's (arn/share.h) */
 	bool away;      /* no node is usable, and another site serves */
+	bool empty;     /* no node is usable, near or far */
 	uint32_t busy;  /* transactions under way */
 };
 void fate_beat(struct fate *f, const struct fate_beat *b, ns_t now);

@@ -323,7 +323,7 @@ static void turn_claim(struct guardian *g, ns_t now)
 	if (!g->claim)
 		return;
 	claimed = fate_claims(&g->fate);
-	if (!claim_set(g->claim, claimed, now))
+	if (!claim_set(g->claim, claimed, g->fate.empty, now))
 		return claim_turn(g->claim, now);
 	claim_turn(g->claim, now);
 	addr_host(&g->conf->anycast.next_hop, text);

@@ -47,9 +47,14 @@ void nexthop_claim(struct nexthop *n, bool claimed, ns_t now)
 	n->claimed = claimed;
 }
 
+void nexthop_set_quiet(struct nexthop *n, bool quiet)
+{
+	n->quiet = quiet;
+}
+
 ns_t nexthop_when(const struct nexthop *n)
 {
-	return n->claimed ? n->announce_at : NS_NEVER;
+	return n->claimed && !(n->quiet && n->announced == PACES - 1) ? n->announce_at : NS_NEVER;
 }
 
 bool nexthop_due(struct nexthop *n, ns_t now)
@@ -64,7 +69,7 @@ bool nexthop_due(struct nexthop *n, ns_t now)
 
 static enum nexthop_event contest(struct nexthop *n, ns_t now)
 {
-	if (n->claimed && now - n->contested_at >= CONTEST) {
+	if (n->claimed && !n->quiet && now - n->contested_at >= CONTEST) {
 		n->contested_at = now;
 		n->announce_at = now;
 	}

@@ -16,6 +16,10 @@
  * V, at once: of two that claim it, the one that yields falls silent, and the last word is that of
  * the other.
  *
+ * A master that knows no node may be the one that was cut off, and has nothing to give but a 503. It
+ * announces V as it becomes master, answers who asks, and is quiet otherwise: it does not take the
+ * routers from another one that it has not heard of yet.
+ *
  * A core: frames and `now` in, frames out.
  */
 #ifndef ARN_NEXTHOP_H
@@ -34,7 +38,7 @@
 struct nexthop {
 	struct addr addr; /* V; port 0 */
 	uint8_t mac[NEXTHOP_MAC];
-	bool claimed;
+	bool claimed, quiet;
 	int announced;     /* since it was claimed; stays at the last step of the pace */
 	ns_t announce_at;  /* of `claimed` */
 	ns_t contested_at; /* when another one's claim was last answered */
@@ -49,9 +53,11 @@ enum nexthop_event {
 void nexthop_init(struct nexthop *n, const struct addr *addr);
 /* From now on this one answers for V, or does not. */
 void nexthop_claim(struct nexthop *n, bool claimed, ns_t now);
+/* From now on this one says so only in the first moments of a claim, and when it is asked; or as ever. */
+void nexthop_set_quiet(struct nexthop *n, bool quiet);
 
 /* A frame of the LAN, from its Ethernet header on. While V is claimed, ASKED comes with the answer
- * in `out` (its length in *len, else 0), and CONTESTED makes an announcement due. */
+ * in `out` (its length in *len, else 0), and CONTESTED makes an announcement due unless it is quiet. */
 enum nexthop_event nexthop_hear(struct nexthop *n, const uint8_t *frame, size_t size, ns_t now,
 	uint8_t out[NEXTHOP_FRAME], size_t *len);
 

@@ -187,6 +187,31 @@ START_TEST(test_claim_of_another_is_contradicted_but_not_without_end)
 }
 END_TEST
 
+START_TEST(test_who_knows_no_node_says_so_at_first_and_when_asked_and_contradicts_nobody)
+{
+	static const char theirs[] = ARP(ALL, ASKER, "001", ASKER, V, V);
+	int said = 0;
+
+	nexthop_set_quiet(&hop, true);
+	nexthop_claim(&hop, true, now);
+	for (ns_t end = now + 5 * NS_S; now < end; now += NS_MS)
+		said += nexthop_due(&hop, now);
+	ck_assert_int_eq(said, 4);
+	ck_assert_int_eq(nexthop_when(&hop), NS_NEVER);
+	ck_assert_int_eq(hear(theirs), NEXTHOP_CONTESTED);
+	ck_assert_int_eq(nexthop_when(&hop), NS_NEVER);
+	ck_assert(!nexthop_due(&hop, now));
+	ck_assert_int_eq(hear(ARP(ALL, ASKER, "001", ASKER, ROUTER, V)), NEXTHOP_ASKED);
+	ck_assert_uint_gt(len, 0);
+	/* A node is back. */
+	nexthop_set_quiet(&hop, false);
+	ck_assert(nexthop_due(&hop, now));
+	ck_assert_int_eq(nexthop_when(&hop), now + NS_S);
+	ck_assert_int_eq(hear(theirs), NEXTHOP_CONTESTED);
+	ck_assert_int_eq(nexthop_when(&hop), now);
+}
+END_TEST
+
 /* ---- IPv6: V is fd05::2, the router fd05::1 ---- */
 
 #define V6        "fd050000000000000000000000000002"
@@ -329,6 +354,8 @@ int main(void)
 	tcase_add_test(v4, test_frame_that_is_cut_is_left_alone);
 	tcase_add_test(v4, test_claim_is_announced_at_once_again_soon_and_every_second);
 	tcase_add_test(v4, test_claim_of_another_is_contradicted_but_not_without_end);
+	tcase_add_test(
+		v4, test_who_knows_no_node_says_so_at_first_and_when_asked_and_contradicts_nobody);
 	tcase_add_checked_fixture(v6, begin_v6, NULL);
 	tcase_add_test(v6, test_solicitation_is_answered_while_claimed);
 	tcase_add_test(v6, test_probe_for_duplicates_is_answered_to_all);
