@@ -10,7 +10,8 @@
  * speaks again (arn/select.h sends clients there only when nothing better is left).
  *
  * Nodes beyond the own network (far nodes) are in it as long as they are eligible, which arn/far.h
- * says, as it says when one is lost. A node that is heard here, or that the configuration names, is not far, whoever says so.
+ * says, as it says when one is lost. A node that is heard here, or that the configuration names, is
+ * not far, whoever says so.
  *
  * It also keeps the books of reservations (arn/reserve.h): each snapshot has, beside what a node
  * said, which reservations that has consumed.

@@ -13,11 +13,12 @@
  *  - Order. Nodes stand in the order of their distance, then of their latency: the nearest first. The
  *    first `scope` that are live (or doubted) are the *area*: eligible. Who is in it stays unless
  *    another one is clearly nearer, so that latencies that waver do not turn it over.
- *  - Pace (row H8). A node is asked every `interval` times its distance, `interval_max` at most. When
- *    all that is more than `rate` questions a second, all pauses are longer by the same factor; and no
- *    burst is over the rate either. Only the first `watch` in the order are asked, the others at
- *    interval_max: they are known, and no more. Who did not answer is asked sooner, until it is lost; then the
- *    pause is doubled each time, from its own one on, up to interval_max.
+ *  - Pace (row H8). A node is asked every `interval` times its distance, `interval_max` at most.
+ *    When all that is more than `rate` questions a second, all pauses are longer by the same
+ *    factor; and no burst is over the rate either. Only the first `watch` in the order are asked,
+ *    the others at interval_max: they are known, and no more. Who did not answer is asked sooner,
+ *    until it is lost; then the pause is doubled each time, from its own one on, up to
+ *    interval_max.
  *  - Latency is the least of the last FAR_SAMPLES round trips: queues only ever add to it. As old ones
  *    go, a path that has become longer is noticed.
  *  - Distance is the scout's, in its own steps; if it has none, how many levels the node's place is

@@ -53,7 +53,8 @@ enum nexthop_event {
 void nexthop_init(struct nexthop *n, const struct addr *addr);
 /* From now on this one answers for V, or does not. */
 void nexthop_claim(struct nexthop *n, bool claimed, ns_t now);
-/* From now on this one says so only in the first moments of a claim, and when it is asked; or as ever. */
+/* From now on this one says so only in the first moments of a claim, and when it is asked; or as
+ * ever. */
 void nexthop_set_quiet(struct nexthop *n, bool quiet);
 
 /* A frame of the LAN, from its Ethernet header on. While V is claimed, ASKED comes with the answer

@@ -5,10 +5,11 @@
  * for the snapshots out. lib/prime.h has the messages.
  *
  * A state is primed once for each node, not for each client. The first client that wants it at any
- * node makes it *in demand*: it is then asked of every node of our own that can be primed for the service, so
- * that later clients need not wait wherever they are sent, and of each new node as it comes. A
- * state with a channel of its own, and a far node, is asked only where a client is sent. What clients are sent to is
- * kept: asked again at half of its lifetime. What nobody was sent to for PRIME_KEEP is let go of.
+ * node makes it *in demand*: it is then asked of every node of our own that can be primed for the
+ * service, so that later clients need not wait wherever they are sent, and of each new node as it
+ * comes. A state with a channel of its own, and a far node, is asked only where a client is sent.
+ * What clients are sent to is kept: asked again at half of its lifetime. What nobody was sent to
+ * for PRIME_KEEP is let go of.
  *
  * A request is repeated until it is answered, always with the same id, and a node gives the same
  * state the same port: so nothing depends on what is lost, doubled or late. An answer counts only

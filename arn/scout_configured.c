@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The two methods that need no discovery (row H3): the nodes are configured. "local": they are
- * neighbours in the operator's order, of whom as many are candidates as are wanted, and one more for
- * each that does not answer; "wide": they are all nodes of the network, and all are candidates all the time.
+ * neighbours in the operator's order, of whom as many are candidates as are wanted, and one more
+ * for each that does not answer; "wide": they are all nodes of the network, and all are candidates
+ * all the time.
  *
- * And "flood" (arn/scout_flood.h), which can have configured nodes beside those that it is told of: they are
- * all candidates, a step away, as those of an ARN that is a neighbour.
+ * And "flood" (arn/scout_flood.h), which can have configured nodes beside those that it is told of:
+ * they are all candidates, a step away, as those of an ARN that is a neighbour.
  */
 #include "arn/scout.h"
 #include "arn/scout_flood.h"

@@ -276,7 +276,8 @@ static void count_live(const struct crawl *s, int within[HOPS + 1])
 }
 
 /* What it says is needed: there are not enough as near as it is itself, so that its neighbours are.
- * Who has no list, or not all of it, is asked only if there are not enough as near as those would be, either. */
+ * Who has no list, or not all of it, is asked only if there are not enough as near as those would
+ * be, either. */
 static bool is_needed(const struct crawl *s, const struct node *n, const int *within)
 {
 	if (n->hops >= HOPS)

@@ -6,8 +6,9 @@
  * A site serves while its block is up and it has a usable node of its own. It says so to the sites
  * that it is configured with, at intervals and at each change; who was not heard for `misses`
  * intervals counts as not serving. "fall" is twice that, and how long this one has to be without a
- * node, and another site has to serve, before it goes. It returns when it has had one for the hold, or at once when no other site
- * serves any more. Who goes and comes and goes has to hold ever longer.
+ * node, and another site has to serve, before it goes. It returns when it has had one for the hold,
+ * or at once when no other site serves any more. Who goes and comes and goes has to hold ever
+ * longer.
  *
  * What holds, while a message takes less than a timeout, whatever is lost: the sites never all go
  * because of each other. Of those that are away let X be the one whose nodes were lost last. When it

@@ -70,8 +70,8 @@ void client_stop(struct client *c, const char *reason);
 void client_finish(struct client *c, int status, const char *reason);
 void client_free(struct client *c); /* attachments that are left end without goodbye */
 
-/* The address that a URL's host stands for, with its port (or that of its scheme): a literal or a name, which
- * is looked up, and waited for. 0, or EX_NOHOST with why in err. */
+/* The address that a URL's host stands for, with its port (or that of its scheme): a literal or a
+ * name, which is looked up, and waited for. 0, or EX_NOHOST with why in err. */
 int client_resolve(const char *url, struct addr *out, char err[256]);
 /* Likewise without looking anything up, for a URL that we were sent to: a literal, or `host`, whose
  * address is known. 0, -EINVAL, or -EADDRNOTAVAIL: another name. */

@@ -47,8 +47,8 @@ static struct slice take_token(struct slice *s)
 	return t;
 }
 
-/* The inside of a quoted text that *s begins with. Neither escapes nor control characters are taken: no name
- * or number here has any. */
+/* The inside of a quoted text that *s begins with. Neither escapes nor control characters are
+ * taken: no name or number here has any. */
 static int take_quoted(struct slice *s, struct slice *value)
 {
 	struct slice rest = {s->p + 1, s->n - 1};

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * ICMP echo (RFC 792, RFC 4443): requests with a cookie, and what the replies are. The cookie is what a
- * reply is known by, since identifiers are of 16 bits, and raw sockets see those of all programs of the host.
+ * ICMP echo (RFC 792, RFC 4443): requests with a cookie, and what the replies are. The cookie is
+ * what a reply is known by, since identifiers are of 16 bits, and raw sockets see those of all
+ * programs of the host.
  */
 #ifndef NEARCAST_ECHO_H
 #define NEARCAST_ECHO_H
@@ -22,7 +23,8 @@ int echo_send(int fd, const struct addr *to, uint64_t cookie);
 
 /* A request, as it is sent: its length. For IPv6 the kernel puts the checksum in. */
 size_t echo_request(int family, uint64_t cookie, uint8_t out[ECHO_LEN]);
-/* What a raw socket of the family has received (of IPv4 with the IP header). False: no echo reply of ours. */
+/* What a raw socket of the family has received (of IPv4 with the IP header). False: no echo reply
+ * of ours. */
 bool echo_parse(int family, const uint8_t *p, size_t n, uint64_t *cookie);
 
 #endif

@@ -2,10 +2,10 @@
 /*
  * Surveys: how an ARN learns of a node beyond its own network (rows H2, H8; WO 01/18641: "the
  * redirector sends period[ic] 'probe' messages to the candidate servers to measure the network path
- * latency", "ARNs query service nodes for their health", "simply queries these service nodes for a list
- * of neighboring service nodes"). One question brings all three. Here are the two messages, as sealed
- * datagrams (lib/wire.h) of nodes' control ports carry them; docs/protocol/wide-area.md is written from these
- * tables. Both are CBOR maps by the rules of lib/item.h.
+ * latency", "ARNs query service nodes for their health", "simply queries these service nodes for a
+ * list of neighboring service nodes"). One question brings all three. Here are the two messages, as
+ * sealed datagrams (lib/wire.h) of nodes' control ports carry them; docs/protocol/wide-area.md is
+ * written from these tables. Both are CBOR maps by the rules of lib/item.h.
  *
  *   WIRE_SURVEY, ARN to node
  *   key  name        type              range                                 when missing

@@ -165,10 +165,10 @@ enum wire_error wire_open(
  * was primed in another generation is void. A block is its length in bits and its address, whose
  * host bits are zero. A channel is its name's hash, of 32 bits, and its bit rate in kbit/s, of 16
  * bits (65535: that much or more; 0: not known), in ascending order of the hash. The hash is FNV-1a
- * of 64 bits over the path, its halves xored. Refused are channels that there was no room for on the
- * way to the node (sn-agent/budget.h), by their hashes, ascending. `attaches`: nodes of sources can
- * be attached to it, at the control port (lib/attach.h). `attached` is how many sessions of clients have begun
- * since the node started, modulo 2^32.
+ * of 64 bits over the path, its halves xored. Refused are channels that there was no room for on
+ * the way to the node (sn-agent/budget.h), by their hashes, ascending. `attaches`: nodes of sources
+ * can be attached to it, at the control port (lib/attach.h). `attached` is how many sessions of
+ * clients have begun since the node started, modulo 2^32.
  */
 enum announce_role { ROLE_SN = 1, ROLE_ARN = 2 };
 /* How much an ARN can have the block, for the election (arn/election.h). */

@@ -69,8 +69,8 @@ int feeds_neighbour_channels(const struct feeds *fs, int index); /* that come fr
 /* Routes have changed: channels follow. */
 void feeds_reroute(struct feeds *fs);
 
-/* The channel is SEEKING: ask for it, at its origin if it has one. ops.settled follows, never from within. 0 or -ENOMEM: its
- * state is then REFUSED. */
+/* The channel is SEEKING: ask for it, at its origin if it has one. ops.settled follows, never from
+ * within. 0 or -ENOMEM: its state is then REFUSED. */
 int feed_seek(struct feeds *fs, struct channel *ch);
 /* The session plays its channel now: subscribe if that is not done, and see to its wish for packets
  * from before. */

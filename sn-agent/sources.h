@@ -2,7 +2,8 @@
 /*
  * Where in the overlay channels come from: the overlay address of the node that each path's source
  * is at. Rules of the configuration say it, by the beginning of the path or by the unicast address
- * of an origin that an ARN has found, which may be an address of the overlay itself; between nodes it is said with each request (Nearcast-Source).
+ * of an origin that an ARN has found, which may be an address of the overlay itself; between nodes
+ * it is said with each request (Nearcast-Source).
  *
  * A channel of the overlay is (source, path). Its key, which is its channel's `origin`, is the
  * source's address behind an '@', which no host name begins with; our own channels have none. Pure.

@@ -4,16 +4,16 @@
  *
  * usage: audience OBJECT NAMESPACE INTERFACE STREAM SOURCE-PORT SERVER-IP SERVER-PORT
  *
- * The audience is a TUN device INTERFACE in the network namespace of that name, the server's: one without
- * segmentation and with checksums, as most devices are. Packets to it are to be routed there. The source is in
- * the namespace that this is started in.
+ * The audience is a TUN device INTERFACE in the network namespace of that name, the server's: one
+ * without segmentation and with checksums, as most devices are. Packets to it are to be routed
+ * there. The source is in the namespace that this is started in.
  *
- * STREAM is a file of packets, each with a head of two 32-bit numbers in the host's order: when it is due, in
- * µs from the begin, and its length. It ends with a packet of length 0, which is when it begins anew. Numbers and
- * timestamps go on.
+ * STREAM is a file of packets, each with a head of two 32-bit numbers in the host's order: when it
+ * is due, in µs from the begin, and its length. It ends with a packet of length 0, which is when it
+ * begins anew. Numbers and timestamps go on.
  *
- * Commands on standard input: "forget I" (client I begins anew), "measure SECONDS", which is answered with a line
- * of JSON. Ends at the end of its input.
+ * Commands on standard input: "forget I" (client I begins anew), "measure SECONDS", which is
+ * answered with a line of JSON. Ends at the end of its input.
  */
 #include <arpa/inet.h>
 #include <bpf/bpf.h>

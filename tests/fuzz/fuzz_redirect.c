@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Any bytes at the anycast address: the first byte of the input chooses the port, the policy and
- * more (data[1] & 4: whether there is something to be answered directly), the second the rest of that and how the rest is cut in two. Whatever comes, the answer is one whole, well-formed message that goes
- * to a node's address with no header but ours, and it is the same in pieces as at once.
+ * more (data[1] & 4: whether there is something to be answered directly), the second the rest of
+ * that and how the rest is cut in two. Whatever comes, the answer is one whole, well-formed message
+ * that goes to a node's address with no header but ours, and it is the same in pieces as at once.
  */
 #include <stdint.h>
 #include <stdio.h>

@@ -43,7 +43,8 @@ static void run_for(struct world *w, ns_t *now, ns_t time)
 	world_run(w, *now);
 }
 
-/* Of one of `sites` in `minutes` networks of that size, a minute each; the most that one of them asks. */
+/* Of one of `sites` in `minutes` networks of that size, a minute each; the most that one of them
+ * asks. */
 static double cost_of_an_arn(const struct scout_ops *m, int sites, int minutes, uint64_t *most)
 {
 	uint64_t sum = 0;
