@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "lib/lots.h"
 
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
@@ -11,7 +13,8 @@ uint64_t lots_seed(void)
 	uint64_t seed;
 
 	while (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
-		; /* a signal came while it waited */
+		if (errno != EINTR) /* a signal came while it waited */
+			abort();
 	return seed;
 }
 
