@@ -391,6 +391,11 @@ class Player:
         self.pump()
         return [(struct.unpack_from("!I", data, 8)[0], n) for n, data in self.got[medium]]
 
+    def told_end(self):
+        """The first PLAY_NOTIFY, when it has come: (its request line, its headers)."""
+        wait_until(lambda: (self.pump(), self.rtsp.notifies)[1], "PLAY_NOTIFY")
+        return self.rtsp.notifies[0]
+
     def nack(self, numbers, medium=0, ssrc=SSRC):
         """RFC 4585, 6.2.1: one FCI for each number."""
         fci = b"".join(struct.pack("!HH", n & 0xFFFF, 0) for n in numbers)

@@ -25,15 +25,26 @@ def wait_sources(player, expected):
     assert player.sources() == expected
 
 
-def told_end(player):
-    wait_until(lambda: (player.pump(), player.rtsp.notifies)[1], "PLAY_NOTIFY")
-    return player.rtsp.notifies[0][1]["rtp-info"]
-
-
 def forge(publisher, ssrc, numbers):
     """Packets that come from the publisher's address, and are of another source."""
     for n in numbers:
         publisher.raw(0, packet(0, n, ssrc=ssrc))
+
+
+def killed_upstream(node):
+    """
+    (a node, one downstream, a player there, what it has): the publisher's connection to the first has ended.
+    """
+    a = node(11)
+    b = node(12, 11)
+    pub = Publisher(a.host)
+    attached = Player(b.host, nearcast=True).play()
+    wait_until(lambda: channel(a)["playing"] == 1, "b has subscribed")
+    old = pub.send(50)
+    attached.wait(old)
+    pub.close()
+    wait_until(lambda: channel(a)["publisher"] is None, "its connection's end is seen")
+    return a, b, attached, old
 
 
 def test_after_teardown_a_name_is_another_channel(node):
@@ -50,7 +61,7 @@ def test_after_teardown_a_name_is_another_channel(node):
     fresh.play()
     late = Player(sn.host, nearcast=True).attach([old[20]], SSRC)
     wait_sources(late, of(SSRC, old[20:]))
-    assert f"seq={old[-1] & 0xFFFF}" in told_end(late)
+    assert f"seq={old[-1] & 0xFFFF}" in late.told_end()[1]["rtp-info"]
     new = again.send(30)
     wait_sources(fresh, of(OTHER, new))
     third = Player(sn.host, nearcast=True).attach([new[10]], OTHER)
@@ -91,7 +102,7 @@ def test_another_presentation_is_another_channel_even_in_the_grace(node):
     pub.close()
     wait_until(lambda: channel(sn)["publisher"] is None, "its connection's end is seen")
     again = Publisher(sn.host, ssrc=OTHER, codec="H264")
-    told_end(attached)
+    attached.told_end()
     fresh = Player(sn.host, nearcast=True)
     assert b"H264/90000" in fresh.describe().body
     wait_sources(fresh.play(), of(OTHER, again.send(10)))
@@ -109,7 +120,7 @@ def test_node_downstream_forgets_what_has_ended(node):
     old = pub.send(50)
     watch.wait(old)
     pub.teardown()
-    told_end(watch)
+    watch.told_end()
     again = Publisher(a.host, first=65010, ssrc=OTHER)
     at_c = Player(c.host, nearcast=True).play()
     wait_until(lambda: channel(a)["playing"] == 1, "c has subscribed")
@@ -117,7 +128,7 @@ def test_node_downstream_forgets_what_has_ended(node):
     wait_sources(at_c, of(OTHER, new))
     late = Player(b.host, nearcast=True).attach([old[20]], SSRC)
     wait_sources(late, of(SSRC, old[20:]))
-    told_end(late)
+    late.told_end()
     failed_over = Player(b.host, nearcast=True).attach([new[20]], OTHER)
     wait_sources(failed_over, of(OTHER, new[20:]))
     fresh = Player(b.host, nearcast=True)
@@ -143,15 +154,7 @@ def test_node_that_was_only_asked_for_a_description_gives_no_old_one(node):
 
 
 def test_node_downstream_hears_a_killed_publisher_again(node):
-    a = node(11)
-    b = node(12, 11)
-    pub = Publisher(a.host)
-    attached = Player(b.host, nearcast=True).play()
-    wait_until(lambda: channel(a)["playing"] == 1, "b has subscribed")
-    old = pub.send(50)
-    attached.wait(old)
-    pub.close()
-    wait_until(lambda: channel(a)["publisher"] is None, "its connection's end is seen")
+    a, b, attached, old = killed_upstream(node)
     again = Publisher(a.host, first=65030, ssrc=OTHER)
     new = again.send(50)
     wait_sources(attached, of(SSRC, old) + of(OTHER, new))
@@ -163,15 +166,7 @@ def test_node_downstream_hears_a_killed_publisher_again(node):
 
 
 def test_losses_are_repaired_from_the_first_packet_of_the_new_source_on(node, lossy):
-    a = node(11)
-    b = node(12, 11)
-    pub = Publisher(a.host)
-    attached = Player(b.host, nearcast=True).play()
-    wait_until(lambda: channel(a)["playing"] == 1, "b has subscribed")
-    old = pub.send(50)
-    attached.wait(old)
-    pub.close()
-    wait_until(lambda: channel(a)["publisher"] is None, "its connection's end is seen")
+    a, b, attached, old = killed_upstream(node)
     again = Publisher(a.host, first=65030, ssrc=OTHER)
     lossy(a, b, 2)
     new = again.send(20)
@@ -221,7 +216,7 @@ def test_client_that_fails_over_is_not_given_what_has_ended(network):
     before.start()
     wait_until(lambda: len(watch.sources()) > 20, "it has come")
     before.end()
-    told_end(watch)
+    watch.told_end()
     network.source = Source("127.0.0.8", OTHER)
     client = network.play()
     network.nodes[0].send_signal(signal.SIGKILL)

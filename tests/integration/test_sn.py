@@ -229,8 +229,7 @@ def test_a_nearcast_player_is_told_the_last_numbers(node):
     player.wait(sent[0], 0)
     player.wait(sent[1], 1)
     pub.teardown()
-    wait_until(lambda: (player.pump(), player.rtsp.notifies)[1], "PLAY_NOTIFY")
-    line, headers = player.rtsp.notifies[0]
+    line, headers = player.told_end()
     assert line == f"PLAY_NOTIFY rtsp://{sn.host}/news RTSP/1.0"
     assert headers["notify-reason"] == "end-of-stream"
     assert headers["session"] == player.session
@@ -265,7 +264,7 @@ def test_who_fails_over_after_the_end_still_gets_the_rest(node):
     pub.teardown()
     player = Player(sn.host, nearcast=True).attach([sent[20]])
     player.wait(sent[20:])
-    wait_until(lambda: (player.pump(), player.rtsp.notifies)[1], "PLAY_NOTIFY")
+    player.told_end()
 
 
 def test_a_publisher_that_vanishes_has_a_grace_to_come_back(node):
@@ -279,7 +278,7 @@ def test_a_publisher_that_vanishes_has_a_grace_to_come_back(node):
     again = Publisher(sn.host, first=number)
     player.wait(again.send(10))
     again.close()
-    wait_until(lambda: (player.pump(), player.rtsp.notifies)[1], "in the end it is over")
+    player.told_end()
     assert channel(sn)["state"] == "ended"
 
 
@@ -425,8 +424,7 @@ def test_end_of_stream_travels_down(node):
     sent = pub.send(30)
     player.wait(sent)
     pub.teardown()
-    wait_until(lambda: (player.pump(), player.rtsp.notifies)[1], "PLAY_NOTIFY")
-    assert f"seq={sent[-1] & 0xFFFF}" in player.rtsp.notifies[0][1]["rtp-info"]
+    assert f"seq={sent[-1] & 0xFFFF}" in player.told_end()[1]["rtp-info"]
 
 
 def test_a_channel_that_no_upstream_has_is_404(node):
